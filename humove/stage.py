@@ -1,0 +1,72 @@
+"""The two protocols of the pipeline: a stage turns inputs into outcomes, an annotator turns pictures into numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from humove.reasons import Reason
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out")
+Annotation = TypeVar("Annotation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one worker of a stage occupies: whole or fractional CPUs and GPUs."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emit(Generic[Out]):
+    """One input became these outputs; `scores` are what was measured on the way."""
+
+    outputs: tuple[Out, ...]
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """One input did not meet the bar: which bar, and by how much.
+
+    `score` and `threshold` are None where the reason has no scale (an unreadable file); `detail` is for people.
+    """
+
+    reason: Reason
+    detail: str
+    score: float | None = None
+    threshold: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+class Stage(Protocol[In, Out]):
+    """One step in the way of the data. Exceptions are faults and are the executor's to catch, never the stage's."""
+
+    name: str
+    version: str
+    batch_size: int
+    resources: Resources
+
+    def setup(self) -> None:
+        """Loads models; called once in each worker."""
+
+    def process(self, batch: Sequence[In]) -> list[Emit[Out] | Reject]:
+        """One outcome for each input, in order."""
+
+
+class Annotator(Protocol[In, Annotation]):
+    """One model behind one annotation. Heavy imports happen in `load`."""
+
+    name: str
+    version: str
+    resources: Resources
+    weights: tuple[str, ...]
+    """Names of rows in the weights table (annotators/weights.yaml)."""
+
+    def load(self, device: str) -> None:
+        """Reads the weights; `device` is torch's spelling ("cpu", "cuda:0")."""
+
+    def annotate(self, batch: Sequence[In]) -> list[Annotation | Reject]:
+        """One annotation, or the reason why there is none, for each input, in order."""
