@@ -1,0 +1,123 @@
+"""Everyone in one picture, and the same person in the next one."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from annotators import weights
+from annotators.blazepose.detector import Detection, PoseDetector
+from annotators.blazepose.landmarker import MIN_PRESENCE, BodyPoints, PoseLandmarker
+from annotators.blazepose.roi import Roi
+from humove.skeletons import MEDIAPIPE_33
+
+_PAINT_MARGIN = 0.08
+_SAME_PERSON = 0.5
+_SHOULDERS = [MEDIAPIPE_33.index("left_shoulder"), MEDIAPIPE_33.index("right_shoulder")]
+_NOSE = MEDIAPIPE_33.index("nose")
+_LEGS = [MEDIAPIPE_33.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """One person in one picture."""
+
+    box_xyxy: np.ndarray
+    """(4,) float64 px: the whole body, cut at the picture's edge."""
+    points: BodyPoints
+    leg_visibility: float
+    """0..1: mean of knees and ankles; a point outside the picture counts as 0."""
+
+    @property
+    def area(self) -> float:
+        """Of the box, px^2."""
+        return float((self.box_xyxy[2] - self.box_xyxy[0]) * (self.box_xyxy[3] - self.box_xyxy[1]))
+
+
+def body_box(keypoints: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The box of a whole body from its (33, 2) points, cut at the picture's edge; (4,) px.
+
+    The detector's own box is about the face alone. The points end at the eyes, so the crown is put as far above the
+    nose as 0.7 of the way from the shoulders to the nose; joints lie inside the flesh, hence 4 % on each side.
+    """
+    crown = keypoints[_NOSE] + 0.7 * (keypoints[_NOSE] - keypoints[_SHOULDERS].mean(axis=0))
+    points = np.vstack([keypoints, crown])
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.04 * float((high - low).max())
+    limit = np.array([width, height], dtype=np.float64)
+    return np.concatenate([np.clip(low - margin, 0, limit), np.clip(high + margin, 0, limit)])
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes, (4,) each."""
+    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
+    both = float(sides.prod())
+    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - both
+    return both / union if union > 0 else 0.0
+
+
+def inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(..., 2) px to (...) bool: whether a point lies in the picture."""
+    return ((points >= 0) & (points < [width, height])).all(axis=-1)
+
+
+class PeopleFinder:
+    """The detector and the landmark model, loaded."""
+
+    def __init__(self) -> None:
+        self.detector = PoseDetector(weights.resolve("blazepose_detector"))
+        self.landmarker = PoseLandmarker(weights.resolve("blazepose_landmarks"))
+
+    def find(self, rgb: np.ndarray, repaints: int) -> list[Person]:
+        """Everyone in the picture, largest first.
+
+        The detector sees one person well and a second one badly; so the one found is painted over with the picture's
+        mean colour and the rest is searched again, up to `repaints` times.
+        """
+        height, width = rgb.shape[:2]
+        people: list[Person] = []
+        picture, mean = rgb, None
+        for turn in range(repaints + 1):
+            detections = self.detector.detect(picture)
+            if not detections:
+                break
+            found = [(d, self._look(picture, d.roi())) for d in detections]
+            for _, person in found:
+                if person and all(overlap(person.box_xyxy, other.box_xyxy) < _SAME_PERSON for other in people):
+                    people.append(person)
+            if turn == repaints:
+                break
+            if mean is None:
+                picture, mean = rgb.copy(), [float(c) for c in rgb.reshape(-1, 3).mean(axis=0)]
+            for detection, person in found:
+                _paint_out(picture, person.box_xyxy if person else _detected_box(detection), mean)
+        return sorted(people, key=lambda person: -person.area)
+
+    def follow(self, rgb: np.ndarray, person: Person) -> Person | None:
+        """The same person in a picture soon after; None when lost."""
+        return self._look(rgb, person.points.roi())
+
+    def _look(self, rgb: np.ndarray, roi: Roi | None) -> Person | None:
+        if roi is None:
+            return None
+        points = self.landmarker.read(self.landmarker.crop(rgb, roi), roi)
+        if points.presence < MIN_PRESENCE:
+            return None
+        height, width = rgb.shape[:2]
+        box = body_box(points.keypoints, width, height)
+        if (box[2:] - box[:2]).min() < 1:
+            return None
+        legs = points.visibility[_LEGS] * inside(points.keypoints[_LEGS], width, height)
+        return Person(box, points, float(legs.mean()))
+
+
+def _detected_box(detection: Detection) -> np.ndarray:
+    """The detector's face box and its two centres, when the landmark model denies the person."""
+    points = np.vstack([detection.box_xyxy.reshape(2, 2), detection.points[[0, 2]]])
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def _paint_out(picture: np.ndarray, box: np.ndarray, colour: list[float]) -> None:
+    margin = _PAINT_MARGIN * (box[2:] - box[:2])
+    low, high = np.floor(box[:2] - margin).astype(int), np.ceil(box[2:] + margin).astype(int)
+    cv2.rectangle(picture, tuple(map(int, low)), tuple(map(int, high)), colour, thickness=-1)

@@ -1,0 +1,28 @@
+"""One .tflite model on one thread."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+class TfliteModel:
+    """A model with one image input (1, H, W, 3) float32.
+
+    One thread: the order of summation, and with it every bit of the result, does not depend on the machine's load.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter  # heavy: only where a model is really loaded
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        self._interpreter.allocate_tensors()
+        (entry,) = self._interpreter.get_input_details()
+        self._input = entry["index"]
+        self.input_size = int(entry["shape"][1])
+        self._outputs = {detail["name"]: detail["index"] for detail in self._interpreter.get_output_details()}
+
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs by name, each without its leading axis of one. `image` is (H, W, 3) float32."""
+        self._interpreter.set_tensor(self._input, image[None])
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}
