@@ -1,0 +1,42 @@
+"""The pinhole camera: OpenCV axes (x right, y down, z forward), pixels from the picture's top-left corner."""
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+ArrayLike = TypeVar("ArrayLike", np.ndarray, torch.Tensor)
+
+
+def intrinsics_from_fov(width: int, height: int, fov_deg: float) -> np.ndarray:
+    """Camera matrix (3, 3) float32 in px, square pixels, centred.
+
+    `fov_deg` is the angle of view across the longer side, in degrees, so a turned picture keeps its focal length.
+    """
+    if not 0 < fov_deg < 180:
+        raise ValueError(f"field of view of {fov_deg} degrees: give one between 0 and 180")
+    focal = 0.5 * max(width, height) / math.tan(math.radians(fov_deg) / 2)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], dtype=np.float32)
+
+
+def project(points: ArrayLike, intrinsics: ArrayLike, near: float = 1e-3) -> ArrayLike:
+    """Points (..., 3) m in the camera frame -> (..., 2) px; numpy or torch, as given.
+
+    Depth under `near` m counts as `near`: points behind the camera give finite, far-off pixels.
+    """
+    z = points[..., 2:].clip(min=near)
+    xy = points[..., :2] / z
+    focal = intrinsics[(0, 1), (0, 1)]
+    return xy * focal + intrinsics[:2, 2]
+
+
+def crop_intrinsics(intrinsics: np.ndarray, crop_xyxy: Sequence[float], out_width: int, out_height: int) -> np.ndarray:
+    """Camera matrix of the picture that results when `crop_xyxy` (px) is cut out and resized to the output size."""
+    x0, y0, x1, y1 = crop_xyxy
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(f"crop {tuple(crop_xyxy)} is empty: wanted x0 < x1 and y0 < y1")
+    sx, sy = out_width / (x1 - x0), out_height / (y1 - y0)
+    moved = np.array([[sx, 0, -sx * x0], [0, sy, -sy * y0], [0, 0, 1]], dtype=np.float64)
+    return (moved @ np.asarray(intrinsics, dtype=np.float64)).astype(np.float32)
