@@ -29,6 +29,11 @@ class Person:
     """0..1: mean of knees and ankles; a point outside the picture counts as 0."""
 
     @property
+    def presence(self) -> float:
+        """0..1: how sure the model is that this is a person."""
+        return self.points.presence
+
+    @property
     def area(self) -> float:
         """Of the box, px^2."""
         return float((self.box_xyxy[2] - self.box_xyxy[0]) * (self.box_xyxy[3] - self.box_xyxy[1]))
