@@ -1,0 +1,1 @@
+"""Video in and out: probe, scan, frames of a clip, crop window, encode."""

@@ -1,0 +1,224 @@
+"""Random access to the frames of one clip, in memory that does not grow with it."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import cv2
+import numpy as np
+
+from humove.video.decode import SeekError, decode_span
+from humove.video.probe import Probe
+from humove.video.scan import Scan
+from humove.video.timeline import output_rate, resample
+
+
+class Frames(Protocol):
+    """A clip's frames as annotators see them: upright, square pixels, whole, at a constant rate."""
+
+    fps: Fraction
+    width: int
+    height: int
+    matrix: str
+    """How YUV becomes RGB: "bt709" or "bt601", limited range."""
+    source_frames: np.ndarray
+    """(N,) int64: which frame of the source video each one shows."""
+
+    def __len__(self) -> int: ...
+
+    def rgb(self, index: int) -> np.ndarray:
+        """(height, width, 3) uint8."""
+
+    def yuv(self, index: int) -> np.ndarray:
+        """(height * 3 / 2, width) uint8: the planes of yuv420p, one after the other."""
+
+
+def working_size(probe: Probe, max_short_side: int) -> tuple[int, int]:
+    """Width and height that frames are handed out at: as displayed, even, the short side at most `max_short_side`."""
+    shrink = min(1.0, max_short_side / min(probe.width, probe.height))
+    return tuple(max(2, round(side * shrink) // 2 * 2) for side in (probe.width, probe.height))
+
+
+class ClipFrames:
+    """The frames [start_frame, end_frame) of a scanned video, decoded once into a file in `scratch`.
+
+    Rotation and sample aspect ratio are applied, fields woven apart, ten bits made eight, a variable rate made
+    constant and rates above 60 fps halved. A context manager: leaving it deletes the file. Raises SeekError when the
+    file is not the one that was scanned.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        probe: Probe,
+        scan: Scan,
+        start_frame: int,
+        end_frame: int,
+        scratch: Path,
+        max_short_side: int = 1080,
+    ) -> None:
+        if not 0 <= start_frame < end_frame <= scan.num_frames:
+            raise ValueError(f"span [{start_frame}, {end_frame}) outside the video's {scan.num_frames} frames")
+        self.fps = output_rate(probe.fps)
+        self.width, self.height = working_size(probe, max_short_side)
+        self.matrix = "bt709" if probe.matrix == "other" else probe.matrix
+        shown = resample(scan.pts[start_frame:end_frame], probe.time_base, probe.fps)
+        self.source_frames = shown + start_frame
+        stored, self._slots = np.unique(shown, return_inverse=True)
+        self._bytes = self.width * self.height * 3 // 2
+        self._file = tempfile.TemporaryFile(dir=scratch, prefix="clip-", buffering=0)  # noqa: SIM115
+        try:
+            decoded = decode_span(path, probe, scan.pts, scan.is_key, start_frame, end_frame, scan.timed)
+            wanted = set(stored.tolist())
+            written = 0
+            for index, frame in enumerate(_upright(decoded, probe, self.width, self.height)):
+                if index in wanted:
+                    _write(self._file, frame)
+                    written += 1
+            if written != len(stored):
+                raise SeekError(f"{path}: {written} of {len(stored)} frames could be read")
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self.source_frames)
+
+    def yuv(self, index: int) -> np.ndarray:
+        offset = int(self._slots[index]) * self._bytes
+        data = os.pread(self._file.fileno(), self._bytes, offset)
+        return np.frombuffer(data, np.uint8).reshape(self.height * 3 // 2, self.width)
+
+    def rgb(self, index: int) -> np.ndarray:
+        return yuv_to_rgb(self.yuv(index), self.matrix)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "ClipFrames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ArrayFrames:
+    """Frames held in memory, for tests and short clips."""
+
+    def __init__(
+        self, rgb: Sequence[np.ndarray] | np.ndarray, fps: Fraction | int, source_frames: np.ndarray | None = None
+    ) -> None:
+        self._rgb = [np.ascontiguousarray(image, dtype=np.uint8) for image in rgb]
+        self.fps = Fraction(fps)
+        self.height, self.width = self._rgb[0].shape[:2]
+        if self.height % 2 or self.width % 2:
+            raise ValueError(f"{self.width}x{self.height}: width and height must be even")
+        self.matrix = "bt601"
+        self.source_frames = np.arange(len(self._rgb)) if source_frames is None else np.asarray(source_frames, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._rgb)
+
+    def rgb(self, index: int) -> np.ndarray:
+        return self._rgb[index]
+
+    def yuv(self, index: int) -> np.ndarray:
+        return cv2.cvtColor(self._rgb[index], cv2.COLOR_RGB2YUV_I420)
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> "ArrayFrames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def yuv_to_rgb(yuv: np.ndarray, matrix: str) -> np.ndarray:
+    """(H * 3 / 2, W) uint8 planes of limited-range yuv420p to (H, W, 3) uint8 RGB."""
+    frame = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
+    space = "ITU709" if matrix == "bt709" else "ITU601"
+    return frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space).to_ndarray()
+
+
+def _write(file: object, frame: av.VideoFrame) -> None:
+    data = frame.to_ndarray().tobytes()
+    if file.write(data) != len(data):
+        raise OSError("a frame could not be written whole: the scratch folder is full")
+
+
+def _filters(frame: av.VideoFrame, probe: Probe, width: int, height: int) -> list[tuple[str, str]]:
+    """libavfilter's names and arguments that bring a decoded frame to the working size; empty where it is right."""
+    if probe.rotation % 180:
+        width, height = height, width
+    chain: list[tuple[str, str]] = []
+    if probe.interlaced:
+        chain.append(("bwdif", "mode=send_frame:parity=auto:deint=interlaced"))
+    odd = (frame.width - width, frame.height - height)
+    same = odd == (0, 0)
+    cut = not same and min(odd) >= 0 and max(odd) <= 1 and probe.sar == 1
+    right = frame.format.name == "yuv420p" and not probe.full_range and probe.matrix != "other"
+    if not right or not (same or cut):
+        size = (frame.width, frame.height) if same or cut else (width, height)
+        args = f"w={size[0]}:h={size[1]}:flags=bicubic+accurate_rnd+full_chroma_int:out_range=limited"
+        if not frame.format.name.startswith(("rgb", "bgr", "gbr", "pal")):
+            args += f":in_range={'full' if probe.full_range else 'limited'}"
+        if probe.matrix == "other":
+            args += ":out_color_matrix=bt709"
+        chain += [("scale", args), ("format", "yuv420p")]
+    if cut:
+        chain.append(("crop", f"w={width}:h={height}:x=0:y=0"))
+    turn = {90: [("transpose", "cclock")], 180: [("hflip", ""), ("vflip", "")], 270: [("transpose", "clock")]}
+    return chain + turn.get(probe.rotation, [])
+
+
+def _upright(frames: Iterable[av.VideoFrame], probe: Probe, width: int, height: int) -> Iterator[av.VideoFrame]:
+    """One yuv420p frame of width x height for each decoded one."""
+    graph = None
+    kind = None
+    for frame in frames:
+        if kind != (now := (frame.width, frame.height, frame.format.name)):
+            if graph is not None:
+                yield from _drain(graph)
+            kind, graph = now, _graph(frame, _filters(frame, probe, width, height), probe)
+        if graph is None:
+            yield frame
+            continue
+        graph.vpush(frame)
+        yield from _pull(graph)
+    if graph is not None:
+        yield from _drain(graph)
+
+
+def _graph(frame: av.VideoFrame, chain: list[tuple[str, str]], probe: Probe) -> av.filter.Graph | None:
+    if not chain:
+        return None
+    graph = av.filter.Graph()
+    graph.threads = 1
+    nodes = [
+        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=probe.time_base),
+        *(graph.add(name, args) if args else graph.add(name) for name, args in chain),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*nodes)
+    graph.configure()
+    return graph
+
+
+def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+
+
+def _drain(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    graph.vpush(None)
+    yield from _pull(graph)
