@@ -38,9 +38,9 @@ SHAPES = {
     "neutral": (1.70, (0.5, 0.67, 0.5, 0.5, 0.38, 0.5)),
     "woman": (1.64, (1.0, 0.67, 0.45, 0.45, 0.40, 0.6)),
     "man": (1.77, (0.0, 0.70, 0.6, 0.5, 0.42, 0.6)),
-    "short_heavy_woman": (1.56, (1.0, 0.80, 0.4, 0.85, 0.30, 0.4)),
+    "short_heavy_woman": (1.56, (1.0, 0.80, 0.4, 1.0, 0.30, 0.7)),
     "tall_man": (1.90, (0.0, 0.67, 0.55, 0.4, 0.52, 0.5)),
-    "heavy_man": (1.74, (0.0, 0.80, 0.5, 0.9, 0.38, 0.4)),
+    "heavy_man": (1.74, (0.0, 0.80, 0.5, 1.0, 0.38, 0.7)),
 }
 
 
@@ -202,7 +202,7 @@ def main(out: Path) -> None:
     body = anny.Anny(rig="mixamo", topology="notoes_collapse10pc")
     full = anny.Anny(rig="makehuman", topology="notoes_collapse10pc")
     faces = body.get_triangular_faces().numpy().astype(np.int64)
-    shapes = [shape_of(body, full, stature, dict(zip(PHENOTYPES, values, strict=True))) for stature, values in SHAPES.values()]
+    shapes = [shape_of(body, full, tall, dict(zip(PHENOTYPES, values, strict=True))) for tall, values in SHAPES.values()]
     first = shapes[0]
 
     region = label_faces(first, faces)
