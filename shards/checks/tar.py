@@ -1,0 +1,135 @@
+"""One shard, read once from end to end: its hash, its headers, their order, and every sample in it."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from shards.checks.defect import Findings
+from shards.checks.sample import check_sample
+from shards.documents import ShardRow
+from shards.format import MEMBERS, parse_key
+from shards.index import index_row
+from shards.writer import Placement
+
+_FIXED = {"mtime": 0, "uid": 0, "gid": 0, "mode": 0o644}
+_READ = 1 << 20
+
+
+@dataclass(slots=True, kw_only=True)
+class TarReport:
+    """What a shard holds: findings, and for each sound document the index row that it must have, and its span."""
+
+    name: str
+    keys: list[str] = field(default_factory=list)
+    found: Findings
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class _Hashed:
+    """A stream that hashes and counts what is read from it."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self.digest, self.position = raw, hashlib.sha256(), 0
+
+    def read(self, size: int) -> bytes:
+        got = self._raw.read(size)
+        self.digest.update(got)
+        self.position += len(got)
+        return got
+
+    def drain(self) -> None:
+        while self.read(_READ):
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    offset: int
+    raw: bytes
+
+
+def check_tar(raw: IO[bytes], row: ShardRow, *, config_hash: str, deep: bool) -> TarReport:
+    """Reads the shard `row` from `raw`, one sample in memory at a time."""
+    report = TarReport(name=row.name, found=Findings(f"shards/{row.name}"))
+    found, stream = report.found, _Hashed(raw)
+    try:
+        for key, entries in _samples(stream, row.bytes, found):
+            _check_entries(report, row, key, entries, config_hash, deep)
+    except (tarfile.HeaderError, EOFError) as error:
+        found.add(f"is no whole tar: {error}")
+    stream.drain()
+    found.expect(stream.position == row.bytes, f"is {stream.position} bytes long, dataset.json says {row.bytes}")
+    found.expect(stream.digest.hexdigest() == row.sha256, "sha256 differs from dataset.json: its bytes were changed")
+    found.expect(
+        len(report.keys) == row.num_samples, f"holds {len(report.keys)} samples, dataset.json says {row.num_samples}"
+    )
+    found.expect(row.name.startswith(f"{row.split}-"), f"dataset.json counts it to split {row.split}")
+    return report
+
+
+def _entries(stream: _Hashed, size: int, found: Findings) -> Iterator[_Entry]:
+    """Plain ustar entries, until the two zero blocks. HeaderError or EOFError when the tar is damaged."""
+    while True:
+        block = stream.read(tarfile.BLOCKSIZE)
+        if not block:
+            raise EOFError("it ends without the end mark")
+        if not block.strip(b"\0"):
+            return
+        head = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+        offset = stream.position
+        if head.size > size - offset:
+            raise EOFError(f"{head.name} is cut short")
+        data = stream.read(head.size)
+        stream.read(-head.size % tarfile.BLOCKSIZE)
+        if not head.isreg():
+            found.add(f"{head.name} is no plain file")
+            continue
+        odd = {name: getattr(head, name) for name, value in _FIXED.items() if getattr(head, name) != value}
+        found.expect(not odd, f"{head.name} has {odd}, wanted mtime, uid and gid 0 and mode 0644")
+        yield _Entry(head.name, offset, data)
+
+
+def _samples(stream: _Hashed, size: int, found: Findings) -> Iterator[tuple[str, list[_Entry]]]:
+    """Neighbouring entries of the same key."""
+    key, group = "", []
+    for entry in _entries(stream, size, found):
+        name = entry.name.partition(".")[0]
+        if group and name != key:
+            yield key, group
+            group = []
+        key = name
+        group.append(entry)
+    if group:
+        yield key, group
+
+
+def _check_entries(
+    report: TarReport, row: ShardRow, key: str, entries: list[_Entry], config_hash: str, deep: bool
+) -> None:
+    found = report.found
+    try:
+        parse_key(key)
+    except ValueError as error:
+        found.add(f"entry {entries[0].name}: {error}")
+        return
+    found.expect(
+        not report.keys or report.keys[-1] < key, f"{key} stands after {''.join(report.keys[-1:])}: not in key order"
+    )
+    report.keys.append(key)
+    suffixes = tuple(entry.name.partition(".")[2] for entry in entries)
+    if suffixes != MEMBERS:
+        found.add(f"{key} has the members {list(suffixes)}, wanted {list(MEMBERS)} in this order")
+    members = {suffix: entry.raw for suffix, entry in zip(suffixes, entries, strict=True)}
+    if not set(MEMBERS) <= members.keys():
+        return
+    checked = check_sample(f"{row.name}/{key}", key, members, config_hash=config_hash, deep=deep)
+    found.extend(checked.found)
+    if checked.meta is not None:
+        offset = entries[suffixes.index("mp4")].offset
+        place = Placement(key=key, split=row.split, shard=row.name, mp4_offset=offset, mp4_bytes=len(members["mp4"]))
+        report.rows[key] = index_row(checked.meta, place)
+        report.spans[key] = (checked.meta.span.start_frame, checked.meta.span.end_frame)

@@ -1,0 +1,194 @@
+"""index.parquet (one row a sample) and outcomes.parquet (one row a video, shot or clip): schemas, writers, readers.
+
+Rows stream through a bounded buffer; a file appears whole or not at all, and the same rows give the same bytes.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from humove.atomic import replacing
+from shards.documents import SampleMeta
+from shards.writer import Placement
+
+ROWS_PER_GROUP = 8192
+OUTCOME_UNITS = ("video", "shot", "clip")
+OUTCOMES = ("kept", "split", "rejected", "faulted")
+
+_TEXT = [(name, pa.string()) for name in ("key", "split", "shard")]
+_INDEX = [
+    *_TEXT,
+    ("mp4_offset", pa.int64()),
+    ("mp4_bytes", pa.int64()),
+    ("video_id", pa.string()),
+    ("uri", pa.string()),
+    ("category", pa.string()),
+    ("caption", pa.string()),
+    ("num_frames", pa.int64()),
+    ("fps", pa.float64()),
+    ("width", pa.int64()),
+    ("height", pa.int64()),
+    ("duration_s", pa.float64()),
+]
+INDEX_COLUMNS = tuple(name for name, _ in _INDEX)
+"""Columns that every index has; one float64 column for each score follows them."""
+
+OUTCOMES_SCHEMA = pa.schema(
+    [
+        ("unit", pa.string()),
+        ("video_id", pa.string()),
+        ("uri", pa.string()),
+        ("clip_id", pa.string()),
+        ("start_frame", pa.int64()),
+        ("end_frame", pa.int64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("stage", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("score", pa.float64()),
+        ("threshold", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One row of outcomes.parquet. Strings that do not apply are empty, numbers that do not apply are None."""
+
+    unit: str
+    video_id: str
+    uri: str
+    stage: str
+    outcome: str
+    clip_id: str = ""
+    start_frame: int | None = None
+    end_frame: int | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    reason: str = ""
+    detail: str = ""
+    score: float | None = None
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit not in OUTCOME_UNITS or self.outcome not in OUTCOMES:
+            raise ValueError(f"unit {self.unit!r}, outcome {self.outcome!r}: want {OUTCOME_UNITS} and {OUTCOMES}")
+        if self.outcome in ("rejected", "faulted") and not self.reason:
+            raise ValueError(f"{self.uri} {self.clip_id}: {self.outcome} at {self.stage} without a reason")
+
+
+def score_column(name: str) -> str:
+    """The index's column for a score: its own name, unless the index has a column of that name."""
+    return f"score_{name}" if name in INDEX_COLUMNS else name
+
+
+def category_text(major: str, fine: str) -> str:
+    """A category as one string: "major/fine", or what there is of it."""
+    return "/".join(part for part in (major, fine) if part)
+
+
+def index_schema(scores: Sequence[str]) -> pa.Schema:
+    """The index's schema for these scores, which are put in alphabetical order."""
+    return pa.schema([*_INDEX, *((score_column(name), pa.float64()) for name in sorted(set(scores)))])
+
+
+def index_row(meta: SampleMeta, placement: Placement) -> dict[str, Any]:
+    """The index's row of a sample."""
+    return {
+        **asdict(placement),
+        "video_id": meta.video_id,
+        "uri": meta.uri,
+        "category": category_text(meta.category.major, meta.category.fine),
+        "caption": meta.captions.full,
+        "num_frames": meta.num_frames,
+        "fps": float(meta.rate),
+        "width": meta.width,
+        "height": meta.height,
+        "duration_s": float(meta.num_frames / meta.rate),
+        **{score_column(name): value for name, value in meta.scores.items()},
+    }
+
+
+class TableWriter:
+    """A parquet file that is written row by row and appears at the end of the `with` block.
+
+    Row groups hold ROWS_PER_GROUP rows however the rows arrive, so the bytes depend on the rows alone.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path, self._schema = path, schema
+        self._rows: list[Mapping[str, Any]] = []
+        self._files = ExitStack()
+        self._table: pq.ParquetWriter | None = None
+        self.num_rows = 0
+
+    def __enter__(self) -> Self:
+        temporary = self._files.enter_context(replacing(self._path))
+        self._table = pq.ParquetWriter(temporary, self._schema, compression="zstd", version="2.6", store_schema=False)
+        return self
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Adds a row; columns that it lacks are null. ValueError for columns that the table lacks."""
+        if not row.keys() <= set(self._schema.names):
+            raise ValueError(f"{self._path.name} has no column {sorted(row.keys() - set(self._schema.names))}")
+        self._rows.append(row)
+        self.num_rows += 1
+        if len(self._rows) == ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows and self._table is not None:
+            self._table.write_table(pa.Table.from_pylist(self._rows, self._schema), row_group_size=ROWS_PER_GROUP)
+            self._rows = []
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            if error[0] is None:
+                self._flush()
+            self._table.close()
+        except BaseException as failed:
+            self._files.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        self._files.__exit__(*error)
+
+
+class IndexWriter(TableWriter):
+    """Writes index.parquet; `scores` names every score that any row has."""
+
+    def __init__(self, path: Path, scores: Sequence[str]) -> None:
+        super().__init__(path, index_schema(scores))
+
+    def add(self, meta: SampleMeta, placement: Placement) -> None:
+        """Adds the row of a sample just written to a shard."""
+        self.append(index_row(meta, placement))
+
+
+class OutcomesWriter(TableWriter):
+    """Writes outcomes.parquet."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, OUTCOMES_SCHEMA)
+
+    def add(self, outcome: Outcome) -> None:
+        """Adds one row."""
+        self.append(asdict(outcome))
+
+
+def read_rows(source: str | os.PathLike[str] | IO[bytes], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a table as dicts, a bounded number in memory."""
+    with pq.ParquetFile(source) as table:
+        for batch in table.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+            yield from batch.to_pylist()
+
+
+def read_outcomes(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Outcome]:
+    """Rows of outcomes.parquet, a bounded number in memory."""
+    return (Outcome(**row) for row in read_rows(source))

@@ -1,0 +1,140 @@
+"""Packs samples of one split into tars: streaming, one sample in memory at a time, whole shards or none.
+
+The tars are plain ustar: every header is 512 bytes, so a member's data lies at a plain offset that the index can
+name and anyone can range-read.
+"""
+
+import hashlib
+import tarfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from humove.atomic import replacing
+from humove.types import Sample
+from shards.documents import ShardRow
+from shards.format import MEMBERS, parse_key, sample_members, shard_name
+
+BLOCK = tarfile.BLOCKSIZE
+_END = b"\0" * (2 * BLOCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a sample was put: `mp4_bytes` bytes of video from `mp4_offset` on, in `shards/{shard}`."""
+
+    key: str
+    split: str
+    shard: str
+    mp4_offset: int
+    mp4_bytes: int
+
+
+class _OpenShard:
+    """One tar being written."""
+
+    def __init__(self, path: Path, split: str) -> None:
+        self.name, self.split = path.name, split
+        self.position, self.num_samples = 0, 0
+        self._hash = hashlib.sha256()
+        self._files = ExitStack()
+        self._out: IO[bytes] = self._files.enter_context(self._files.enter_context(replacing(path)).open("wb"))
+
+    def put(self, raw: bytes) -> None:
+        self._out.write(raw)
+        self._hash.update(raw)
+        self.position += len(raw)
+
+    def entry(self, name: str, raw: bytes) -> int:
+        """Adds one member and returns the offset of its data."""
+        head = tarfile.TarInfo(name)
+        head.size, head.mtime, head.uid, head.gid, head.mode = len(raw), 0, 0, 0, 0o644
+        self.put(head.tobuf(tarfile.USTAR_FORMAT))
+        offset = self.position
+        self.put(raw)
+        self.put(b"\0" * (-len(raw) % BLOCK))
+        return offset
+
+    def commit(self) -> ShardRow:
+        self.put(_END)
+        self.put(b"\0" * (-self.position % tarfile.RECORDSIZE))
+        self._files.close()
+        return ShardRow(
+            name=self.name,
+            split=self.split,
+            num_samples=self.num_samples,
+            bytes=self.position,
+            sha256=self._hash.hexdigest(),
+        )
+
+    def abandon(self, *error: object) -> None:
+        self._files.__exit__(*error)
+
+
+class ShardWriter:
+    """Writes `{split}-{first_number}.tar` and on, into `folder`, a new shard before a limit would be passed.
+
+    Use it as a context manager: on success the last shard is committed and `shards` lists all of them, on an error
+    the open one is removed (those already committed stay, as files that no dataset.json lists).
+    """
+
+    def __init__(
+        self, folder: Path, split: str, *, first_number: int = 0, max_bytes: int = 1 << 30, max_samples: int = 10_000
+    ) -> None:
+        if max_bytes < 1 or max_samples < 1:
+            raise ValueError(f"max_bytes {max_bytes} and max_samples {max_samples} must be at least 1")
+        shard_name(split, first_number)
+        self.shards: list[ShardRow] = []
+        self._folder, self._split, self._next = folder, split, first_number
+        self._max_bytes, self._max_samples = max_bytes, max_samples
+        self._open: _OpenShard | None = None
+        self._last_key = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._commit()
+        elif self._open is not None:
+            try:
+                self._open.abandon(kind, error, trace)
+            finally:
+                self._open = None
+
+    def write(self, sample: Sample) -> Placement:
+        """Adds a sample; its key must be higher than the one before."""
+        if sample.split != self._split:
+            raise ValueError(f"{sample.key} is of split {sample.split}, this writer's is {self._split}")
+        return self.write_members(sample.key, sample_members(sample))
+
+    def write_members(self, key: str, members: list[tuple[str, bytes]]) -> Placement:
+        """Adds a sample's encoded members, (suffix, bytes) in the format's order."""
+        parse_key(key)
+        if key <= self._last_key:
+            raise ValueError(f"{key} after {self._last_key}: samples must arrive in key order, each once")
+        if tuple(suffix for suffix, _ in members) != MEMBERS:
+            raise ValueError(f"{key}: members {[suffix for suffix, _ in members]}, wanted {list(MEMBERS)}")
+        size = sum(BLOCK + len(raw) + -len(raw) % BLOCK for _, raw in members)
+        shard = self._shard_for(size)
+        offsets = {suffix: shard.entry(f"{key}.{suffix}", raw) for suffix, raw in members}
+        shard.num_samples += 1
+        self._last_key = key
+        return Placement(
+            key=key, split=self._split, shard=shard.name, mp4_offset=offsets["mp4"], mp4_bytes=len(members[0][1])
+        )
+
+    def _shard_for(self, size: int) -> _OpenShard:
+        shard = self._open
+        if shard and (shard.num_samples >= self._max_samples or shard.position + size > self._max_bytes):
+            self._commit()
+        if self._open is None:
+            self._open = _OpenShard(self._folder / shard_name(self._split, self._next), self._split)
+            self._next += 1
+        return self._open
+
+    def _commit(self) -> None:
+        if self._open is not None:
+            shard, self._open = self._open, None
+            self.shards.append(shard.commit())
