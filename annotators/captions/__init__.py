@@ -1,0 +1,1 @@
+"""Captions. Built in: "kinematics", which says in words what pictures and motion measure, and nothing else."""

@@ -1,0 +1,101 @@
+"""Whether the camera stands still, from how the background shifts between frames a tenth of a second apart."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from annotators.captions.inputs import CaptionInput
+from annotators.captions.keypoints import FramePoints
+
+WORK_WIDTH = 320
+GAP_S = 0.12
+"""Seconds between the two frames of a pair: long enough for a slow pan to show, short enough to track."""
+MIN_POINTS = 12
+"""Fewer tracked background points than this say nothing."""
+STILL = 0.012
+"""Background speed in picture widths a second, up to which the camera is still (noise, a breath of wind) ..."""
+MOVING = 0.03
+"""... and from which it moves. In between nothing is said."""
+STEADY = 0.7
+"""A pan has a direction when the mean of its unit shifts is at least this long (1: all the same way)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraMotion:
+    """`moving` is None where the background had too little to track, or the measure lies between the two bounds."""
+
+    moving: bool | None = None
+    direction: str | None = None
+    """"left", "right", "up" or "down": where the camera turns or travels to (the background runs the other way)."""
+    speed: float = 0.0
+    """Median background speed, picture widths a second."""
+    pairs: int = 0
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    height = max(16, round(image.shape[0] * WORK_WIDTH / image.shape[1]))
+    return cv2.cvtColor(cv2.resize(image, (WORK_WIDTH, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+
+
+def _outside(shape: tuple[int, int], boxes: list[tuple[float, float, float, float] | None], scale: float) -> np.ndarray:
+    mask = np.full(shape, 255, np.uint8)
+    for box in boxes:
+        if box is not None:
+            x0, y0, x1, y1 = (round(v * scale) for v in box)
+            mask[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 0
+    return mask
+
+
+def _shift(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Median length of the background's shift and its median vector (2,), px at WORK_WIDTH; None: nothing to track."""
+    corners = cv2.goodFeaturesToTrack(first, 120, 0.02, 7, mask=mask)
+    if corners is None or len(corners) < MIN_POINTS:
+        return None
+    ahead, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None, winSize=(15, 15), maxLevel=3)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(second, first, ahead, None, winSize=(15, 15), maxLevel=3)
+    there_and_back = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
+    sure = (found.ravel() > 0) & (found_back.ravel() > 0) & (there_and_back < 0.7)
+    if sure.sum() < MIN_POINTS:
+        return None
+    flow = (ahead - corners).reshape(-1, 2)[sure]
+    return float(np.median(np.linalg.norm(flow, axis=1))), np.median(flow, axis=0)
+
+
+def measure(clip: CaptionInput, pairs: int, min_score: float) -> CameraMotion:
+    """Compares up to `pairs` pairs of frames spread over the clip, outside the person's box."""
+    gap = max(1, round(GAP_S * float(clip.fps)))
+    last = len(clip.frames) - 1 - gap
+    if last < 0:
+        return CameraMotion()
+    starts = np.unique(np.linspace(0, last, min(pairs, last + 1)).round().astype(int))
+    scale = WORK_WIDTH / clip.frames.width
+    lengths, vectors = [], []
+    for start in (int(s) for s in starts):
+        first, second = _grey(clip.frames.rgb(start)), _grey(clip.frames.rgb(start + gap))
+        boxes = [FramePoints(clip.pose2d, row, min_score).box(0.12) for row in (start, start + gap)]
+        shift = _shift(first, second, _outside(first.shape, boxes, scale))
+        if shift is not None:
+            lengths.append(shift[0])
+            vectors.append(shift[1])
+    if len(lengths) < max(2, len(starts) // 3):
+        return CameraMotion(pairs=len(lengths))
+    per_second = float(clip.fps) / gap / WORK_WIDTH
+    speed = float(np.median(lengths)) * per_second
+    brisk = float(np.quantile(lengths, 0.9)) * per_second
+    moving = True if speed >= MOVING else False if max(speed, brisk / 3) <= STILL else None
+    direction = _direction(np.array(vectors)) if moving else None
+    return CameraMotion(moving=moving, direction=direction, speed=speed, pairs=len(lengths))
+
+
+def _direction(shifts: np.ndarray) -> str | None:
+    """Where the camera goes, if most of the shifts (M, 2) agree."""
+    lengths = np.linalg.norm(shifts, axis=1)
+    strong = shifts[lengths > 0.25 * lengths.max()]
+    units = strong / np.linalg.norm(strong, axis=1, keepdims=True)
+    mean = units.mean(0)
+    if np.linalg.norm(mean) < STEADY:
+        return None
+    if abs(mean[0]) >= abs(mean[1]):
+        return "left" if mean[0] > 0 else "right"
+    return "up" if mean[1] > 0 else "down"

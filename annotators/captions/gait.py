@@ -1,0 +1,67 @@
+"""Walking and running, from the legs' alternation alone: it holds on a treadmill and under a camera that pans along."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from annotators.captions.events import Event, Kind, seen
+from annotators.captions.moves import turning_points
+from annotators.captions.signals import BodySignals
+
+SWING = 22.0
+"""Degrees by which the angle between the thighs must swing for a step; it must pass zero on each."""
+STEP_S = (0.18, 1.1)
+LEAST_STEPS = 3
+RUN_CADENCE, RUN_KNEE = 2.25, 78.0
+"""Running: at least so many steps a second, with the swinging knee bent at least so far; walkers stay below both."""
+WALK_CADENCE = 1.0
+UNEVEN = 0.45
+"""Steps whose durations vary by more than this (deviation over mean) are called steps, not a walk."""
+
+
+def find(s: BodySignals) -> list[Event]:
+    """Spans of stepping; `amount` is the steps a second, `times` their number."""
+    spread = s.thigh_pitch[:, 0] - s.thigh_pitch[:, 1]
+    both_seen = s.legs_seen.all(1)
+    points = turning_points(spread, SWING)
+    runs: list[list[int]] = [[]]
+    for a, b in zip(points, points[1:], strict=False):
+        crosses = spread[a] * spread[b] < 0 and min(abs(spread[a]), abs(spread[b])) >= 5
+        fits = STEP_S[0] <= (b - a) / s.fps <= STEP_S[1]
+        if crosses and fits and seen(both_seen, a, b, 0.5):
+            runs[-1] = [*(runs[-1] or [a]), b]
+        else:
+            runs.append([])
+    return [_event(s, run) for run in runs if len(run) - 1 >= LEAST_STEPS]
+
+
+def _event(s: BodySignals, run: list[int]) -> Event:
+    durations = np.diff(run) / s.fps
+    cadence = float(1 / durations.mean())
+    knee = float(np.quantile(s.knee[run[0] : run[-1] + 1].max(1), 0.9))
+    uneven = float(durations.std() / durations.mean())
+    if cadence >= RUN_CADENCE and knee >= RUN_KNEE:
+        kind = Kind.RUN
+    elif WALK_CADENCE <= cadence < 2.8 and uneven <= UNEVEN:
+        kind = Kind.WALK
+    else:
+        kind = Kind.STEP
+    thigh = float(np.quantile(s.thigh_pitch[run[0] : run[-1] + 1].max(1), 0.9))
+    return Event(
+        kind=kind, start=run[0] / s.fps, end=run[-1] / s.fps, amount=cadence, times=len(run) - 1,
+        level="lifting the knees high" if thigh >= 62 else "", weight=2.0,
+    )  # fmt: skip
+
+
+def place(event: Event, camera_moving: bool | None, travels: list[Event], s: BodySignals) -> Event:
+    """Adds where the steps lead: "in place" only under a still camera that saw no travel."""
+    if camera_moving is not False:
+        return event
+    along = [t for t in travels if t.overlap(event) > 0.3]
+    if along:
+        way = along[0].level if along[0].level in ("backwards", "sideways") else ""
+        return replace(event, direction=f"{way}, {along[0].direction}" if way else along[0].direction)
+    a, b = round(event.start * s.fps), round(event.end * s.fps)
+    here = s.pelvis[a : b + 1]
+    across, depth = np.ptp(here[:, 0]), np.ptp(here[:, 2])
+    return replace(event, direction="in place") if across < 0.3 and depth < 0.5 else event

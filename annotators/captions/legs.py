@@ -1,0 +1,129 @@
+"""What the legs do when they don't walk: kick, lift, squat, jump."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from annotators.captions.events import Event, Kind, path_speed, seen
+from annotators.captions.moves import moves
+from annotators.captions.signals import SIDES, BodySignals
+
+LIFT = 0.09
+"""Body lengths by which one ankle must rise above the other."""
+KICK_SPEED = 1.5
+"""Body lengths a second that a kicking foot reaches against the pelvis, with the leg nearly straight and in front."""
+SQUAT = 0.15
+"""Loss of the straighter leg's stretch (hip to ankle over thigh plus shin); it must end under SQUAT_LOW."""
+SQUAT_LOW = 0.86
+HELD_S = 1.0
+"""A low stance held longer than this may be a seat: then only the bent knees are told, not a squat."""
+AIRBORNE, JUMP_PEAK = 0.03, 0.05
+"""Rise of the pelvis and of the lower foot at once, in body lengths, while in the air and at the highest point."""
+GRAVITY = 9.81
+
+
+def find(s: BodySignals, gait: list[Event], camera_moving: bool | None) -> list[Event]:
+    """All leg events outside the spans of walking."""
+    found = _squats(s) + _jumps(s, camera_moving)
+    # A step before or after a walk is part of it, though it is too few to be told as one.
+    wider = [replace(g, start=g.start - 0.6, end=g.end + 0.6) for g in gait]
+    busy = wider + found
+    lifts = [e for e in _lifts(s) if not any(e.overlap(b) > 0.4 for b in busy)]
+    squats_too = [e for e in found if not any(e.overlap(g) > 0.4 for g in gait) or e.weight > 1.5]
+    return squats_too + lifts
+
+
+def _lifts(s: BodySignals) -> list[Event]:
+    ahead = s.foot_up[:, 0] - s.foot_up[:, 1]
+    events = []
+    for move in moves(ahead, LIFT):
+        k = 0 if move.after > 0 else 1
+        if abs(move.after) < LIFT or abs(move.after) < abs(move.before):
+            continue
+        if not seen(s.legs_seen[:, k], move.start, move.end):
+            continue
+        foot = np.stack([s.foot_up[:, k], s.foot_forward[:, k], s.foot_out[:, k]], 1)
+        kind, direction, speed = _lift_kind(s, foot, move.start, move.end, k)
+        weight = {Kind.KICK: 1.1, Kind.KNEE_RAISE: 0.9, Kind.LEG_LIFT: 0.9}.get(kind, 0.35)
+        events.append(
+            Event(
+                kind=kind, side=SIDES[k], start=move.start / s.fps, end=move.end / s.fps, amount=abs(move.after),
+                speed=speed, direction=direction, weight=min(1.3, weight + abs(move.after)),
+            )
+        )  # fmt: skip
+    return events
+
+
+def _lift_kind(s: BodySignals, foot: np.ndarray, start: int, end: int, k: int) -> tuple[Kind, str, float]:
+    speed = path_speed(foot, start, end, s.fps)
+    span = slice(start, end + 1)
+    pitch, knee = float(s.thigh_pitch[span, k].max()), float(s.knee[end, k])
+    _, forward, out = foot[end]
+    if forward >= 0.13 and knee < 55 and speed >= KICK_SPEED:
+        return Kind.KICK, "forward", speed
+    if out >= 0.16 and out > 1.2 * abs(forward) and knee < 60:
+        return Kind.LEG_LIFT, "out to the side", speed
+    if pitch >= 42 and knee >= 55:
+        return Kind.KNEE_RAISE, "", speed
+    if forward >= 0.15 and knee < 55:
+        return Kind.LEG_LIFT, "forward", speed
+    if forward <= -0.15 and knee < 60:
+        return Kind.LEG_LIFT, "backward", speed
+    return Kind.FOOT_LIFT, "behind" if forward <= -0.08 else "", speed
+
+
+def _squats(s: BodySignals) -> list[Event]:
+    stretch = s.leg_stretch.max(1)
+    both = s.legs_seen.all(1)
+    found = [m for m in moves(stretch, SQUAT) if seen(both, m.start, m.end)]
+    events: list[Event] = []
+    k = 0
+    while k < len(found):
+        move = found[k]
+        low = move.end if move.change < 0 else move.start
+        deep = min(move.before, move.after) <= SQUAT_LOW and s.knee[low].min() >= 55
+        after = found[k + 1] if k + 1 < len(found) else None
+        k += 1
+        if not deep:
+            continue
+        speed = abs(move.change) * 0.5 * s.fps / max(move.end - move.start, 1)
+        times = {"start": move.start / s.fps, "end": move.end / s.fps}
+        common = {"amount": abs(move.change), "speed": speed, "weight": 0.9 + abs(move.change)}
+        if move.change > 0:
+            events.append(Event(kind=Kind.RISE, **times, **common))
+        elif after and after.change > 0 and (after.start - move.end) / s.fps <= HELD_S:
+            events.append(Event(kind=Kind.SQUAT, start=times["start"], end=after.end / s.fps, **common))
+            k += 1
+        else:
+            events.append(Event(kind=Kind.CROUCH, **times, **common))
+    return events
+
+
+def _baseline(series: np.ndarray, fps: float) -> np.ndarray:
+    """What the height is when nothing happens: the lower third of the second on either side of each row."""
+    reach = max(1, round(fps))
+    step = max(1, round(fps / 10))
+    rows = np.arange(0, len(series), step)
+    low = [np.quantile(series[max(0, r - reach) : r + reach + 1], 0.3) for r in rows]
+    return np.interp(np.arange(len(series)), rows, low)
+
+
+def _jumps(s: BodySignals, camera_moving: bool | None) -> list[Event]:
+    """Both feet and the pelvis rise and fall together, for as long as gravity would take. Not under a moving camera."""
+    if camera_moving or len(s) < 5:
+        return []
+    pelvis = s.pelvis[:, 1] - _baseline(s.pelvis[:, 1], s.fps)
+    rise = np.minimum(pelvis, s.lowest_foot - _baseline(s.lowest_foot, s.fps))
+    aloft = np.concatenate([[False], rise > AIRBORNE, [False]])
+    edges = np.flatnonzero(np.diff(aloft.astype(int)))
+    both = s.legs_seen.all(1)
+    events = []
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        peak, seconds = float(rise[start:stop].max()), (stop - start) / s.fps
+        fall_time = 2 * np.sqrt(2 * max(peak - AIRBORNE, 1e-6) * s.stature / GRAVITY)
+        inside = start > 0 and stop < len(s)
+        ballistic = 0.5 <= seconds / fall_time <= 2.0
+        if inside and peak >= JUMP_PEAK and ballistic and seen(both, start, stop - 1):
+            times = {"start": start / s.fps, "end": stop / s.fps}
+            events.append(Event(kind=Kind.JUMP, **times, amount=peak, weight=1.3 + 2 * peak))
+    return events
