@@ -1,0 +1,1 @@
+"""SMPL motion from landmarks: repair in time, inverse kinematics, a fit over the whole clip, smoothing, confidence."""

@@ -1,0 +1,30 @@
+"""Settings of the fit."""
+
+from pydantic import Field
+
+from humove.config import Strict
+
+
+class LandmarkFitConfig(Strict):
+    """How SMPL motion is fitted to landmarks."""
+
+    stature_m: float = Field(1.70, gt=0.5, lt=2.5, description="Stature that people are assumed to have, in metres.")
+    stature_trust: float = Field(
+        0.5, ge=0, le=1,
+        description="1: every person has the assumed stature; 0: the size of the landmark model's metric world decides.",
+    )  # fmt: skip
+    limb_freedom: float = Field(
+        0.5, ge=0, le=1,
+        description="How far limb lengths follow the landmarks: 0 keeps the body's own, 1 takes what was measured, "
+        "within 15 %.",
+    )  # fmt: skip
+    iterations: int = Field(250, ge=0, le=2000, description="Steps of the optimiser over the whole clip.")
+    weight_3d: float = Field(1.0, ge=0, description="Weight of the distance to the metric 3D landmarks.")
+    weight_2d: float = Field(
+        2.0, ge=0, description="Weight of the distance to the image landmarks, at the person's depth."
+    )
+    weight_motion: float = Field(1.0, ge=0, description="Weight of the joints' acceleration: larger is smoother.")
+    weight_pose: float = Field(1.0, ge=0, description="Weight of the pose prior, taken from motion capture.")
+    weight_limits: float = Field(1.0, ge=0, description="Weight of the joint limits.")
+    repair: bool = Field(True, description="Exchange left and right again where the landmark model swapped them.")
+    smooth_s: float = Field(0.05, ge=0, le=1, description="Width of the final smoothing in seconds; 0 turns it off.")

@@ -1,0 +1,32 @@
+"""What the fit knows before it sees a clip: the body, where landmarks sit on it, which poses are likely."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotators.landmark_fit.markers import Markers, load_markers
+from annotators.landmark_fit.prior import PosePrior, load_prior
+from humove.body import Body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FitModel:
+    """The proxy body at scale 1, its landmarks and the pose prior."""
+
+    rest_joints: np.ndarray
+    """(24, 3) m, T-pose."""
+    stature: float
+    """Height of the body at scale 1, m."""
+    markers: Markers
+    prior: PosePrior
+
+
+def load_model() -> FitModel:
+    """Reads the files baked into the package."""
+    body = Body.load()
+    return FitModel(
+        rest_joints=np.asarray(body.rest_joints, dtype=np.float64),
+        stature=body.stature,
+        markers=load_markers(),
+        prior=load_prior(),
+    )
