@@ -1,0 +1,54 @@
+# Every job a user runs. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS ?=
+PRESET ?= local
+OUT ?= out/dataset
+comma := ,
+pip_index = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+flags = --preset $(PRESET) $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
+	$(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS))
+
+.PHONY: help setup demo test lint bench dataset reselect verify inspect
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(BIN)/humove  ## the environment, in .venv; EXTRAS=s3,dev adds extras, TORCH_INDEX=URL takes torch from there
+	$(if $(EXTRAS),$(BIN)/pip install --quiet $(pip_index) -e ".[$(EXTRAS)]")
+
+$(BIN)/humove: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet $(pip_index) -e .
+	$(BIN)/humove weights get
+	@touch $@
+
+demo: $(BIN)/humove  ## set up, make sample videos, build, verify: the whole job on a fresh machine
+	$(BIN)/humove demo $(if $(filter file,$(origin OUT)),out/demo,$(OUT))
+
+dataset: $(BIN)/humove  ## VIDEOS=folder|glob|manifest OUT=out/x [PRESET=local] [SET="k=v ..."] [EXECUTOR=ray|local] [ADDRESS=...]
+	@test -n "$(VIDEOS)" || { echo 'humove: name the videos: make dataset VIDEOS=folder OUT=out/x' >&2; exit 2; }
+	$(BIN)/humove build "$(VIDEOS)" "$(OUT)" $(flags)
+
+reselect: $(BIN)/humove  ## DATASET=out/x OUT=out/y SET="...": other thresholds, from what x has measured
+	$(BIN)/humove reselect "$(DATASET)" "$(OUT)" $(flags)
+
+verify: $(BIN)/humove  ## DATASET=out/x: proves the data set against its format
+	$(BIN)/humove verify "$(DATASET)"
+
+inspect: $(BIN)/humove  ## DATASET=out/x KEY=...: the body drawn over the person, as a video and a strip
+	$(BIN)/humove inspect "$(DATASET)" "$(KEY)"
+
+bench: $(BIN)/humove  ## CPU seconds per second of kept video, by kernel; [VIDEOS=...]
+	$(BIN)/humove bench $(if $(VIDEOS),"$(VIDEOS)")
+
+test: $(BIN)/humove  ## set up and run every test
+	$(BIN)/pip install --quiet $(pip_index) -e ".[dev]"
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/humove  ## style and imports
+	$(BIN)/pip install --quiet $(pip_index) -e ".[dev]"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .

@@ -1,0 +1,213 @@
+"""The `humove` command: the composition root, which alone may import every package, and does so inside its commands."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from humove.errors import EXIT_BAD_ARGUMENTS, EXIT_DEFECT, EXIT_INTERRUPTED, UserError
+
+app = typer.Typer(
+    help="Turns raw videos into a verified data set of single-person clips with SMPL motion.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+weights_app = typer.Typer(help="The models' files: where they come from, whether they are whole.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+Out = Annotated[Path, typer.Argument(help="A data set's folder.", metavar="DATASET")]
+Preset = Annotated[str, typer.Option(help="A preset's name, or a path to a YAML.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="section.key=value, as in dedup.near=off. May be given more than once.", metavar="K=V"),
+]
+
+
+@app.command()
+def build(
+    videos: Annotated[str, typer.Argument(help="A folder, a glob, a manifest (.csv .parquet .jsonl), or a URL.")],
+    out: Annotated[Path, typer.Argument(help="The data set's folder. If it holds one, it is resumed or extended.")],
+    preset: Preset = "local",
+    set_: Set = None,
+    executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
+    workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
+    address: Annotated[str, typer.Option(help="A running Ray cluster, as in ray://HOST:10001, or auto.")] = "",
+) -> None:
+    """Builds a data set. Run it again to resume after a stop, to add new videos, or with other settings."""
+    from pipelines.build import build as run
+    from pipelines.progress import reporter
+    from pipelines.summary import summary
+
+    config = _config(preset, set_, executor=executor, workers=workers, address=address)
+    built = run(config, videos, out, reporter())
+    if not built.worked:
+        print(f"{out} is complete: nothing to do")
+    print(summary(out, built.doc))
+
+
+@app.command()
+def reselect(
+    dataset: Out,
+    out: Annotated[Path, typer.Argument(help="The new data set's folder.")],
+    preset: Preset = "local",
+    set_: Set = None,
+    executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
+    workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
+    address: Annotated[str, typer.Option(help="A running Ray cluster, as in ray://HOST:10001, or auto.")] = "",
+) -> None:
+    """Builds a data set anew with other thresholds, from what an earlier build has measured."""
+    from pipelines.progress import reporter
+    from pipelines.reselect import reselect as run
+    from pipelines.summary import summary
+
+    config = _config(preset, set_, executor=executor, workers=workers, address=address)
+    print(summary(out, run(config, dataset, out, reporter()).doc))
+
+
+@app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
+    quick: Annotated[bool, typer.Option("--quick", help="Decode no video; check everything else.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes that read shards.")] = 2,
+) -> None:
+    """Proves a data set against the format, from its files alone. Ends with 5 where it is not sound."""
+    from shards.reader import open_dataset
+    from shards.verify import verify as run
+
+    defects = run(dataset, deep=not quick, workers=workers, on_note=lambda line: print(f"note: {line}"))
+    for defect in defects:
+        print(defect)
+    found = open_dataset(dataset)
+    if defects:
+        print(f"{dataset}: {len(defects)} defects")
+        raise typer.Exit(EXIT_DEFECT)
+    print(f"{dataset}: sound: {len(found)} samples in {len(found.doc.shards)} shards")
+
+
+@app.command()
+def inspect(
+    dataset: Out,
+    key: Annotated[str, typer.Argument(help="A sample's key; see the index, or `humove outcomes`.")],
+    out: Annotated[Path, typer.Option(help="Where to write the overlay video and the strip.")] = Path("out/inspect"),
+) -> None:
+    """Draws the body over the person: writes KEY.mp4 and KEY.png."""
+    from shards.inspect import inspect as run
+
+    for path in run(str(dataset), key, out):
+        print(path)
+
+
+@app.command()
+def outcomes(
+    dataset: Out,
+    kept: Annotated[bool, typer.Option("--kept", help="Only what was kept.")] = False,
+) -> None:
+    """Lists what became of every video, shot and clip, and why."""
+    from shards.reader import open_dataset
+
+    for row in open_dataset(str(dataset)).outcomes():
+        if kept and row.outcome != "kept":
+            continue
+        span = "" if row.start_s is None or row.unit == "video" else f" {row.start_s:.1f}-{row.end_s:.1f} s"
+        why = f": {row.reason} at {row.stage}: {row.detail}" if row.reason else ""
+        print(f"{row.outcome:<8} {row.unit:<5} {row.uri}{span} {row.clip_id}{why}")
+
+
+@app.command()
+def config(preset: Preset = "local", set_: Set = None) -> None:
+    """Prints every setting with its value, as YAML that --preset reads back."""
+    import yaml
+
+    from pipelines.config import load_config
+
+    print(yaml.safe_dump(load_config(preset, set_ or []).model_dump(mode="json"), sort_keys=False), end="")
+
+
+@app.command()
+def samples(folder: Annotated[Path, typer.Argument(help="Where to write the sample videos.")]) -> None:
+    """Makes sample videos: rendered people of known motion, one real video, and bad inputs of every kind."""
+    from pipelines.progress import reporter
+    from pipelines.samples.maker import make_samples
+
+    make_samples(folder, report=reporter())
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Argument(help="The data set's folder.")] = Path("out/demo")) -> None:
+    """The whole job on sample videos: makes them, builds, verifies, and measures the motion against its truth."""
+    from pipelines.demo import demo as run
+    from pipelines.progress import reporter
+
+    if not run(out, reporter()):
+        raise typer.Exit(EXIT_DEFECT)
+
+
+@app.command()
+def bench(
+    videos: Annotated[str, typer.Argument(help="Videos to measure with; empty: the sample videos.")] = "",
+    out: Annotated[Path, typer.Option(help="A scratch folder, emptied first.")] = Path("out/bench"),
+) -> None:
+    """CPU seconds per second of kept video, by kernel and in all, and how two workers compare to one."""
+    from pipelines.bench import bench as run
+
+    run(videos, out)
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """Every file: name, state, size, licence, source."""
+    from annotators.weights import check, table
+
+    for name, row in table().items():
+        print(f"{name:<24} {check(name) or 'ok'}  {row.bytes / 1e6:.1f} MB  {row.licence}  {row.source}")
+
+
+@weights_app.command("get")
+def weights_get(names: Annotated[list[str] | None, typer.Argument(help="Names; none: all.")] = None) -> None:
+    """Fetches files that are missing, and checks their hashes."""
+    from annotators.weights import get, table
+
+    for name in names or table():
+        print(get(name))
+
+
+@weights_app.command("check")
+def weights_check(names: Annotated[list[str] | None, typer.Argument(help="Names; none: all.")] = None) -> None:
+    """Compares each file with the table's hash."""
+    from annotators.weights import resolve, table
+
+    for name in names or table():
+        print(f"{resolve(name)}: ok")
+
+
+def _config(preset: str, overrides: list[str] | None, *, executor: str, workers: int, address: str):
+    from pipelines.config import load_config
+
+    said = {"executor": executor, "workers": workers, "address": address}
+    flags = [f"execution.{name}={value}" for name, value in said.items() if value]
+    return load_config(preset, [*(overrides or []), *flags])
+
+
+def main() -> None:
+    """Runs the command; a UserError is one line and its exit code, an interrupt is 130."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        sys.exit(app(standalone_mode=False) or 0)  # click returns the code of typer.Exit
+    except UserError as e:
+        print(f"humove: {e}", file=sys.stderr)
+        sys.exit(e.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("humove: interrupted; what was done is kept: run the same command to go on", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as e:
+        if hasattr(e, "format_message") and hasattr(e, "exit_code"):  # click's own usage errors
+            print(f"humove: {e.format_message()}", file=sys.stderr)
+            sys.exit(EXIT_BAD_ARGUMENTS)
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Ray Data: one actor pool a stage, on this machine or on a cluster. The only module that imports ray for builds."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from humove.errors import UserError
+from humove.stage import Stage
+from pipelines.executors.local import died
+from pipelines.executors.worker import attempt, one_thread_a_kernel
+from pipelines.work import Done, Work, longest_first
+
+
+class _Actor:
+    """A stage in a Ray worker."""
+
+    def __init__(self, stage: Stage, retries: int) -> None:
+        one_thread_a_kernel()
+        stage.setup()
+        self.stage = stage
+        self.retries = retries
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        done = [d for work in batch["work"] for d in attempt(self.stage, work, self.retries)]
+        column = np.empty(len(done), dtype=object)
+        column[:] = done
+        return {"done": column}
+
+
+class RayExecutor:
+    """Runs stages on a Ray cluster: `address` of one that exists, or "" for one on this machine.
+
+    `workers` is the largest number of actors of a stage; 0 takes what the cluster holds. Every node needs the toolkit
+    installed and sees OUT and the videos under the same paths (a shared file system or an object store).
+    """
+
+    def __init__(self, *, address: str, workers: int, retries: int) -> None:
+        # Ray reads these at import; nothing may be reported to anyone.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        self._ray = ray
+        self.retries = retries
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                ray.init(
+                    num_cpus=workers or None, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+                )
+        except (ConnectionError, TimeoutError, ValueError, RuntimeError) as e:
+            line = str(e).splitlines()[0] if str(e) else type(e).__name__
+            raise UserError(f"no Ray cluster at ADDRESS={address or 'local'}: {line}; is it running?") from e
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        self.workers = workers
+
+    def map(self, stage: Stage, works: Sequence[Work]) -> Iterator[Done]:
+        works = longest_first(works)
+        if not works:
+            return
+        left = {w.unit_id: w for w in works}
+        for done in self._stream(stage, works):
+            left.pop(done.work.unit_id, None)
+            for work in [w for w in left.values() if any(p.unit_id == done.work.unit_id for p in w.parts)]:
+                del left[work.unit_id]
+            yield done
+        # Whatever has no result was with an actor that died more often than Ray retries: alone, one by one.
+        for work in longest_first(list(left.values())):
+            pieces = work.parts or (work,)
+            for piece in pieces:
+                got = list(self._stream(stage, [piece]))
+                yield from got or [Done(work=piece, outcome=died(stage))]
+
+    def _stream(self, stage: Stage, works: list[Work]) -> Iterator[Done]:
+        ray = self._ray
+        rows = [{"work": w} for w in works]
+        # Small blocks keep results flowing and memory bounded; a block is what one actor does at a time.
+        blocks = min(len(rows), 10_000)
+        cpus = self._ray.cluster_resources().get("CPU", 1.0)
+        room = max(1, int(cpus // stage.resources.cpus)) if stage.resources.cpus else len(rows)
+        if stage.resources.gpus:
+            room = min(room, max(1, int(ray.cluster_resources().get("GPU", 0) / stage.resources.gpus)))
+        pool = max(1, min(room, self.workers or room, len(rows)))
+        dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+            _Actor,
+            fn_constructor_args=(stage, self.retries),
+            batch_size=1,
+            concurrency=(1, pool) if pool > 1 else 1,
+            num_cpus=stage.resources.cpus,
+            num_gpus=stage.resources.gpus or None,
+        )
+        try:
+            for row in dataset.iter_rows():
+                yield row["done"]
+        except ray.exceptions.RayError as e:
+            cause = getattr(e, "cause", None)
+            if isinstance(cause, UserError):
+                raise cause from e
+            if not isinstance(e, ray.exceptions.RayActorError | ray.exceptions.WorkerCrashedError):
+                raise
+
+    def close(self) -> None:
+        self._ray.shutdown()

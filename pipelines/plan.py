@@ -1,0 +1,118 @@
+"""What a configuration does to a unit: the steps of a clip, their keys, and the stages that executors run."""
+
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from annotators.registry import annotator_class, annotator_record
+from annotators.weights import resolve
+from humove.ids import settings_hash
+from humove.stage import Resources
+from humove.types import Clip
+from pipelines.config import BuildConfig
+from pipelines.ledger import Ledger
+from pipelines.stages.caption import CaptionStep
+from pipelines.stages.clips import ClipStage
+from pipelines.stages.crop import CropStep
+from pipelines.stages.encode import EncodeStep
+from pipelines.stages.ingest import IngestStage
+from pipelines.stages.motion import MotionStep
+from pipelines.stages.pose2d import Pose2DStep
+from pipelines.stages.quality import QualityStep
+from pipelines.stages.scan import ScanStage
+from pipelines.stages.split import SplitStage
+from pipelines.stages.step import Step, step_keys
+from pipelines.stages.track import TrackStep
+
+STAGES = ("ingest", "scan", "split", "clip", "screen", "track", "crop", "pose2d", "motion", "quality", "caption", "encode",
+          "near_duplicates")  # fmt: skip
+"""Every stage at which a unit can end, in order: the keys of dataset.json's counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A configuration, bound to a ledger."""
+
+    config: BuildConfig
+    ledger: Ledger
+    steps: list[Step]
+
+    @classmethod
+    def of(cls, config: BuildConfig, ledger: Ledger) -> "Plan":
+        steps: list[Step] = [
+            TrackStep(config.track),
+            CropStep(config.crop),
+            Pose2DStep(config.pose2d),
+            MotionStep(config.motion),
+            QualityStep(config.quality),
+            CaptionStep(config.caption),
+            EncodeStep(config.encode),
+        ]
+        return cls(config=config, ledger=ledger, steps=steps)
+
+    @cached_property
+    def config_hash(self) -> str:
+        """Names the configuration and the code and models behind it: equal hashes, equal data sets."""
+        stages = [IngestStage.key(), ScanStage.key(), SplitStage.version, ClipStage.version]
+        return settings_hash([self.config.data_settings(), stages, self.chain])
+
+    @cached_property
+    def chain(self) -> list[tuple[str, str]]:
+        """Each step's name, and a name for all that its measurement depends on beside the clip."""
+        frames = [("frames", settings_hash(self.frame_settings))]
+        return frames + [(s.name, settings_hash([s.name, s.version, s.settings()])) for s in self.steps]
+
+    @property
+    def scratch(self) -> Path:
+        return Path(self.config.execution.scratch or tempfile.gettempdir())
+
+    @property
+    def frame_settings(self) -> dict:
+        return self.config.frames.model_dump(mode="json")
+
+    def ingest_stage(self) -> IngestStage:
+        return IngestStage(ledger=self.ledger, scratch=self.scratch, unit_s=self.config.execution.unit_seconds)
+
+    def scan_stage(self) -> ScanStage:
+        return ScanStage(ledger=self.ledger, scratch=self.scratch)
+
+    def split_stage(self) -> SplitStage:
+        return SplitStage(scans=self.scan_stage(), config=self.config.split)
+
+    def clip_stage(self) -> ClipStage:
+        return ClipStage(
+            ledger=self.ledger,
+            scratch=self.scratch,
+            steps=self.steps,
+            chain=self.chain,
+            frame_settings=self.frame_settings,
+            score_only=self.config.score_only,
+            resources=Resources(cpus=1),
+        )
+
+    @cached_property
+    def split_key(self) -> str:
+        return settings_hash([self.scan_stage().key(), SplitStage.version, self.config.split.model_dump(mode="json")])
+
+    def clip_keys(self, clip: Clip) -> dict[str, str]:
+        return step_keys(self.chain, clip)
+
+    def chosen(self) -> dict[str, str]:
+        """The annotator of each kind."""
+        return {
+            "tracks": self.config.track.annotator,
+            "pose2d": self.config.pose2d.annotator,
+            "motion": self.config.motion.annotator,
+            "caption": self.config.caption.annotator,
+        }
+
+    def check_weights(self) -> None:
+        """Every weights file is there and is the one that the table names; UserError otherwise."""
+        for kind, name in self.chosen().items():
+            for weights in annotator_class(kind, name).weights:
+                resolve(weights)
+
+    def annotators(self) -> list[dict]:
+        """What made the annotations: names, versions, weights, licences."""
+        return [annotator_record(kind, name) for kind, name in self.chosen().items()]

@@ -1,0 +1,51 @@
+"""What is said of the clip."""
+
+import time
+from dataclasses import asdict
+from fractions import Fraction
+
+import numpy as np
+
+from annotators.captions.config import CaptionConfig
+from annotators.captions.inputs import CaptionInput
+from annotators.registry import annotator_settings, load_annotator
+from humove.stage import Reject
+from humove.types import SmplMotion
+from pipelines.ledger import Record
+from pipelines.stages.pose2d import pose_from_arrays
+from pipelines.stages.step import ClipView
+
+
+class CaptionStep:
+    """Pictures, keypoints and motion -> Caption."""
+
+    name = "caption"
+    version = "1"
+
+    def __init__(self, config: CaptionConfig) -> None:
+        self.config = config
+        self._annotator = None
+
+    def settings(self) -> dict:
+        return {**annotator_settings("caption", self.config.annotator), **self.config.model_dump(mode="json")}
+
+    def setup(self) -> None:
+        self._annotator = load_annotator("caption", self.config.annotator, self.config)
+
+    def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
+        frames = view.frames
+        start = time.process_time()
+        item = CaptionInput(
+            frames=frames,
+            pose2d=pose_from_arrays(view.arrays("pose2d")),
+            motion=SmplMotion(**view.arrays("motion")),
+            fps=Fraction(frames.fps),
+        )
+        (caption,) = self._annotator.annotate([item])
+        seconds = time.process_time() - start
+        if isinstance(caption, Reject):
+            return Record(reject=caption, cpu_s=seconds), {}
+        return Record(facts=asdict(caption), cpu_s=seconds), {}
+
+    def judge(self, scores: dict[str, float]) -> Reject | None:
+        return None

@@ -1,0 +1,41 @@
+"""Where the stored picture is cut out: a steady window around the person."""
+
+import time
+
+import numpy as np
+
+from humove.stage import Reject
+from humove.video.crop import CropConfig, choose_window
+from pipelines.ledger import Record
+from pipelines.stages.step import ClipView
+
+
+class CropStep:
+    """Track -> window. Geometry alone: nothing is decoded."""
+
+    name = "crop"
+    version = "1"
+
+    def __init__(self, config: CropConfig) -> None:
+        self.config = config
+
+    def settings(self) -> dict:
+        return self.config.model_dump(mode="json")
+
+    def setup(self) -> None:
+        """Nothing to load."""
+
+    def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
+        start = time.process_time()
+        track = view.record("track").facts
+        boxes = view.arrays("track")["boxes_xyxy"]
+        crop = choose_window(boxes, track["width"], track["height"], self.config)
+        facts = {
+            "xyxy": [int(v) for v in crop.xyxy],
+            "width": crop.out_width,
+            "height": crop.out_height,
+        }
+        return Record(facts=facts, cpu_s=time.process_time() - start), {}
+
+    def judge(self, scores: dict[str, float]) -> Reject | None:
+        return None

@@ -1,0 +1,147 @@
+"""Where a video is cut: its shots, the fades and dissolves between them, and the clips that the shots give.
+
+Everything here is a function of the scan's series, so that changed settings need no decode.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from humove.config import Strict
+from humove.video.measure import mismatch
+from humove.video.scan import Scan
+from pipelines.stages.transitions import Span, TransitionConfig, find_transitions
+
+_AROUND = 8
+"""Frames on each side that a jump is compared with."""
+_RANK = 3
+"""The neighbour it must stand out from: the third strongest, as one or two more cuts may lie near."""
+_SURE = 14.0
+"""Grey levels: thumbs that differ by this much show different pictures."""
+
+
+class SplitConfig(Strict):
+    """How a video is split into shots, and shots into clips."""
+
+    min_jump: float = Field(
+        4.0, gt=0, description="a cut changes the picture by at least this much, beyond motion (grey levels of 255)"
+    )
+    min_peak: float = Field(
+        1.5, gt=1, description="a cut stands out from the frames around it by this factor; lower finds fainter cuts"
+    )
+    max_flash_s: float = Field(
+        0.2, ge=0, description="seconds: a change of light after which the picture returns so soon is a flash, no cut"
+    )
+    max_gap_s: float = Field(1.0, gt=0, description="seconds: a longer hole between two timestamps is a cut")
+    transitions: TransitionConfig = Field(TransitionConfig(), description="fades and dissolves")
+    min_seconds: float = Field(1.5, gt=0, description="a clip is at least this long")
+    max_seconds: float = Field(10.0, gt=0, description="a clip is at most this long; longer shots give several clips")
+
+    @model_validator(mode="after")
+    def _lengths(self) -> "SplitConfig":
+        if self.max_seconds < 2 * self.min_seconds:
+            raise ValueError(
+                f"max_seconds ({self.max_seconds}) must be at least twice min_seconds ({self.min_seconds}),"
+                " so that every longer shot can be divided"
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """The frames start_frame to end_frame (exclusive) between two cuts."""
+
+    index: int
+    start_frame: int
+    end_frame: int
+
+
+def jumps(scan: Scan, fps: Fraction, time_base: Fraction) -> np.ndarray:
+    """(N,) float32: how much each frame differs from the one before beyond motion, for one frame of time."""
+    steps = np.diff(scan.pts, prepend=scan.pts[:1]) * float(time_base * fps)
+    return scan.mismatch / np.maximum(1.0, np.round(steps)).astype(np.float32)
+
+
+def _peaks(jump: np.ndarray) -> np.ndarray:
+    """(N,) float32: each frame's jump over the third strongest within _AROUND frames (one grey level added)."""
+    n = len(jump)
+    padded = np.pad(jump, _AROUND)
+    around = np.stack([padded[k : k + n] for k in range(2 * _AROUND + 1) if k != _AROUND])
+    return jump / (np.sort(around, axis=0)[-_RANK] + 1)
+
+
+def _hard_cuts(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig) -> list[int]:
+    jump = jumps(scan, fps, time_base)
+    found = np.flatnonzero((jump >= config.min_jump) & (_peaks(jump) >= config.min_peak))
+    found = found[found > 0].tolist()
+    gaps = np.diff(scan.pts) * float(time_base) > config.max_gap_s
+    lit = _flashes(scan, found, max(1, round(config.max_flash_s * fps)))
+    return sorted({frame for frame in found if frame not in lit} | set((np.flatnonzero(gaps) + 1).tolist()))
+
+
+def _flashes(scan: Scan, found: list[int], longest: int) -> set[int]:
+    """The jumps that belong to flashes: brighter or darker for a moment, then the same picture again."""
+    lit: set[int] = set()
+    for begin in found:
+        if begin in lit:
+            continue
+        before = scan.thumb[begin - 1]
+        out = mismatch(before, scan.thumb[begin])
+        for after in range(begin + 1, min(begin + longest + 1, scan.num_frames)):
+            shift = scan.luma[begin:after] - scan.luma[begin - 1]
+            if abs(float(shift[np.abs(shift).argmax()])) < 0.04:
+                continue
+            back = mismatch(before, scan.thumb[after])
+            if back < out / 2 and back < _SURE:
+                lit.update(frame for frame in found if begin <= frame <= after)
+                break
+    return lit
+
+
+def find_shots(
+    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig
+) -> tuple[list[Shot], list[Span]]:
+    """The shots in order, and the fades and dissolves, whose frames belong to no shot; together they tile the video.
+
+    A shot starts on the first frame of the new picture. `fps` and `time_base` are the probe's.
+    """
+    cuts = _hard_cuts(scan, fps, time_base, config)
+    soft = find_transitions(scan, cuts, fps, config.transitions)
+    edges = {0, scan.num_frames}
+    edges.update(cut for cut in cuts if not any(span.start <= cut <= span.end for span in soft))
+    edges.update(edge for span in soft for edge in (span.start, span.end))
+    blended = {span.start for span in soft}
+    ordered = sorted(edges)
+    spans = [(a, b) for a, b in zip(ordered, ordered[1:], strict=False) if a not in blended]
+    return [Shot(index=i, start_frame=a, end_frame=b) for i, (a, b) in enumerate(spans)], soft
+
+
+def frame_times(scan: Scan, fps: Fraction, time_base: Fraction) -> np.ndarray:
+    """(N + 1,) float64 seconds from the first frame to each frame, and to the end of the last."""
+    times = (scan.pts - scan.pts[0]) * float(time_base)
+    return np.append(times, times[-1] + 1 / float(fps))
+
+
+def plan_clips(shot: Shot, times: np.ndarray, config: SplitConfig) -> list[tuple[int, int]]:
+    """The clips of one shot: (start_frame, end_frame) spans that tile it, as equal and as few as max_seconds allows.
+
+    Empty where the shot is shorter than min_seconds. `times` is `frame_times`.
+    """
+    begin, end = float(times[shot.start_frame]), float(times[shot.end_frame])
+    if end - begin < config.min_seconds - 1e-9:
+        return []
+    frames = shot.end_frame - shot.start_frame
+    for pieces in range(max(1, int(np.ceil((end - begin) / config.max_seconds - 1e-9))), frames + 1):
+        wanted = begin + (end - begin) * np.arange(1, pieces) / pieces
+        inner = np.abs(times[shot.start_frame : shot.end_frame + 1, None] - wanted).argmin(axis=0) + shot.start_frame
+        edges = [shot.start_frame, *inner.tolist(), shot.end_frame]
+        lengths = np.diff(times[edges])
+        if lengths.max() <= config.max_seconds + 1e-9 or lengths.min() < config.min_seconds:
+            break
+    return [
+        (a, b)
+        for a, b in zip(edges, edges[1:], strict=False)
+        if config.min_seconds - 1e-9 <= times[b] - times[a] <= config.max_seconds + 1e-9
+    ]

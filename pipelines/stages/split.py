@@ -1,0 +1,93 @@
+"""Scan -> shots -> clips: pure decisions on the scan's series, with what the screen needs to judge each clip."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from humove.stage import Emit, Reject, Resources
+from humove.video.probe import Probe
+from humove.video.scan import Scan
+from pipelines.fetch import local_file
+from pipelines.ledger import Record
+from pipelines.near_duplicates import signature
+from pipelines.stages.cuts import SplitConfig, find_shots, plan_clips
+from pipelines.stages.scan import ScanStage
+from pipelines.stages.screen import screen_scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitJob:
+    """One scanned video. `split_key` names the result in the ledger."""
+
+    location: str
+    video_id: str
+    probe: Probe
+    num_units: int
+    split_key: str
+
+
+class SplitStage:
+    """SplitJob -> the video's shots and clips, in the ledger."""
+
+    name = "split"
+    version = "1"
+    batch_size = 1
+    resources = Resources(cpus=1)
+
+    def __init__(self, *, scans: ScanStage, config: SplitConfig) -> None:
+        self.scans = scans
+        self.config = config
+
+    def setup(self) -> None:
+        """Nothing to load."""
+
+    def process(self, batch: Sequence[SplitJob]) -> list[Emit[str] | Reject]:
+        return [self._one(job) for job in batch]
+
+    def _one(self, job: SplitJob) -> Emit[str] | Reject:
+        place = self.scans.ledger.video(job.video_id)
+        scanned = place.read(self.scans.name, self.scans.key())
+        if scanned is None:
+            scanned = self._join(job)
+        if scanned.reject is not None:
+            return scanned.reject
+        start = time.process_time()
+        scan = Scan.from_arrays(place.arrays(self.scans.name, self.scans.key()))
+        found = find_shots(scan, job.probe.fps, self.config)
+        shots = []
+        for shot in found.shots:
+            clips = plan_clips(shot, job.probe.fps, self.config)
+            shots.append(
+                {
+                    "start": shot.start_frame,
+                    "end": shot.end_frame,
+                    "reject": asdict(clips) if isinstance(clips, Reject) else None,
+                    "clips": [] if isinstance(clips, Reject) else [self._clip(scan, job.probe, s, e) for s, e in clips],
+                }
+            )
+        facts = {"shots": shots, "transitions": [list(t) for t in found.transitions]}
+        place.write(self.name, job.split_key, Record(facts=facts, cpu_s=time.process_time() - start))
+        return Emit(outputs=(job.video_id,))
+
+    def _clip(self, scan: Scan, probe: Probe, start: int, end: int) -> dict:
+        return {
+            "start": start,
+            "end": end,
+            "scores": screen_scores(scan, start, end, probe),
+            "signature": [int(v) for v in signature(scan, start, end)],
+        }
+
+    def _join(self, job: SplitJob) -> Record:
+        """Puts the parts of a long video together."""
+        parts, cpu_s = [], 0.0
+        for index in range(job.num_units):
+            part = self.scans.read_part(job.video_id, index)
+            if part is None:
+                raise RuntimeError(f"{job.video_id}: part {index} of {job.num_units} of the scan is missing")
+            parts.append(part[0])
+            cpu_s += part[1]
+        with local_file(job.location, self.scans.scratch) as path:
+            self.scans.write_joined(job.video_id, path, job.probe, parts, cpu_s)
+        return self.scans.ledger.video(job.video_id).read(self.scans.name, self.scans.key())
+
+

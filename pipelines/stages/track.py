@@ -1,0 +1,59 @@
+"""The main person: whether there is exactly one, and where."""
+
+import time
+from fractions import Fraction
+
+import numpy as np
+
+from annotators.main_person import TrackConfig, judge
+from annotators.registry import annotator_settings, load_annotator
+from humove.reasons import Reason
+from humove.stage import Reject
+from pipelines.ledger import Record
+from pipelines.stages.step import ClipView
+
+
+class TrackStep:
+    """Frames -> the main person's track, and scores that say whether it is the only one."""
+
+    name = "track"
+    version = "1"
+
+    def __init__(self, config: TrackConfig) -> None:
+        self.config = config
+        self._annotator = None
+
+    def settings(self) -> dict:
+        return {
+            **annotator_settings("tracks", self.config.annotator),
+            "sampling": self.config.sampling.model_dump(mode="json"),
+        }
+
+    def setup(self) -> None:
+        self._annotator = load_annotator("tracks", self.config.annotator, self.config.sampling)
+
+    def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
+        decode_start = time.process_time()
+        frames = view.frames
+        start = time.process_time()
+        (person,) = self._annotator.annotate([frames])
+        end = time.process_time()
+        rate = Fraction(frames.fps)
+        facts = {
+            "fps": [rate.numerator, rate.denominator],
+            "width": frames.width,
+            "height": frames.height,
+            "decode_s": start - decode_start,
+        }
+        arrays = {"source_frames": frames.source_frames}
+        reject = None
+        if person.track is None:
+            detail = "nobody was found on any frame looked at"
+            reject = Reject(reason=Reason.NO_PERSON, detail=detail, score=0.0, threshold=self.config.min_person_share)
+        else:
+            track = person.track
+            arrays |= {"frames": track.frames, "boxes_xyxy": track.boxes_xyxy, "scores": track.scores}
+        return Record(scores=person.scores, facts=facts, reject=reject, cpu_s=end - start), arrays
+
+    def judge(self, scores: dict[str, float]) -> Reject | None:
+        return judge(scores, self.config)

@@ -1,0 +1,184 @@
+"""Fades and dissolves: spans where one picture turns into another by degrees."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from humove.config import Strict
+from humove.video.measure import mismatch
+from humove.video.scan import Scan
+
+_BLANK = 12.0
+"""Grey levels: the contrast (standard deviation) that a fade sinks to, at least."""
+_SHARE = 0.35
+"""... and the share of the contrast on either side of it."""
+_STEP = 1.25
+"""Ratio of the window lengths that dissolves are looked for with."""
+
+
+class TransitionConfig(Strict):
+    """How fades and dissolves are found. Their frames show two pictures at once and belong to no shot."""
+
+    mode: Literal["on", "off"] = Field("on", description="off: only hard cuts are looked for")
+    max_seconds: float = Field(2.0, gt=0, description="the longest dissolve, or fade to or from black, in seconds")
+    min_change: float = Field(
+        16.0, gt=0, description="a dissolve changes the picture by at least this much (grey levels of 255)"
+    )
+    max_residual: float = Field(
+        0.33, gt=0, lt=1, description="share of a dissolve's change that mixing the two pictures may leave unexplained"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The blended frames start to end (exclusive)."""
+
+    kind: Literal["fade", "dissolve"]
+    start: int
+    end: int
+
+
+def find_transitions(scan: Scan, cuts: list[int], fps: Fraction, config: TransitionConfig) -> list[Span]:
+    """Fades and dissolves in order, apart from each other. `cuts` are the frames where hard cuts were seen."""
+    if config.mode == "off":
+        return []
+    longest = max(4, round(config.max_seconds * fps))
+    thumbs = scan.thumb
+    taken = np.zeros(scan.num_frames, bool)
+    spans: list[Span] = []
+    for span in (*_fades(thumbs, longest), *_dissolves(thumbs, cuts, longest, config)):
+        if not taken[max(0, span.start - 1) : span.end + 1].any():
+            taken[span.start : span.end] = True
+            spans.append(span)
+    return sorted(spans, key=lambda span: span.start)
+
+
+def _fades(thumbs: np.ndarray, longest: int) -> Iterator[Span]:
+    """Falls of contrast to a blank picture and rises from it; also those that a video begins or ends with."""
+    contrast = thumbs.reshape(len(thumbs), -1).std(axis=1)
+    n = len(contrast)
+    frame = 0
+    while frame < n:
+        if contrast[frame] > _BLANK or (frame + 1 < n and contrast[frame + 1] < contrast[frame]):
+            frame += 1
+            continue
+        low = float(contrast[frame])
+        last = frame
+        while last + 1 < n and contrast[last + 1] <= low + 1.0:
+            last += 1
+        start = _ramp(contrast, frame, -1, longest)
+        end = _ramp(contrast, last, +1, longest)
+        before, after = frame - start, end - last
+        faded_out = before > 2 and low < _SHARE * contrast[start] and _alike(thumbs, start, frame)
+        faded_in = after > 2 and low < _SHARE * contrast[end] and _alike(thumbs, end, last)
+        if faded_out or faded_in:
+            yield Span(
+                kind="fade",
+                start=start + 1 if faded_out else frame,
+                end=end if faded_in else last + 1,
+            )
+        frame = max(last, end if faded_in else last) + 1
+
+
+def _ramp(contrast: np.ndarray, low: int, step: int, longest: int) -> int:
+    """The frame where contrast, rising from frame `low` on in the direction of `step`, stops rising."""
+    frame = top = low
+    while 0 <= frame + step < len(contrast) and abs(frame + step - low) <= longest:
+        frame += step
+        if contrast[frame] > contrast[top] * 1.015 + 0.1:
+            top = frame
+        elif abs(frame - top) >= 2:
+            break
+    return top
+
+
+def _alike(thumbs: np.ndarray, clear: int, blank: int) -> bool:
+    """Whether halfway the picture is the clear one, only paler: what a cut to a blank picture does not show."""
+    middle = thumbs[(clear + blank) // 2].astype(np.float64).ravel()
+    return float(np.corrcoef(middle, thumbs[clear].astype(np.float64).ravel())[0, 1]) > 0.8 if middle.std() else False
+
+
+def _dissolves(thumbs: np.ndarray, cuts: list[int], longest: int, config: TransitionConfig) -> Iterator[Span]:
+    """Windows whose frames are mixtures of their first and last in evenly changing parts; the clearest ones first."""
+    n = len(thumbs)
+    is_cut = np.zeros(n + 1, np.int64)
+    is_cut[cuts] = 1
+    cuts_before = np.cumsum(is_cut)
+    found: list[tuple[float, int, int]] = []
+    length = 5.0
+    while round(length) <= longest * 1.1 and round(length) < n:
+        size = round(length)
+        for start in _candidates(thumbs, size, config):
+            if cuts_before[start + size] == cuts_before[start]:
+                score = _mixture(thumbs, start, start + size, config)
+                if score > 0:
+                    found.append((score, start, size))
+        length *= _STEP
+    for _, start, size in sorted(found, reverse=True):
+        if mismatch(thumbs[start], thumbs[start + size]) >= config.min_change / 2:
+            yield _whole(thumbs, start, start + size)
+
+
+def _candidates(thumbs: np.ndarray, size: int, config: TransitionConfig) -> list[int]:
+    """Starts of windows whose ends differ, and whose middle looks like the mean of its ends."""
+    found: list[int] = []
+    block = 2048
+    for begin in range(0, len(thumbs) - size, block):
+        part = thumbs[begin : begin + block + size].astype(np.float32).reshape(-1, thumbs[0].size)
+        first, middle, last = part[: -size or None], part[size // 2 : size // 2 + len(part) - size], part[size:]
+        share = (size // 2) / size
+        change = np.abs(last - first).mean(axis=1)
+        rest = np.abs(middle - (first * (1 - share) + last * share)).mean(axis=1)
+        found += (np.flatnonzero((change >= config.min_change) & (rest <= 0.4 * change)) + begin).tolist()
+    return found
+
+
+def _parts(thumbs: np.ndarray, low: int, high: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """For frames low..high-1: the share of picture `last` in the mixture with `first`, and what it leaves unexplained
+    as a share of their difference."""
+    a = thumbs[first].astype(np.float32)
+    change = thumbs[last] - a
+    norm = float((change * change).sum()) or 1.0
+    frames = thumbs[low:high] - a
+    share = (frames * change).sum(axis=(1, 2)) / norm
+    rest = np.sqrt(((frames - share[:, None, None] * change) ** 2).sum(axis=(1, 2)) / norm)
+    return share, rest
+
+
+def _mixture(thumbs: np.ndarray, start: int, end: int, config: TransitionConfig) -> float:
+    """How clear a dissolve from frame `start` to `end` would be; 0 where it is none."""
+    size = end - start
+    share, rest = _parts(thumbs, start + 1, end, start, end)
+    if rest.mean() > config.max_residual:
+        return 0.0
+    uneven = np.abs(share - np.arange(1, size) / size).max()
+    largest = np.diff(share, prepend=0.0, append=1.0).max() * size
+    if uneven > 0.2 or largest > 2.0:
+        return 0.0
+    change = np.abs(thumbs[end].astype(np.float32) - thumbs[start]).mean()
+    lag = max(3, size // 2)
+    drift = min(
+        np.abs(thumbs[max(0, start - lag)].astype(np.float32) - thumbs[start]).mean(),
+        np.abs(thumbs[min(len(thumbs) - 1, end + lag)].astype(np.float32) - thumbs[end]).mean(),
+    )
+    if drift > 0.6 * change:
+        return 0.0  # the picture moves as much outside the window as in it
+    return float(change * (1 - rest.mean()) * (1 - uneven))
+
+
+def _whole(thumbs: np.ndarray, start: int, end: int) -> Span:
+    """The dissolve's blended frames, from the line through the shares in the middle of the window."""
+    reach = end - start
+    low, high = max(0, start - reach), min(len(thumbs), end + reach + 1)
+    share, _ = _parts(thumbs, start, end + 1, start, end)
+    inner = np.flatnonzero((share > 0.15) & (share < 0.85))
+    if len(inner) >= 2:
+        slope, offset = np.polyfit(inner + start, share[inner], 1)
+        if slope > 0:
+            first, last = -offset / slope, (1 - offset) / slope
+            start, end = max(start - 2, round(first)), min(end + 2, round(last))
+    return Span(kind="dissolve", start=max(low, start) + 1, end=min(high - 1, end))
