@@ -93,6 +93,7 @@ def card_text(dataset: Dataset) -> str:
     """The card: YAML for the hub, then tables for people."""
     doc, tally = dataset.doc, _tally(dataset)
     reasons = Counter((row.stage, row.reason) for row in dataset.outcomes() if row.outcome in ("rejected", "faulted"))
+    clips, length, tool = f"{len(dataset):,} clips", _duration(sum(tally.seconds.values())), escape(doc.tool_version)
     weak = [*_WEAK_POINTS, *([_PROXY] if any(source == "proxy" for _, _, source in tally.bodies) else [])]
     first = doc.shards[0].name if doc.shards else "train-000000.tar"
     return (
@@ -100,7 +101,7 @@ def card_text(dataset: Dataset) -> str:
             [
                 f"---\n{yaml.safe_dump(_front_matter(doc), sort_keys=False, allow_unicode=True)}---",
                 "# Single-person video with SMPL motion",
-                f"{len(dataset):,} clips, {_duration(sum(tally.seconds.values()))}, made by humove {escape(doc.tool_version)} "
+                f"{clips}, {length}, made by humove {tool} "
                 f"with the configuration {escape(doc.config_hash)} (in full in `dataset.json`).",
                 "## Size\n\n" + _sizes(doc, tally),
                 "## A sample\n\n" + _SAMPLE,

@@ -81,9 +81,9 @@ def _entries(stream: _Hashed, size: int, found: Findings) -> Iterator[_Entry]:
             return
         head = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         offset = stream.position
-        if head.size > size - offset:
+        data = stream.read(head.size) if head.size <= size - offset else b""
+        if len(data) < head.size:
             raise EOFError(f"{head.name} is cut short")
-        data = stream.read(head.size)
         stream.read(-head.size % tarfile.BLOCKSIZE)
         if not head.isreg():
             found.add(f"{head.name} is no plain file")

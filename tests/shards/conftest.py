@@ -1,10 +1,15 @@
 """A small data set with real mp4s and motion that really follows from its pose."""
 
+import hashlib
 import io
+import json
 import shutil
+import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -244,3 +249,45 @@ def built(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Pa
 def damaged(built: Path, tmp_path: Path) -> Path:
     """A copy of the sound data set, to be damaged."""
     return Path(shutil.copytree(built, tmp_path / "set"))
+
+
+Entries = list[tuple[tarfile.TarInfo, bytes]]
+
+
+def retar(folder: Path, shard: str, edit: Callable[[Entries], Entries], **tar: object) -> None:
+    """Rewrites a shard's entries and makes dataset.json agree with the new bytes."""
+    path = folder / SHARDS_FOLDER / shard
+    with tarfile.open(path) as box:
+        entries = [(entry, box.extractfile(entry).read()) for entry in box]
+    with tarfile.open(path, "w", format=tar.get("format", tarfile.USTAR_FORMAT)) as box:
+        for entry, raw in edit(entries):
+            entry.size = len(raw)
+            box.addfile(entry, io.BytesIO(raw))
+    agree(folder, shard)
+
+
+def agree(folder: Path, shard: str) -> None:
+    """Makes dataset.json state the size and hash that the shard has."""
+    raw = (folder / SHARDS_FOLDER / shard).read_bytes()
+
+    def edit(doc: dict) -> None:
+        row = next(row for row in doc["shards"] if row["name"] == shard)
+        row |= {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+
+    redoc(folder, edit)
+
+
+def redoc(folder: Path, edit: Callable[[dict], None]) -> None:
+    """Edits dataset.json in place."""
+    doc = json.loads((folder / DATASET_FILE).read_bytes())
+    edit(doc)
+    write_text(folder / DATASET_FILE, json.dumps(doc))
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """The functions above: test modules cannot import one another."""
+    return SimpleNamespace(
+        mp4=encode_mp4, motion=make_motion, pose2d=make_pose2d, sample=make_sample, samples=make_samples,
+        outcomes=outcomes_of, dataset=write_dataset, retar=retar, agree=agree, redoc=redoc,
+    )  # fmt: skip
