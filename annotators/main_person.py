@@ -22,11 +22,17 @@ class SamplingConfig(Strict):
     samples_per_second: float = Field(
         2.0, gt=0, description="frames a second of the clip on which everyone in the picture is searched"
     )
-    min_samples: int = Field(8, ge=1, description="at least so many frames, however short the clip")
+    min_samples: int = Field(12, ge=1, description="at least so many frames, however short the clip")
     max_samples: int = Field(24, ge=1, description="at most so many frames, however long the clip")
     track_every: int = Field(5, ge=1, description="the main person's box is measured on every so many frames")
     repaints: int = Field(
         3, ge=0, description="how often the people found are painted over and the rest of the frame searched again"
+    )
+    max_disagreement: float = Field(
+        0.03,
+        gt=0,
+        description="a find is a person only if its torso in the mirrored picture lies this near to its torso in the "
+        "straight one, as a share of the square looked at; people show about 0.005",
     )
     second_person_area_ratio: float = Field(
         0.3, gt=0, le=1, description="someone else counts from this share of the main person's box area on"
@@ -36,18 +42,19 @@ class SamplingConfig(Strict):
 class TrackConfig(Strict):
     """The rule of one main person."""
 
+    annotator: str = Field("blazepose", description="which model finds people")
     sampling: SamplingConfig = SamplingConfig()
     min_person_share: float = Field(
         0.5, ge=0, le=1, description="at least this share of the frames looked at must show a person"
     )
     max_second_person_share: float = Field(
-        0.2, ge=0, le=1, description="at most this share of the frames looked at may show a second large person"
+        0.15, ge=0, le=1, description="at most this share of the frames that show anyone may show a second large person"
     )
     min_leg_visibility: float = Field(
         0.4, ge=0, le=1, description="how visible knees and ankles must be, 0 to 1, half of the time"
     )
     min_person_height: float = Field(
-        0.2, ge=0, le=1, description="the body's longer side must fill this share of the frame's height, half of the time"
+        0.2, ge=0, le=1, description="the body's longer side over the frame's height, half of the time"
     )
 
 
@@ -71,11 +78,11 @@ class Seen(Protocol):
 class Finder(Protocol):
     """A model that finds people."""
 
-    def find(self, rgb: np.ndarray, repaints: int) -> list[Seen]:
+    def find(self, rgb: np.ndarray, repaints: int, max_disagreement: float) -> list[Seen]:
         """Everyone in the picture, largest first."""
 
-    def follow(self, rgb: np.ndarray, person: Seen) -> Seen | None:
-        """The same person in a picture soon after."""
+    def follow(self, rgb: np.ndarray, person: Seen, max_disagreement: float | None = None) -> Seen | None:
+        """The same person in a picture soon after; without a limit nothing is verified."""
 
 
 class Frames(Protocol):
@@ -92,25 +99,29 @@ class Frames(Protocol):
 def measure(frames: Frames, finder: Finder, sampling: SamplingConfig) -> MainPerson:
     """Searches everyone on frames spread evenly over the clip, and follows the largest in between.
 
-    Scores: person_share, second_person_share (of the frames searched, 0..1); leg_visibility, person_height, person_px
-    (medians over the frames searched that show someone; 0 when none does); track_share (of the frames followed).
+    Scores: person_share (of the frames searched); second_person_share (of those that show someone); leg_visibility,
+    person_height, person_px (medians over those that show someone, 0 when none does); track_share (of the frames
+    followed).
     """
     count = len(frames)
     searched = sample_frames(count, float(frames.fps), sampling)
     followed = sorted({*searched, *range(0, count, sampling.track_every), count - 1})
+    limit = sampling.max_disagreement
     track: list[tuple[int, Seen]] = []
     people_on: list[list[Seen]] = []
     main: Seen | None = None
     for index in followed:
         rgb = frames.rgb(index)
         if index in searched:
-            people = finder.find(rgb, sampling.repaints)
+            people = finder.find(rgb, sampling.repaints, limit)
+            if not people and main:
+                people = [again for again in [finder.follow(rgb, main, limit)] if again]
             people_on.append(people)
             main = people[0] if people else None
         else:
             main = finder.follow(rgb, main) if main else None
             if main is None:
-                main = next(iter(finder.find(rgb, 0)), None)
+                main = next(iter(finder.find(rgb, 0, limit)), None)
         if main:
             track.append((index, main))
     scores = _scores(people_on, frames.height, sampling.second_person_area_ratio)
@@ -151,7 +162,7 @@ def _scores(people_on: list[list[Seen]], height: int, ratio: float) -> dict[str,
     side = float(np.median(sides)) if sides else 0.0
     return {
         "person_share": len(mains) / len(people_on),
-        "second_person_share": crowded / len(people_on),
+        "second_person_share": crowded / len(mains) if mains else 0.0,
         "leg_visibility": float(np.median([person.leg_visibility for person in mains])) if mains else 0.0,
         "person_height": side / height,
         "person_px": side,

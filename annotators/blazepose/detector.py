@@ -18,7 +18,7 @@ _GRIDS = ((8, 2), (16, 2), (32, 6))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """One person. The box is about the face; the first two points are the hip centre and the rim of the body's circle."""
+    """One person: a box about the face, and points that place the body."""
 
     score: float
     box_xyxy: np.ndarray
@@ -29,6 +29,10 @@ class Detection:
     def roi(self) -> Roi | None:
         """Where the landmark model should look."""
         return roi_from_points(self.points[0], self.points[1])
+
+    def moved(self, x: float, y: float) -> "Detection":
+        """The same, from a part of the picture that begins at (x, y) px."""
+        return Detection(self.score, self.box_xyxy + [x, y, x, y], self.points + [x, y])
 
 
 def anchors(side: int = 224) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from annotators.blazepose.landmarker import MIN_PRESENCE, BodyPoints
 from annotators.blazepose.people import PeopleFinder, body_box, inside, overlap
-from annotators.blazepose.roi import Roi
+from annotators.blazepose.roi import Roi, roi_from_points
 from humove.reasons import Reason
 from humove.skeletons import MEDIAPIPE_33
 from humove.stage import Reject, Resources
@@ -15,6 +15,11 @@ from humove.types import Landmarks, PersonTrack
 
 _MIN_OVERLAP = 0.1
 """Below this overlap with the person's box the landmark model has wandered off to something else."""
+
+
+_STEADY = 0.5
+"""Weight of the past in the square's place. The model's answer moves by some 15 mm when the square moves by one of its
+pixels, so a steadier square means steadier landmarks; more would lag behind fast people."""
 
 
 class Frames(Protocol):
@@ -51,15 +56,17 @@ class BlazePosePose2D:
         scores = np.zeros((count, points), np.float32)
         found = np.zeros(count, bool)
         boxes = boxes_on_every_frame(track, count)
-        roi: Roi | None = None
+        guides: np.ndarray | None = None
         for i in range(count):
             rgb = frames.rgb(i)
-            straight, looked_at, crop = self._look(rgb, boxes[i], roi)
+            expected = None if guides is None else roi_from_points(guides[0], guides[1])
+            straight, looked_at, crop = self._look(rgb, boxes[i], expected)
             if straight is None:
-                roi = None
+                guides = None
                 continue
             mirrored = self._finder.landmarker.read(crop, looked_at, mirror=True)
-            roi = straight.roi()
+            steady = guides is not None and looked_at is expected
+            guides = _STEADY * guides + (1 - _STEADY) * straight.guides if steady else straight.guides
             found[i] = True
             keypoints[i], world[i] = straight.keypoints, straight.world
             mirror_keypoints[i], mirror_world[i] = mirrored.keypoints, mirrored.world
@@ -77,11 +84,14 @@ class BlazePosePose2D:
             found=found,
         )
 
-    def _look(self, rgb: np.ndarray, box: np.ndarray, roi: Roi | None) -> tuple[BodyPoints | None, Roi, np.ndarray]:
-        """Where the last frame says, then where the detector says, then where the track says."""
+    def _look(
+        self, rgb: np.ndarray, box: np.ndarray, expected: Roi | None
+    ) -> tuple[BodyPoints | None, Roi | None, np.ndarray | None]:
+        """The points, the square and the crop they were read from: looking where the last
+        frame says, then where the detector says, then where the track says; or None thrice."""
         landmarker = self._finder.landmarker
         height, width = rgb.shape[:2]
-        for place in (lambda: roi, lambda: self._detected(rgb, box), lambda: roi_of_box(box)):
+        for place in (lambda: expected, lambda: self._detected(rgb, box), lambda: roi_of_box(box)):
             where = place()
             if where is None:
                 continue
@@ -90,7 +100,7 @@ class BlazePosePose2D:
             on_track = overlap(body_box(points.keypoints, width, height), box) >= _MIN_OVERLAP
             if points.presence >= MIN_PRESENCE and on_track:
                 return points, where, crop
-        return None, roi_of_box(box), np.empty(0)
+        return None, None, None
 
     def _detected(self, rgb: np.ndarray, box: np.ndarray) -> Roi | None:
         """The best detection whose hips lie in the person's box."""

@@ -32,7 +32,7 @@ class Roi:
 def roi_from_points(centre: np.ndarray, rim: np.ndarray) -> Roi | None:
     """The square about the circle with this centre and a point on its rim, which lies above the head.
 
-    Both are (2,) px. None where the circle has no size. Source: AlignmentPointsRectsCalculator, target angle 90 degrees.
+    Both are (2,) px. None where the circle has no size. Source: AlignmentPointsRectsCalculator.
     """
     dx, dy = float(rim[0] - centre[0]), float(rim[1] - centre[1])
     radius = math.hypot(dx, dy)
