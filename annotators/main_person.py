@@ -43,6 +43,7 @@ class TrackConfig(Strict):
     """The rule of one main person."""
 
     annotator: str = Field("blazepose", description="which model finds people")
+    annotator: str = Field("blazepose", description="which annotator finds the people (`tracks.` in the registry)")
     sampling: SamplingConfig = SamplingConfig()
     min_person_share: float = Field(
         0.5, ge=0, le=1, description="at least this share of the frames looked at must show a person"
