@@ -13,7 +13,9 @@ from annotators.captions.inputs import CaptionInput
 from annotators.captions.keypoints import FramePoints
 
 SKIN_CHROMA = 9.0
-"""A limb is bare when its median colour lies within this distance of the face's in Lab's a, b plane ..."""
+SKIN_HUE = 15.0
+"""A limb is bare when its median colour lies within this distance of the face's in Lab's a, b plane, or so many
+degrees of hue from it at half to twice its chroma (the light on a face differs from that on an arm) ..."""
 SKIN_LIGHTNESS = 28.0
 """... and within this many units of lightness."""
 CLOTH_FROM_SKIN = 14.0
@@ -117,12 +119,17 @@ def measure(clip: CaptionInput, rows: list[int], min_score: float) -> Appearance
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.hypot(*(a[1:] - b[1:])) <= SKIN_CHROMA and abs(a[0] - b[0]) <= SKIN_LIGHTNESS)
+    if abs(a[0] - b[0]) > SKIN_LIGHTNESS:
+        return False
+    chroma_a, chroma_b = np.hypot(*a[1:]), np.hypot(*b[1:])
+    hue = abs(np.degrees(np.arctan2(a[2], a[1]) - np.arctan2(b[2], b[1])))
+    same_hue = hue <= SKIN_HUE and 0.5 <= chroma_a / max(chroma_b, 1e-6) <= 2
+    return bool(np.hypot(*(a[1:] - b[1:])) <= SKIN_CHROMA or same_hue)
 
 
 def _skin(colour: np.ndarray) -> bool:
     """Whether a Lab colour lies where human skin of any tone can: warm, neither black nor white."""
-    return bool(12 <= colour[0] <= 92 and 4 <= colour[1] <= 32 and 2 <= colour[2] <= 40)
+    return bool(12 <= colour[0] <= 92 and 4 <= colour[1] <= 32 and 2 <= colour[2] <= 48)
 
 
 def _ambiguous(part: str, medians: dict[str, np.ndarray]) -> bool:

@@ -21,7 +21,7 @@ MAIN_SHARE = 0.22
 """A colour is named when it covers at least this share of the background."""
 ROUGH = 5.0
 """Mean absolute difference in lightness to the neighbouring pixels that makes a patch textured, as foliage is."""
-GREEN_ALONE, GREEN_BELOW, SKY_ABOVE = 0.4, 0.15, 0.3
+GREEN_ALONE, GREEN_BELOW, SKY_ABOVE = 0.22, 0.1, 0.3
 """Shares that prove the outdoors: textured green everywhere; or textured green in all, with sky in the upper third."""
 DIM, BRIGHT = 28.0, 72.0
 """Median lightness (Lab L) of the background: dim light below the one, bright surroundings over the other."""

@@ -1,7 +1,8 @@
 """Colour words for pixels: the nearest of a small table of named colours in CIE Lab.
 
 Distances are Euclidean in Lab with lightness weighted down by half, because shade and folds change the lightness of a
-cloth far more than its hue.
+cloth far more than its hue, and with chroma weighted down in the dark, where the eye hardly sees it and a camera's
+colour cast makes the most of it.
 """
 
 from functools import cache
@@ -23,7 +24,8 @@ TABLE: tuple[tuple[str, tuple[int, int, int]], ...] = (
     ("yellow", (250, 235, 110)), ("light yellow", (250, 245, 185)), ("olive green", (95, 95, 40)),
     ("dark green", (20, 65, 30)), ("green", (45, 125, 55)), ("green", (70, 175, 75)), ("light green", (150, 215, 130)),
     ("light green", (190, 230, 180)), ("dark teal", (15, 75, 80)), ("teal", (20, 140, 145)),
-    ("turquoise", (60, 205, 205)), ("dark blue", (20, 25, 60)), ("dark blue", (25, 40, 95)), ("blue", (35, 70, 160)),
+    ("turquoise", (60, 205, 205)), ("dark blue", (22, 28, 46)), ("black", (36, 40, 24)),
+    ("black", (40, 35, 30)), ("dark blue", (20, 25, 60)), ("dark blue", (25, 40, 95)), ("blue", (35, 70, 160)),
     ("blue", (48, 84, 140)),
     ("blue", (50, 110, 215)), ("blue", (60, 60, 220)), ("light blue", (120, 175, 235)), ("light blue", (175, 210, 240)),
     ("dark purple", (60, 25, 80)), ("purple", (110, 55, 150)), ("purple", (150, 80, 200)),
@@ -41,14 +43,19 @@ def lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(flat, cv2.COLOR_RGB2LAB).reshape(rgb.shape)
 
 
+def _perceived(colours: np.ndarray) -> np.ndarray:
+    """Lab (M, 3) on axes where the plain distance is what the table is searched by."""
+    chroma = np.clip((colours[:, :1] + 10) / 45, 0, 1)
+    return np.concatenate([colours[:, :1] * LIGHTNESS_WEIGHT, colours[:, 1:] * chroma], 1)
+
+
 @cache
 def _lookup() -> np.ndarray:
     """(32768,) uint8: the word's index for each cell of RGB."""
     levels = np.arange(_STEP // 2, 256, _STEP, dtype=np.uint8)
     cells = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
-    weights = np.array([LIGHTNESS_WEIGHT, 1, 1], np.float32)
-    anchors = lab(np.array([rgb for _, rgb in TABLE], np.uint8)) * weights
-    points = lab(cells) * weights
+    anchors = _perceived(lab(np.array([rgb for _, rgb in TABLE], np.uint8)))
+    points = _perceived(lab(cells))
     distance = (points**2).sum(1)[:, None] + (anchors**2).sum(1)[None] - 2 * points @ anchors.T
     word_of = np.array([WORDS.index(word) for word, _ in TABLE], np.uint8)
     return word_of[distance.argmin(1)]

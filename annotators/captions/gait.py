@@ -9,12 +9,17 @@ from annotators.captions.moves import turning_points
 from annotators.captions.signals import BodySignals
 
 SWING = 22.0
-"""Degrees by which the angle between the thighs must swing for a step; it must pass zero on each."""
-STEP_S = (0.18, 1.1)
-LEAST_STEPS = 3
+"""Degrees by which the angle between the thighs must swing for a step ..."""
+EACH_WAY, EVEN_WAYS = 10.0, 0.35
+"""... at least so far to either side, and to the lesser side at least this share of the greater: a leg that is lifted
+again and again, as in playing a ball, swings to one side only."""
+STEP_S = (0.18, 1.8)
+LEAST_STEPS, LEAST_IN_PLACE = 3, 5
 RUN_CADENCE, RUN_KNEE = 2.25, 78.0
 """Running: at least so many steps a second, with the swinging knee bent at least so far; walkers stay below both."""
-WALK_CADENCE = 1.0
+SLOW_KNEE = 95.0
+"""Knees bent so far behind the body, at fewer steps a second than a walk's least, are a run shown in slow motion."""
+WALK_CADENCE = 1.2
 UNEVEN = 0.45
 """Steps whose durations vary by more than this (deviation over mean) are called steps, not a walk."""
 
@@ -26,7 +31,8 @@ def find(s: BodySignals) -> list[Event]:
     points = turning_points(spread, SWING)
     runs: list[list[int]] = [[]]
     for a, b in zip(points, points[1:], strict=False):
-        crosses = spread[a] * spread[b] < 0 and min(abs(spread[a]), abs(spread[b])) >= 5
+        ways = sorted((abs(spread[a]), abs(spread[b])))
+        crosses = spread[a] * spread[b] < 0 and ways[0] >= max(EACH_WAY, EVEN_WAYS * ways[1])
         fits = STEP_S[0] <= (b - a) / s.fps <= STEP_S[1]
         if crosses and fits and seen(both_seen, a, b, 0.5):
             runs[-1] = [*(runs[-1] or [a]), b]
@@ -35,12 +41,19 @@ def find(s: BodySignals) -> list[Event]:
     return [_event(s, run) for run in runs if len(run) - 1 >= LEAST_STEPS]
 
 
+def settle(events: list[Event], camera_moving: bool | None, travels: list[Event], s: BodySignals) -> list[Event]:
+    """The spans with where they lead; a few steps that lead nowhere, seen by a still camera, are no walk."""
+    placed = [_place(event, camera_moving, travels, s) for event in events]
+    return [e for e in placed if e.direction != "in place" or e.times >= LEAST_IN_PLACE]
+
+
 def _event(s: BodySignals, run: list[int]) -> Event:
     durations = np.diff(run) / s.fps
     cadence = float(1 / durations.mean())
     knee = float(np.quantile(s.knee[run[0] : run[-1] + 1].max(1), 0.9))
     uneven = float(durations.std() / durations.mean())
-    if cadence >= RUN_CADENCE and knee >= RUN_KNEE:
+    slow_motion = cadence < WALK_CADENCE and knee >= SLOW_KNEE and _heels_behind(s, run)
+    if slow_motion or (cadence >= RUN_CADENCE and knee >= RUN_KNEE):
         kind = Kind.RUN
     elif WALK_CADENCE <= cadence < 2.8 and uneven <= UNEVEN:
         kind = Kind.WALK
@@ -49,11 +62,18 @@ def _event(s: BodySignals, run: list[int]) -> Event:
     thigh = float(np.quantile(s.thigh_pitch[run[0] : run[-1] + 1].max(1), 0.9))
     return Event(
         kind=kind, start=run[0] / s.fps, end=run[-1] / s.fps, amount=cadence, times=len(run) - 1,
-        level="lifting the knees high" if thigh >= 62 else "", weight=2.0,
+        level="in slow motion" if slow_motion else "lifting the knees high" if thigh >= 62 else "", weight=2.0,
     )  # fmt: skip
 
 
-def place(event: Event, camera_moving: bool | None, travels: list[Event], s: BodySignals) -> Event:
+def _heels_behind(s: BodySignals, run: list[int]) -> bool:
+    """Whether both feet are behind their hips when their knees are bent the most."""
+    span = slice(run[0], run[-1] + 1)
+    knees, feet = s.knee[span], s.foot_forward[span]
+    return all(knees[:, k].max() >= RUN_KNEE and feet[knees[:, k].argmax(), k] < -0.05 for k in (0, 1))
+
+
+def _place(event: Event, camera_moving: bool | None, travels: list[Event], s: BodySignals) -> Event:
     """Adds where the steps lead: "in place" only under a still camera that saw no travel."""
     if camera_moving is not False:
         return event

@@ -74,7 +74,7 @@ def facts(
     return KinematicFacts(
         duration_s=len(s) / fps,
         measured=share,
-        facing=_facing(s.yaw[s.good]),
+        facing="" if any(e.kind is Kind.TURN for e in events) else _facing(s.yaw[s.good]),
         still=not events and not active and swayed < SWAY and float(np.quantile(speeds, 0.9)) < STILL_SPEED,
         upright=bool(known and np.median(stretch.min(1)) > 0.9 and np.median(lean) < 25),
         low=bool(known and np.median(stretch.max(1)) < 0.8),
@@ -85,7 +85,7 @@ def facts(
 
 def _events(s: BodySignals, camera_moving: bool | None) -> list[Event]:
     travels = trunk.travel(s, camera_moving)
-    steps = [gait.place(e, camera_moving, travels, s) for e in gait.find(s)]
+    steps = gait.settle(gait.find(s), camera_moving, travels, s)
     taken = [t for t in travels if any(t.overlap(e) > 0.3 for e in steps)]
     moved = [t for t in travels if t not in taken][:2]
     limbs = merge_sides(arms.find(s))

@@ -10,6 +10,8 @@ from annotators.captions.signals import SIDES, BodySignals
 
 LIFT = 0.09
 """Body lengths by which one ankle must rise above the other."""
+SIDE, SIDE_HEIGHT = 0.14, 0.035
+"""A leg goes out to the side: by so many body lengths, its ankle at least so far above the other."""
 KICK_SPEED = 1.5
 """Body lengths a second that a kicking foot reaches against the pelvis, with the leg nearly straight and in front."""
 SQUAT = 0.15
@@ -28,19 +30,19 @@ def find(s: BodySignals, gait: list[Event], camera_moving: bool | None) -> list[
     # A step before or after a walk is part of it, though it is too few to be told as one.
     wider = [replace(g, start=g.start - 0.6, end=g.end + 0.6) for g in gait]
     busy = wider + found
-    lifts = [e for e in _lifts(s) if not any(e.overlap(b) > 0.4 for b in busy)]
+    aside = [e for e in _side_lifts(s) if not any(e.overlap(b) > 0.4 for b in busy)]
+    busy += aside
+    lifts = aside + [e for e in _lifts(s) if not any(e.overlap(b) > 0.4 for b in busy)]
     squats_too = [e for e in found if not any(e.overlap(g) > 0.4 for g in gait) or e.weight > 1.5]
     return squats_too + lifts
 
 
 def _lifts(s: BodySignals) -> list[Event]:
     ahead = s.foot_up[:, 0] - s.foot_up[:, 1]
+    heights = (np.maximum(0, ahead), np.maximum(0, -ahead))
     events = []
-    for move in moves(ahead, LIFT):
-        k = 0 if move.after > 0 else 1
-        if abs(move.after) < LIFT or abs(move.after) < abs(move.before):
-            continue
-        if not seen(s.legs_seen[:, k], move.start, move.end):
+    for k, move in [(0, m) for m in moves(heights[0], LIFT)] + [(1, m) for m in moves(heights[1], LIFT)]:
+        if move.change < 0 or not seen(s.legs_seen[:, k], move.start, move.end):
             continue
         foot = np.stack([s.foot_up[:, k], s.foot_forward[:, k], s.foot_out[:, k]], 1)
         kind, direction, speed = _lift_kind(s, foot, move.start, move.end, k)
@@ -51,6 +53,26 @@ def _lifts(s: BodySignals) -> list[Event]:
                 speed=speed, direction=direction, weight=min(1.3, weight + abs(move.after)),
             )
         )  # fmt: skip
+    return events
+
+
+def _side_lifts(s: BodySignals) -> list[Event]:
+    """A leg swung out to its side, its foot off the ground however little."""
+    events = []
+    for k, side in enumerate(SIDES):
+        for move in moves(s.foot_out[:, k], SIDE):
+            height = float(s.foot_up[move.end, k] - s.foot_up[move.end, 1 - k])
+            straight = s.knee[move.end, k] < 60 and move.after > 1.2 * abs(float(s.foot_forward[move.end, k]))
+            aloft = move.change > 0 and move.after >= 0.16 and height >= SIDE_HEIGHT
+            if aloft and straight and seen(s.legs_seen[:, k], move.start, move.end):
+                foot = np.stack([s.foot_up[:, k], s.foot_forward[:, k], s.foot_out[:, k]], 1)
+                events.append(
+                    Event(
+                        kind=Kind.LEG_LIFT, side=side, start=move.start / s.fps, end=move.end / s.fps,
+                        amount=move.change, speed=path_speed(foot, move.start, move.end, s.fps),
+                        direction="out to the side", weight=0.9 + move.change,
+                    )
+                )  # fmt: skip
     return events
 
 

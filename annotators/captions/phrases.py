@@ -68,7 +68,9 @@ def _gait(event: Event) -> Clause:
         event.kind
     ]
     where = event.direction or ("from foot to foot" if event.kind is Kind.STEP else "")
-    return Clause(finite, gerund, _join(where + ("," if event.level and where else ""), event.level))
+    return Clause(
+        finite, gerund, _join(where + ("," if event.level.startswith("lifting") and where else ""), event.level)
+    )
 
 
 def clause(event: Event, config: CaptionConfig) -> Clause:

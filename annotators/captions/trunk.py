@@ -9,7 +9,7 @@ from annotators.captions.signals import BodySignals
 BEND = 32.0
 BENT = 38.0
 LEAN = 20.0
-TURN = 50.0
+TURN = 60.0
 FASTEST_TURN = 900.0
 """Degrees a second: a faster change of heading is a tracker that swapped front and back."""
 TRAVEL = 0.5
