@@ -46,13 +46,16 @@ class TrackConfig(Strict):
     annotator: str = Field("blazepose", description="which annotator finds the people (`tracks.` in the registry)")
     sampling: SamplingConfig = SamplingConfig()
     min_person_share: float = Field(
-        0.5, ge=0, le=1, description="at least this share of the frames looked at must show a person"
+        0.6, ge=0, le=1, description="at least this share of the frames looked at must show a person"
     )
     max_second_person_share: float = Field(
         0.15, ge=0, le=1, description="at most this share of the frames that show anyone may show a second large person"
     )
     min_leg_visibility: float = Field(
-        0.4, ge=0, le=1, description="how visible knees and ankles must be, 0 to 1, half of the time"
+        0.55,
+        ge=0,
+        le=1,
+        description="how visible knees and ankles must be, 0 to 1, half of the time; a person cut at the shins has 0.5",
     )
     min_person_height: float = Field(
         0.2, ge=0, le=1, description="the body's longer side over the frame's height, half of the time"
