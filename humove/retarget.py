@@ -34,8 +34,8 @@ _NAMES = {
     "right_shoulder": ("rightarm", "rshldr", "rightshoulder"),
     "left_elbow": ("leftforearm", "lforearm", "leftelbow"),
     "right_elbow": ("rightforearm", "rforearm", "rightelbow"),
-    "left_wrist": ("lefthand", "lhand", "leftwrist"),
-    "right_wrist": ("righthand", "rhand", "rightwrist"),
+    "left_wrist": ("lefthand", "leftwrist", "lhand"),
+    "right_wrist": ("righthand", "rightwrist", "rhand"),
 }
 _NEEDED = ("pelvis", "hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 # The bones whose rest directions differ between skeletons, as (joint, its child): they are aligned.
