@@ -42,9 +42,7 @@ def _sized(xyxy: tuple[int, int, int, int], config: CropConfig) -> Crop:
     shrink = min(1.0, config.max_short_side / min(width, height))
     if shrink == 1.0:
         return Crop(xyxy=xyxy, out_width=width, out_height=height)
-    return Crop(
-        xyxy=xyxy, out_width=min(width, _even(width * shrink)), out_height=min(height, _even(height * shrink))
-    )
+    return Crop(xyxy=xyxy, out_width=min(width, _even(width * shrink)), out_height=min(height, _even(height * shrink)))
 
 
 def _place(low: float, high: float, size: int, limit: int) -> tuple[int, int]:

@@ -125,18 +125,18 @@ def difference(before: np.ndarray, after: np.ndarray) -> float:
 def mismatch(before: np.ndarray, after: np.ndarray) -> float:
     """What of `difference` no motion explains, in grey levels of 255.
 
-    Each of 8x8 blocks of `after` is looked for in `before` up to an eighth of the picture away, its mean brightness
-    set aside; the mean over blocks of the least difference. Where the pictures hardly differ, that is the answer.
+    Each of 8x8 blocks of `after` is looked for in `before` up to an eighth of the picture away; the mean over blocks
+    of the least difference. Where the pictures hardly differ at all, that difference is the answer.
     """
     plain = difference(before, after)
     if plain < _STILL:
         return plain
     a, b = (cv2.resize(p, (_MATCH, _MATCH), interpolation=cv2.INTER_AREA) for p in (before, after))
     padded = cv2.copyMakeBorder(a, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REPLICATE)
-    best = np.full((_BLOCKS, _BLOCKS), 255, np.float32)
-    for dy in range(2 * _REACH + 1):
-        for dx in range(2 * _REACH + 1):
-            moved = padded[dy : dy + _MATCH, dx : dx + _MATCH]
-            cost = cv2.resize(cv2.absdiff(moved, b), (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
-            np.minimum(best, cost, out=best)
-    return float(best.mean())
+    moved = np.lib.stride_tricks.sliding_window_view(padded, (_MATCH, _MATCH)).reshape(-1, _MATCH)
+    moves = len(moved) // _MATCH
+    costs = cv2.absdiff(moved, np.tile(b, (moves, 1)))
+    corners = cv2.integral(costs)[:: _MATCH // _BLOCKS, :: _MATCH // _BLOCKS]
+    rows = corners[1:] - corners[:-1]
+    blocks = (rows[:, 1:] - rows[:, :-1]).reshape(moves, -1)
+    return float(blocks.min(axis=0).mean() / (_MATCH // _BLOCKS) ** 2)

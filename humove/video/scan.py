@@ -223,9 +223,7 @@ def join(path: Path, probe: Probe, parts: list[ScanPart]) -> Scan | Reject:
     if count == 0:
         return Reject(reason=Reason.DAMAGED, detail=f"no frame of the {probe.codec} stream can be decoded")
     if probe.container == "avi" and count < probe.promised_frames:
-        return Reject(
-            reason=Reason.TRUNCATED, detail=f"the file ends early: {count}{told} frames can be read"
-        )
+        return Reject(reason=Reason.TRUNCATED, detail=f"the file ends early: {count}{told} frames can be read")
     for before, after in zip(parts, parts[1:], strict=False):
         if len(after.series["pts"]):
             after.series["difference"][0] = difference(before.last, after.first)

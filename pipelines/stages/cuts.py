@@ -18,6 +18,8 @@ _AROUND = 8
 """Frames on each side that a jump is compared with."""
 _RANK = 3
 """The neighbour it must stand out from: the third strongest, as one or two more cuts may lie near."""
+_LIT = 0.04
+"""Mean brightness, of 1, that a flash adds or takes away at least."""
 _SURE = 14.0
 """Grey levels: thumbs that differ by this much show different pictures."""
 
@@ -77,32 +79,42 @@ def _hard_cuts(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConf
     found = np.flatnonzero((jump >= config.min_jump) & (_peaks(jump) >= config.min_peak))
     found = found[found > 0].tolist()
     gaps = np.diff(scan.pts) * float(time_base) > config.max_gap_s
-    lit = _flashes(scan, found, max(1, round(config.max_flash_s * fps)))
+    lit = _flashes(scan, jump >= config.min_jump, found, max(1, round(config.max_flash_s * fps)))
     return sorted({frame for frame in found if frame not in lit} | set((np.flatnonzero(gaps) + 1).tolist()))
 
 
-def _flashes(scan: Scan, found: list[int], longest: int) -> set[int]:
-    """The jumps that belong to flashes: brighter or darker for a moment, then the same picture again."""
+def _flashes(scan: Scan, jumped: np.ndarray, found: list[int], longest: int) -> set[int]:
+    """The cuts in `found` that belong to flashes: brighter or darker for a moment, then the same picture again.
+
+    `jumped` (N,) bool: frames that differ from the one before, whether or not they stand out.
+    """
     lit: set[int] = set()
-    for begin in found:
-        if begin in lit:
+    for cut in found:
+        if cut in lit:
             continue
-        before = scan.thumb[begin - 1]
-        out = mismatch(before, scan.thumb[begin])
-        for after in range(begin + 1, min(begin + longest + 1, scan.num_frames)):
-            shift = scan.luma[begin:after] - scan.luma[begin - 1]
-            if abs(float(shift[np.abs(shift).argmax()])) < 0.04:
-                continue
-            back = mismatch(before, scan.thumb[after])
-            if back < out / 2 and back < _SURE:
-                lit.update(frame for frame in found if begin <= frame <= after)
-                break
+        begins = [frame for frame in range(max(1, cut - longest), cut + 1) if jumped[frame]]
+        span = next((span for frame in begins if (span := _flash(scan, frame, longest)) and cut < span[1] + 1), None)
+        if span is not None:
+            lit.update(frame for frame in found if span[0] <= frame <= span[1])
     return lit
 
 
-def find_shots(
-    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig
-) -> tuple[list[Shot], list[Span]]:
+def _flash(scan: Scan, begin: int, longest: int) -> tuple[int, int] | None:
+    """The flash that starts with frame `begin` as (begin, first frame after it), if one does."""
+    before = scan.thumb[begin - 1]
+    shift = np.abs(scan.luma[begin : begin + longest] - scan.luma[begin - 1])
+    if shift.max(initial=0) < _LIT:
+        return None
+    out = max(mismatch(before, scan.thumb[frame]) for frame in range(begin, min(begin + 2, scan.num_frames)))
+    for after in range(begin + 1, min(begin + longest + 1, scan.num_frames)):
+        if shift[: after - begin].max() >= _LIT:
+            back = mismatch(before, scan.thumb[after])
+            if back < out / 2 and back < _SURE:
+                return begin, after
+    return None
+
+
+def find_shots(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig) -> tuple[list[Shot], list[Span]]:
     """The shots in order, and the fades and dissolves, whose frames belong to no shot; together they tile the video.
 
     A shot starts on the first frame of the new picture. `fps` and `time_base` are the probe's.

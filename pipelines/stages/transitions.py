@@ -18,6 +18,10 @@ _SHARE = 0.35
 """... and the share of the contrast on either side of it."""
 _STEP = 1.25
 """Ratio of the window lengths that dissolves are looked for with."""
+_LEAST = 4
+"""Frames: a shorter change is no dissolve that anybody would make."""
+_STRAIGHT = 1.35
+"""How much longer the way over the middle picture may be, by `mismatch`, than the way from first to last."""
 
 
 class TransitionConfig(Strict):
@@ -26,7 +30,7 @@ class TransitionConfig(Strict):
     mode: Literal["on", "off"] = Field("on", description="off: only hard cuts are looked for")
     max_seconds: float = Field(2.0, gt=0, description="the longest dissolve, or fade to or from black, in seconds")
     min_change: float = Field(
-        16.0, gt=0, description="a dissolve changes the picture by at least this much (grey levels of 255)"
+        18.0, gt=0, description="a dissolve changes the picture by at least this much (grey levels of 255)"
     )
     max_residual: float = Field(
         0.33, gt=0, lt=1, description="share of a dissolve's change that mixing the two pictures may leave unexplained"
@@ -48,13 +52,16 @@ def find_transitions(scan: Scan, cuts: list[int], fps: Fraction, config: Transit
         return []
     longest = max(4, round(config.max_seconds * fps))
     thumbs = scan.thumb
-    taken = np.zeros(scan.num_frames, bool)
     spans: list[Span] = []
-    for span in (*_fades(thumbs, longest), *_dissolves(thumbs, cuts, longest, config)):
-        if not taken[max(0, span.start - 1) : span.end + 1].any():
-            taken[span.start : span.end] = True
+    found = (*_fades(thumbs, longest), *_dissolves(thumbs, cuts, longest, config))
+    for span in sorted(found, key=lambda span: (span.start, -span.end)):
+        last = spans[-1] if spans else None
+        if last is not None and span.start <= last.end:
+            kind = "fade" if "fade" in (last.kind, span.kind) else "dissolve"
+            spans[-1] = Span(kind=kind, start=last.start, end=max(last.end, span.end))
+        else:
             spans.append(span)
-    return sorted(spans, key=lambda span: span.start)
+    return spans
 
 
 def _fades(thumbs: np.ndarray, longest: int) -> Iterator[Span]:
@@ -99,7 +106,7 @@ def _ramp(contrast: np.ndarray, low: int, step: int, longest: int) -> int:
 def _alike(thumbs: np.ndarray, clear: int, blank: int) -> bool:
     """Whether halfway the picture is the clear one, only paler: what a cut to a blank picture does not show."""
     middle = thumbs[(clear + blank) // 2].astype(np.float64).ravel()
-    return float(np.corrcoef(middle, thumbs[clear].astype(np.float64).ravel())[0, 1]) > 0.8 if middle.std() else False
+    return float(np.corrcoef(middle, thumbs[clear].astype(np.float64).ravel())[0, 1]) > 0.5 if middle.std() else False
 
 
 def _dissolves(thumbs: np.ndarray, cuts: list[int], longest: int, config: TransitionConfig) -> Iterator[Span]:
@@ -118,9 +125,22 @@ def _dissolves(thumbs: np.ndarray, cuts: list[int], longest: int, config: Transi
                 if score > 0:
                     found.append((score, start, size))
         length *= _STEP
+    taken = np.zeros(n, bool)
     for _, start, size in sorted(found, reverse=True):
-        if mismatch(thumbs[start], thumbs[start + size]) >= config.min_change / 2:
-            yield _whole(thumbs, start, start + size)
+        if not taken[start : start + size].any() and _beyond_motion(thumbs, start, start + size, config):
+            span = _whole(thumbs, start, start + size)
+            taken[span.start : span.end] = True
+            if span.end - span.start >= _LEAST:
+                yield span
+
+
+def _beyond_motion(thumbs: np.ndarray, start: int, end: int, config: TransitionConfig) -> bool:
+    """Whether motion explains neither the change nor its halves: a mixture lies straight between its two pictures,
+    while of something that moves each half of the way looks nearly as far as the whole."""
+    middle = (start + end) // 2
+    whole = mismatch(thumbs[start], thumbs[end])
+    halves = mismatch(thumbs[start], thumbs[middle]) + mismatch(thumbs[middle], thumbs[end])
+    return whole >= config.min_change / 2 and halves <= _STRAIGHT * whole
 
 
 def _candidates(thumbs: np.ndarray, size: int, config: TransitionConfig) -> list[int]:
@@ -161,11 +181,11 @@ def _mixture(thumbs: np.ndarray, start: int, end: int, config: TransitionConfig)
         return 0.0
     change = np.abs(thumbs[end].astype(np.float32) - thumbs[start]).mean()
     lag = max(3, size // 2)
-    drift = min(
+    drifts = (
         np.abs(thumbs[max(0, start - lag)].astype(np.float32) - thumbs[start]).mean(),
         np.abs(thumbs[min(len(thumbs) - 1, end + lag)].astype(np.float32) - thumbs[end]).mean(),
     )
-    if drift > 0.6 * change:
+    if min(drifts) > 0.6 * change or (size < 10 and max(drifts) > 0.8 * change):
         return 0.0  # the picture moves as much outside the window as in it
     return float(change * (1 - rest.mean()) * (1 - uneven))
 
