@@ -16,6 +16,8 @@ MAX_FADE_S = 5.0
 """A gap between shots may be a fade or dissolve of at most this, where the video's row does not name them."""
 _MEND = "remove it and build again: the build writes it anew from its ledger"
 
+_TEXT = tuple(field.name for field in OUTCOMES_SCHEMA if field.type == pa.string())
+_NUMBERS = tuple(field.name for field in OUTCOMES_SCHEMA if field.type != pa.string())
 Spans = list[tuple[int, int]]
 
 
@@ -34,10 +36,13 @@ class OutcomesCheck:
     def read(self, raw: IO[bytes]) -> bool:
         """Reads the file; False when it is no such table."""
         try:
-            schema = pq.read_schema(raw)
-        except (pa.ArrowException, OSError) as error:
+            return self._read(raw)
+        except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
             self.found.add(f"is no parquet file: {error}", _MEND)
             return False
+
+    def _read(self, raw: IO[bytes]) -> bool:
+        schema = pq.read_schema(raw)
         for field in OUTCOMES_SCHEMA:
             if field.name not in schema.names or schema.field(field.name).type != field.type:
                 self.found.add(f"has no column {field.name} of {field.type}", _MEND)
@@ -45,7 +50,7 @@ class OutcomesCheck:
             return False
         raw.seek(0)
         for row in read_rows(raw):
-            self._row(row)
+            self._row({name: "" if row[name] is None else row[name] for name in _TEXT} | {n: row[n] for n in _NUMBERS})
         return True
 
     def _row(self, row: dict) -> None:

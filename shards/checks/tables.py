@@ -23,7 +23,8 @@ class IndexCheck:
         self._splits: dict[str, str] = {}
         try:
             table = pq.read_table(raw)
-        except (pa.ArrowException, OSError) as error:
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
             self.found.add(f"is no parquet file: {error}", _MEND)
             return
         base = index_schema(())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from humove.errors import UserError
 from humove.types import Sample
@@ -189,6 +192,22 @@ def test_unlisted_files_are_notes_not_defects(damaged: Path):
     notes: list[str] = []
     assert lines(damaged, on_note=notes.append) == []
     assert [note.partition(":")[0] for note in notes] == ["old.parquet", "shards/train-000009.tar"]
+
+
+@given(where=st.sampled_from(("shards/" + TRAIN, "index.parquet", "outcomes.parquet")), data=st.data())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_no_damage_stops_it(
+    where: str, data: st.DataObject, built: Path, make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
+):
+    folder = Path(shutil.copytree(built, tmp_path_factory.mktemp("damaged") / "set"))
+    raw = bytearray((folder / where).read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    (folder / where).write_bytes(raw[: data.draw(st.integers(len(raw) // 2, len(raw)))])
+    if where.endswith(".tar"):
+        assert lines(folder)
+        make.agree(folder, TRAIN)
+    lines(folder)  # must not raise: a set that agrees with itself may also be sound
 
 
 # --- samples that break the format, packed as they are ---------------------------------------------------------------
