@@ -10,7 +10,7 @@ from annotators.captions.signals import SIDES, BodySignals
 
 RAISE = 0.16
 """A wrist that rises or falls by this many body lengths against the trunk (27 cm for 1.7 m) is a raised arm."""
-OVERHEAD, SHOULDER, CHEST = 0.14, -0.07, -0.16
+OVERHEAD, SHOULDER, CHEST = 0.14, -0.055, -0.16
 """Wrist height over the shoulder from which a raised hand is above the head, at shoulder height, at chest height."""
 REACH = 0.15
 BEND = 55.0
@@ -114,7 +114,7 @@ def _raises(s: BodySignals, hand: np.ndarray, k: int, side: str) -> list[Event]:
             Event(
                 kind=Kind.ARM_RAISE if up else Kind.ARM_LOWER, side=side, start=move.start / s.fps,
                 end=move.end / s.fps, amount=abs(move.change), speed=speed, level=level,
-                direction=_way(hand, move) if up else "",
+                direction=_way(hand, move, bool(s.frontal[move.end])) if up else "",
                 weight=min(1.2, 0.3 + abs(move.change) * (1.6 if up else 1.0)),
             )
         )  # fmt: skip
@@ -129,7 +129,7 @@ def _level(height: float) -> str:
     return "to chest height" if height >= CHEST else ""
 
 
-def _way(hand: np.ndarray, move: Move) -> str:
+def _way(hand: np.ndarray, move: Move, frontal: bool) -> str:
     """Forward or sideways: where the hand is when it passes the height nearest to the shoulder's."""
     span = hand[move.start : move.end + 1]
     _, forward, out = span[int(np.abs(span[:, 0]).argmin())]
@@ -137,7 +137,7 @@ def _way(hand: np.ndarray, move: Move) -> str:
         return ""
     if forward > 1.6 * abs(out):
         return "forward"
-    return "out to the side" if out > 1.6 * abs(forward) else ""
+    return "out to the side" if frontal and out > 1.6 * abs(forward) else ""
 
 
 def _reaches(s: BodySignals, hand: np.ndarray, k: int, side: str) -> list[Event]:
@@ -147,7 +147,8 @@ def _reaches(s: BodySignals, hand: np.ndarray, k: int, side: str) -> list[Event]
             stretched = s.elbow[move.end, k] < 65 and -0.22 <= hand[move.end, 0] <= OVERHEAD
             speed = path_speed(hand, move.start, move.end, s.fps)
             sound = seen(s.arms_seen[:, k], move.start, move.end) and speed <= FASTEST
-            if move.change > 0 and move.after >= 0.15 and stretched and sound:
+            plain = direction == "forward" or s.frontal[move.end]
+            if move.change > 0 and move.after >= 0.15 and stretched and sound and plain:
                 events.append(
                     Event(
                         kind=Kind.REACH, side=side, start=move.start / s.fps, end=move.end / s.fps,

@@ -34,7 +34,7 @@ TABLE: tuple[tuple[str, tuple[int, int, int]], ...] = (
 )  # fmt: skip
 WORDS: tuple[str, ...] = tuple(dict.fromkeys(word for word, _ in TABLE))
 
-_FAMILY = {"black": "dark", "dark grey": "dark", "dark blue-grey": "dark", "white": "light", "light grey": "light"}
+_FAMILY = {"black": "dark", "dark grey": "dark", "grey": "middle", "light grey": "light", "white": "light"}
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
@@ -82,8 +82,9 @@ def kin(a: str, b: str) -> bool:
     def base(word: str) -> str:
         return word.removeprefix("light ").removeprefix("dark ")
 
-    same_end = _FAMILY.get(a, a) == _FAMILY.get(b, b)
-    return base(a) == base(b) or same_end
+    if a in _FAMILY and b in _FAMILY:
+        return _FAMILY[a] == _FAMILY[b]
+    return base(a) == base(b)
 
 
 def describe(pixels: np.ndarray, *, single: float = 0.45, double: float = 0.65) -> str | None:

@@ -21,6 +21,6 @@ class CaptionConfig(Strict):
         1.6, gt=0, description="body lengths a second: a limb that travels faster on average moves quickly"
     )
     slow: float = Field(
-        0.4, gt=0, description="body lengths a second: a limb that travels slower on average moves slowly"
+        0.36, gt=0, description="body lengths a second: a limb that travels slower on average moves slowly"
     )
     max_clauses: int = Field(5, ge=1, le=12, description="at most this many movements are told; the largest are kept")

@@ -67,9 +67,12 @@ def seen(mask: np.ndarray, start: int, end: int, share: float = 0.6) -> bool:
 
 
 def path_speed(points: np.ndarray, start: int, end: int, fps: float) -> float:
-    """Mean speed along the path of points (N, D) between two rows."""
-    steps = np.linalg.norm(np.diff(points[start : end + 1], axis=0), axis=1)
-    return float(steps.sum() * fps / max(end - start, 1))
+    """Mean speed along the path of points (N, D) between two rows, in strides of a tenth of a second: shorter ones
+    would count the jitter as way."""
+    stride = max(1, round(fps / 10))
+    rows = np.unique(np.append(np.arange(start, end, stride), end))
+    way = np.linalg.norm(np.diff(points[rows], axis=0), axis=1).sum()
+    return float(way * fps / max(end - start, 1))
 
 
 def merge_sides(events: list[Event]) -> list[Event]:
@@ -77,7 +80,7 @@ def merge_sides(events: list[Event]) -> list[Event]:
     merged: list[Event] = []
     for event in sorted(events, key=lambda e: (e.start, e.kind, e.side)):
         for k, other in enumerate(merged):
-            together = abs(event.start - other.start) <= 0.35 and event.overlap(other) >= 0.5
+            together = abs(event.start - other.start) <= 0.5 and event.overlap(other) >= 0.5
             if other.kind == event.kind and {other.side, event.side} == {"left", "right"} and together:
                 merged[k] = replace(
                     other,

@@ -63,7 +63,7 @@ def _side_lifts(s: BodySignals) -> list[Event]:
         for move in moves(s.foot_out[:, k], SIDE):
             height = float(s.foot_up[move.end, k] - s.foot_up[move.end, 1 - k])
             straight = s.knee[move.end, k] < 60 and move.after > 1.2 * abs(float(s.foot_forward[move.end, k]))
-            aloft = move.change > 0 and move.after >= 0.16 and height >= SIDE_HEIGHT
+            aloft = move.change > 0 and move.after >= 0.16 and height >= SIDE_HEIGHT and s.frontal[move.end]
             if aloft and straight and seen(s.legs_seen[:, k], move.start, move.end):
                 foot = np.stack([s.foot_up[:, k], s.foot_forward[:, k], s.foot_out[:, k]], 1)
                 events.append(
@@ -83,7 +83,7 @@ def _lift_kind(s: BodySignals, foot: np.ndarray, start: int, end: int, k: int) -
     _, forward, out = foot[end]
     if forward >= 0.13 and knee < 55 and speed >= KICK_SPEED:
         return Kind.KICK, "forward", speed
-    if out >= 0.16 and out > 1.2 * abs(forward) and knee < 60:
+    if s.frontal[end] and out >= 0.16 and out > 1.2 * abs(forward) and knee < 60:
         return Kind.LEG_LIFT, "out to the side", speed
     if pitch >= 42 and knee >= 55:
         return Kind.KNEE_RAISE, "", speed
@@ -141,6 +141,7 @@ def _jumps(s: BodySignals, camera_moving: bool | None) -> list[Event]:
     both = s.legs_seen.all(1)
     events = []
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        start, stop = int(start), int(stop)
         peak, seconds = float(rise[start:stop].max()), (stop - start) / s.fps
         fall_time = 2 * np.sqrt(2 * max(peak - AIRBORNE, 1e-6) * s.stature / GRAVITY)
         inside = start > 0 and stop < len(s)

@@ -13,6 +13,9 @@ from humove.types import Pose2D, SmplMotion
 
 SMOOTH_S = 0.07
 """Standard deviation of the Gaussian in time. Waves up to about 3 Hz pass, landmark jitter does not."""
+FLIP, FLIP_S = 110.0, 0.12
+"""A heading that changes by so many degrees in so many seconds (over 900 degrees a second) is a tracker that took the
+person's front for the back."""
 SIDES = ("left", "right")
 _J = {name: k for k, name in enumerate(SMPL_JOINTS)}
 
@@ -50,6 +53,9 @@ class BodySignals:
     """(N,) trunk against the vertical."""
     yaw: np.ndarray
     """(N,) heading, unwrapped: 0 to the camera, growing as the person turns to their left."""
+    frontal: np.ndarray
+    """(N,) bool: the person faces the camera or away from it to within 45 degrees. Only then is a sideways move in the
+    picture plane, where one camera measures it."""
     pelvis: np.ndarray
     """(N, 3) pelvis along the picture's right, up, and away from the camera."""
     lowest_foot: np.ndarray
@@ -112,6 +118,35 @@ def vertical(joints: np.ndarray, good: np.ndarray) -> np.ndarray:
     return mean if 12 <= tilt <= 50 and spread <= 10 else up
 
 
+def unflipped(yaw: np.ndarray, fps: float) -> np.ndarray:
+    """(N,) bool: rows on the likelier side of every impossible half turn of the heading (N,) in degrees.
+
+    The rows at a flip, and the spans after it that make up the lesser part of the clip, have left and right exchanged:
+    nothing is to be said of them.
+    """
+    n, reach = len(yaw), max(1, round(FLIP_S * fps))
+    if n <= reach:
+        return np.ones(n, bool)
+    change = np.abs((yaw[reach:] - yaw[:-reach] + 180) % 360 - 180) > FLIP
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], change.astype(int), [0]])))
+    side, at_flip = np.zeros(n, int), np.zeros(n, bool)
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        middle = (start + stop - 1 + reach) // 2 + 1
+        side[middle:] ^= 1
+        at_flip[max(0, middle - reach) : middle + reach] = True
+    likelier = 1 if side.mean() > 0.5 else 0
+    return (side == likelier) & ~at_flip
+
+
+def _heading(joints: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The level axis to the person's left (N, 3) and the heading in degrees (N,): 0 to the camera, left is positive."""
+    across = sum(joints[:, _J[f"left_{part}"]] - joints[:, _J[f"right_{part}"]] for part in ("shoulder", "hip"))
+    level_left = _unit(across - _dot(across, up)[:, None] * up)
+    heading = np.cross(level_left, up)
+    to_camera = _unit(np.array([0.0, 0.0, -1.0]) + up * up[2])
+    return level_left, np.degrees(np.arctan2(heading @ np.cross(up, to_camera), heading @ to_camera))
+
+
 def _seen(pose: Pose2D, names: tuple[str, str], good: np.ndarray, min_score: float) -> np.ndarray:
     columns = []
     for side in SIDES:
@@ -123,6 +158,8 @@ def _seen(pose: Pose2D, names: tuple[str, str], good: np.ndarray, min_score: flo
 def measure(motion: SmplMotion, pose: Pose2D, fps: float, min_confidence: float, min_visibility: float) -> BodySignals:
     """The series of one clip. Rows below `min_confidence` weigh nothing; they are filled in from their neighbours."""
     good = motion.valid & (motion.confidence >= min_confidence)
+    raw_yaw = _heading(motion.joints.astype(np.float64), np.array([0.0, -1.0, 0.0]))[1]
+    good = good & unflipped(raw_yaw, fps)
     joints = smooth(motion.joints, good.astype(np.float64), SMOOTH_S * fps)
     rest = motion.rest_joints.astype(np.float64)
     stature = 1.1 * float(rest[_J["head"], 1] - rest[[_J["left_foot"], _J["right_foot"]], 1].mean())
@@ -134,15 +171,13 @@ def measure(motion: SmplMotion, pose: Pose2D, fps: float, min_confidence: float,
 
     pelvis = j("pelvis")
     trunk_up = _unit(j("neck") - pelvis)
-    shoulders, hips = j("left_shoulder") - j("right_shoulder"), j("left_hip") - j("right_hip")
+    shoulders = j("left_shoulder") - j("right_shoulder")
     left = _unit(shoulders - _dot(shoulders, trunk_up)[:, None] * trunk_up)
     forward = np.cross(left, trunk_up)
-    level_left = shoulders + hips
-    level_left = _unit(level_left - _dot(level_left, up)[:, None] * up)
+    level_left, turned = _heading(joints, up)
+    yaw = np.unwrap(turned, period=360)
     heading = np.cross(level_left, up)
-    to_camera = _unit(np.array([0.0, 0.0, -1.0]) - up * -up[2])
-    camera_left = np.cross(up, to_camera)
-    yaw = np.degrees(np.unwrap(np.arctan2(heading @ camera_left, heading @ to_camera)))
+    to_camera = _unit(np.array([0.0, 0.0, -1.0]) + up * up[2])
 
     def pair(name: str) -> np.ndarray:
         return np.stack([j(f"left_{name}"), j(f"right_{name}")], 1)
@@ -177,6 +212,7 @@ def measure(motion: SmplMotion, pose: Pose2D, fps: float, min_confidence: float,
         lean_forward=np.degrees(np.arctan2(_dot(trunk_up, heading), trunk_up @ up)),
         lean_left=np.degrees(np.arctan2(_dot(trunk_up, level_left), trunk_up @ up)),
         yaw=yaw,
+        frontal=np.abs(np.cos(np.radians(yaw))) >= 0.7,
         pelvis=np.stack([pelvis @ picture_right, pelvis @ up, pelvis @ -to_camera], 1),
         lowest_foot=(foot @ up).min(1),
         limb_speed=speed,
