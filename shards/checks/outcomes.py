@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from typing import IO
+from typing import IO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,12 +21,21 @@ _NUMBERS = tuple(field.name for field in OUTCOMES_SCHEMA if field.type != pa.str
 Spans = list[tuple[int, int]]
 
 
+class _Video(NamedTuple):
+    """What the tiling needs of a video's row; a named tuple, since there may be a million."""
+
+    start_frame: int
+    end_frame: int | None
+    end_s: float | None
+    fades: Spans | None
+
+
 class OutcomesCheck:
     """One pass over the outcomes. It keeps a few numbers for each video and shot, and the kept clips' keys."""
 
     def __init__(self) -> None:
         self.found = Findings(OUTCOMES_FILE)
-        self._videos: dict[str, dict] = {}
+        self._videos: dict[str, _Video] = {}
         self._shots: dict[str, Spans] = defaultdict(list)
         self._clips: dict[str, Spans] = defaultdict(list)
         self._kept: dict[str, tuple[int, int]] = {}
@@ -66,7 +75,7 @@ class OutcomesCheck:
         if row["unit"] == "video":
             self.found.expect(bool(row["uri"]), f"a video {row['video_id']} has no uri", _MEND)
             if row["outcome"] in ("kept", "split"):
-                self._videos[row["video_id"]] = row
+                self._videos[row["video_id"]] = _Video(start or 0, end, row["end_s"], parse_transitions(row["detail"]))
             return
         if start is None or end is None or not 0 <= start < end:
             self.found.add(f"{name} has the span {start} to {end}", _MEND)
@@ -121,9 +130,9 @@ class OutcomesCheck:
         if video is None:
             self.found.add(f"{name} has shots or clips, but no row of its own that says split or kept", _MEND)
             return
-        end = video["end_frame"] if video["end_frame"] is not None else max((b for _, b in shots), default=0)
+        end = video.end_frame if video.end_frame is not None else max((b for _, b in shots), default=0)
         gaps: Spans = []
-        at = video["start_frame"] or 0
+        at = video.start_frame
         for start, stop in shots:
             if start < at:
                 self.found.add(f"{name}: the shot [{start}, {stop}) overlaps what ends at {at}", _MEND)
@@ -141,14 +150,13 @@ class OutcomesCheck:
             inside = number >= 0 and stop <= shots[number][1]
             self.found.expect(inside, f"{name}: the clip [{start}, {stop}) lies in no one of its shots", _MEND)
 
-    def _gaps(self, name: str, video: dict, end: int, gaps: Spans) -> None:
-        named = parse_transitions(video["detail"] or "")
-        if named is not None:
+    def _gaps(self, name: str, video: _Video, end: int, gaps: Spans) -> None:
+        if video.fades is not None:
             for start, stop in gaps:
-                if not any(a <= start and stop <= b for a, b in named):
+                if not any(a <= start and stop <= b for a, b in video.fades):
                     self.found.add(f"{name}: the frames [{start}, {stop}) belong to no shot and to no fade", _MEND)
             return
-        rate = end / video["end_s"] if video["end_s"] else None
+        rate = end / video.end_s if video.end_s else None
         for start, stop in gaps:
             if rate is None or (stop - start) / rate > MAX_FADE_S:
                 self.found.add(f"{name}: the frames [{start}, {stop}) belong to no shot: too long for a fade", _MEND)
