@@ -1,5 +1,9 @@
 """One .tflite model on one thread."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +18,9 @@ class TfliteModel:
     def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter  # heavy: only where a model is really loaded
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
+        with _without_greeting():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
         (entry,) = self._interpreter.get_input_details()
         self._input = entry["index"]
         self.input_size = int(entry["shape"][1])
@@ -26,3 +31,17 @@ class TfliteModel:
         self._interpreter.set_tensor(self._input, image[None])
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keeps LiteRT's "INFO: Created ... delegate" off the terminal; it has no setting for that. Errors are raised."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
