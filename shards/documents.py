@@ -151,7 +151,7 @@ class BatchRow(Strict):
 
     number: Count
     num_inputs: Count
-    inputs_hash: Text
+    inputs_sha256: Sha256
     num_samples: Count
     shards: tuple[Annotated[str, AfterValidator(_shard)], ...]
 

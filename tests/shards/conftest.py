@@ -214,7 +214,7 @@ def write_dataset(folder: Path, samples: list[Sample], outcomes: list[Outcome]) 
             BatchRow(
                 number=0,
                 num_inputs=videos,
-                inputs_hash="0" * 16,
+                inputs_sha256="0" * 64,
                 num_samples=len(samples),
                 shards=tuple(row.name for row in shards),
             ),
