@@ -19,7 +19,9 @@ _AROUND = 8
 _RANK = 3
 """The neighbour it must stand out from: the third strongest, as one or two more cuts may lie near."""
 _LIT = 0.04
-"""Mean brightness, of 1, that a flash adds or takes away at least."""
+"""Mean brightness, of 1, that a flash adds or takes away at least..."""
+_BLINK = 2
+"""... if it lasts for more frames than this: nobody cuts to another picture for so short a time."""
 _SURE = 14.0
 """Grey levels: thumbs that differ by this much show different pictures."""
 
@@ -28,7 +30,7 @@ class SplitConfig(Strict):
     """How a video is split into shots, and shots into clips."""
 
     min_jump: float = Field(
-        4.0, gt=0, description="a cut changes the picture by at least this much, beyond motion (grey levels of 255)"
+        3.0, gt=0, description="a cut changes the picture by at least this much, beyond motion (grey levels of 255)"
     )
     min_peak: float = Field(
         1.5, gt=1, description="a cut stands out from the frames around it by this factor; lower finds fainter cuts"
@@ -103,14 +105,15 @@ def _flash(scan: Scan, begin: int, longest: int) -> tuple[int, int] | None:
     """The flash that starts with frame `begin` as (begin, first frame after it), if one does."""
     before = scan.thumb[begin - 1]
     shift = np.abs(scan.luma[begin : begin + longest] - scan.luma[begin - 1])
-    if shift.max(initial=0) < _LIT:
+    ends = range(begin + 1, min(begin + longest + 1, scan.num_frames))
+    ends = [after for after in ends if after - begin <= _BLINK or shift[: after - begin].max() >= _LIT]
+    if not ends:
         return None
     out = max(mismatch(before, scan.thumb[frame]) for frame in range(begin, min(begin + 2, scan.num_frames)))
-    for after in range(begin + 1, min(begin + longest + 1, scan.num_frames)):
-        if shift[: after - begin].max() >= _LIT:
-            back = mismatch(before, scan.thumb[after])
-            if back < out / 2 and back < _SURE:
-                return begin, after
+    for after in ends:
+        back = mismatch(before, scan.thumb[after])
+        if back < out / 2 and back < _SURE:
+            return begin, after
     return None
 
 

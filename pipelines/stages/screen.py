@@ -36,7 +36,7 @@ _BARS = (
         "still_share",
         "max_still_share",
         Reason.FROZEN,
-        "the picture stands still for {score:.0%} of it, above {bar:.0%}",
+        "it stands still for {score:.0%} of its time, above {bar:.0%}",
     ),
     ("sharpness", "min_sharpness", Reason.BLURRY, "sharpness {score:.2f} is below {bar}"),
 )
