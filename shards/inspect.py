@@ -14,7 +14,7 @@ from humove.body import Body
 from humove.overlay import overlay
 from humove.types import Sample
 from humove.video.encode import EncodeConfig, encode
-from shards.reader import Dataset
+from shards.reader import open_dataset
 
 _COLUMNS = 6
 _STRIP_HEIGHT = 360
@@ -57,12 +57,13 @@ class _Overlaid:
         return cv2.cvtColor(self.rgb(index), cv2.COLOR_RGB2YUV_I420)
 
 
-def inspect(dataset: Dataset, key: str, out_folder: Path) -> tuple[Path, Path]:
-    """Writes `{key}.mp4` (every frame, annotated) and `{key}.png` (six of them, plain above annotated).
+def inspect(path: str, key: str, out_folder: Path) -> tuple[Path, Path]:
+    """Writes `{key}.mp4` (every frame, annotated) and `{key}.png` (six of them, plain above annotated) of a sample of
+    the data set at `path`, a folder or fsspec URL.
 
     Returns both paths. Raises UserError for a key that the data set does not have.
     """
-    sample = dataset.get(key)
+    sample = open_dataset(path).get(key)
     out_folder.mkdir(parents=True, exist_ok=True)
     video, picture = out_folder / f"{key}.mp4", out_folder / f"{key}.png"
     with av.open(io.BytesIO(sample.mp4), format="mp4") as box:

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -33,6 +33,7 @@ arrays = st.dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(stored=arrays)
 def test_npz_comes_back_as_it_was(stored: dict[str, np.ndarray]):
     raw = encode_npz(stored)
@@ -74,6 +75,7 @@ points = st.integers(0, 5).flatmap(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(drawn=points)
 def test_pose2d_comes_back_as_it_was(drawn: tuple):
     keypoints, scores, names, skeleton = drawn
@@ -84,6 +86,7 @@ def test_pose2d_comes_back_as_it_was(drawn: tuple):
     assert (got.names, got.skeleton) == (names, skeleton)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     video_id=st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
     numbers=st.tuples(st.integers(0, 99_999), st.integers(0, 99_999), st.integers(0, 199)),

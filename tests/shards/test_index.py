@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shards.index
@@ -82,6 +82,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(drawn=rows)
 def test_outcomes_come_back_as_they_were(drawn: list[Outcome], tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("outcomes") / "outcomes.parquet"

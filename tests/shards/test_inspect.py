@@ -10,12 +10,11 @@ import pytest
 from humove.errors import UserError
 from humove.types import Sample
 from shards.inspect import inspect
-from shards.reader import open_dataset
 
 
 def test_the_body_is_drawn_where_the_keypoints_are(built: Path, samples: list[Sample], tmp_path: Path):
     sample = samples[2]
-    video, strip = inspect(open_dataset(str(built)), sample.key, tmp_path / "look")
+    video, strip = inspect(str(built), sample.key, tmp_path / "look")
     assert sorted(path.name for path in (tmp_path / "look").iterdir()) == [video.name, strip.name]
     with av.open(str(video)) as box:
         frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in box.decode(video=0)]
@@ -33,4 +32,4 @@ def test_the_body_is_drawn_where_the_keypoints_are(built: Path, samples: list[Sa
 
 def test_a_key_that_is_not_there(built: Path, tmp_path: Path):
     with pytest.raises(UserError, match="has no sample"):
-        inspect(open_dataset(str(built)), "nobody", tmp_path / "look")
+        inspect(str(built), "nobody", tmp_path / "look")

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humove.types import Sample
@@ -26,6 +26,7 @@ def members_of(size: int) -> list[tuple[str, bytes]]:
 sizes = st.lists(st.integers(0, 1500), min_size=1, max_size=12)
 
 
+@settings(deadline=None, max_examples=50)
 @given(sizes=sizes, max_bytes=st.integers(1, 20_000), max_samples=st.integers(1, 5))
 def test_shards_hold_what_was_written(
     sizes: list[int], max_bytes: int, max_samples: int, tmp_path_factory: pytest.TempPathFactory
