@@ -85,7 +85,7 @@ class PoseDetector:
     """`pose_detection.tflite`."""
 
     def __init__(self, path: Path) -> None:
-        self._model = TfliteModel(path)
+        self._model = TfliteModel(path, ("Identity", "Identity_1"))
         self._anchors = anchors(self._model.input_size)
 
     def detect(self, rgb: np.ndarray) -> list[Detection]:

@@ -13,6 +13,8 @@ MIN_PRESENCE = 0.5
 _ALL = 39
 """33 body points, two that place the next frame's square, four unused."""
 _BODY = len(MEDIAPIPE_33)
+_OUTPUTS = ("Identity", "Identity_1", "Identity_3", "Identity_4")
+"""Points, presence, heat maps, world points; Identity_2 would be a mask of the person."""
 _KERNEL = 7
 _MIN_HEAT = 0.5
 _SWAP = np.array(mirrored(MEDIAPIPE_33))
@@ -44,7 +46,7 @@ class PoseLandmarker:
     """`pose_landmark_full.tflite`."""
 
     def __init__(self, path: Path) -> None:
-        self._model = TfliteModel(path)
+        self._model = TfliteModel(path, _OUTPUTS)
 
     def crop(self, rgb: np.ndarray, roi: Roi) -> np.ndarray:
         """The square as the model's input: (256, 256, 3) float32 0..1."""

@@ -2,24 +2,26 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from annotators.blazepose.prune import pruned
+
 
 class TfliteModel:
-    """A model with one image input (1, H, W, 3) float32.
+    """A model with one image input (1, H, W, 3) float32, of which only `outputs` are computed.
 
     One thread: the order of summation, and with it every bit of the result, does not depend on the machine's load.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, outputs: Collection[str]) -> None:
         from ai_edge_litert.interpreter import Interpreter  # heavy: only where a model is really loaded
 
         with _without_greeting():
-            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter = Interpreter(model_content=pruned(path.read_bytes(), outputs), num_threads=1)
             self._interpreter.allocate_tensors()
         (entry,) = self._interpreter.get_input_details()
         self._input = entry["index"]

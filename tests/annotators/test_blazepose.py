@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotators import weights
 from annotators.blazepose.detector import anchors, decode, suppress
 from annotators.blazepose.landmarker import refine
 from annotators.blazepose.people import PeopleFinder, body_box, tiles
 from annotators.blazepose.pose2d import BlazePosePose2D
+from annotators.blazepose.prune import pruned
 from annotators.blazepose.roi import Roi, roi_from_points, unwarp, warp
+from annotators.blazepose.tflite import TfliteModel
 from humove.skeletons import MEDIAPIPE_33, mirrored
 from humove.stage import Reject
 from humove.types import Landmarks, PersonTrack
@@ -78,6 +81,19 @@ def test_landmarks_agree_with_mediapipe(finder: PeopleFinder, person: np.ndarray
     apart_mm = 1000 * np.linalg.norm(got.world - want["world"], axis=1)
     assert np.median(apart_mm) < 5 and apart_mm.max() < 30
     assert np.abs(got.visibility - want["visibility"]).max() < 0.02
+
+
+def test_a_pruned_model_gives_the_same_bits():
+    path = weights.resolve("blazepose_landmarks")
+    names = ("Identity", "Identity_1", "Identity_2", "Identity_3", "Identity_4")
+    image = np.random.default_rng(0).random((256, 256, 3), dtype=np.float32)
+    whole, part = TfliteModel(path, names)(image), TfliteModel(path, names[:2])(image)
+    assert set(part) == {"Identity", "Identity_1"}
+    for name, value in part.items():
+        np.testing.assert_array_equal(value, whole[name])
+    assert len(pruned(path.read_bytes(), names[:2])) < path.stat().st_size
+    with pytest.raises(ValueError, match="no output .'nonesuch'"):
+        pruned(path.read_bytes(), ["nonesuch"])
 
 
 def test_mirrored_pass_agrees_by_name_and_place(finder: PeopleFinder, person: np.ndarray):
