@@ -34,6 +34,8 @@ TABLE: tuple[tuple[str, tuple[int, int, int]], ...] = (
 )  # fmt: skip
 WORDS: tuple[str, ...] = tuple(dict.fromkeys(word for word, _ in TABLE))
 
+TWO_COLOURS = 26.0
+"""A cloth has a second colour only if it is this far from the first; nearer ones are the shades of one."""
 _FAMILY = {"black": "dark", "dark grey": "dark", "grey": "middle", "light grey": "light", "white": "light"}
 
 
@@ -71,6 +73,14 @@ def shares(pixels: np.ndarray) -> dict[str, float]:
     return {WORDS[k]: counts[k] / total for k in order if counts[k]}
 
 
+@cache
+def _apart(a: str, b: str) -> float:
+    """How far two words' colours are from each other, on the table's own axes."""
+    places = _perceived(lab(np.array([rgb for _, rgb in TABLE], np.uint8)))
+    middle = [places[[k for k, (word, _) in enumerate(TABLE) if word == w]].mean(0) for w in (a, b)]
+    return float(np.linalg.norm(middle[0] - middle[1]))
+
+
 def name(rgb: tuple[int, int, int] | np.ndarray) -> str:
     """The word for one colour."""
     return next(iter(shares(np.asarray(rgb, np.uint8))))
@@ -80,7 +90,7 @@ def kin(a: str, b: str) -> bool:
     """Whether two words could name one cloth in light and in shade: the same hue, or neighbouring greys."""
 
     def base(word: str) -> str:
-        return word.removeprefix("light ").removeprefix("dark ")
+        return word.removeprefix("light ").removeprefix("dark ").removesuffix("-grey")
 
     if a in _FAMILY and b in _FAMILY:
         return _FAMILY[a] == _FAMILY[b]
@@ -106,6 +116,7 @@ def describe(pixels: np.ndarray, *, single: float = 0.45, double: float = 0.65) 
             groups.append((word, share))
     groups.sort(key=lambda group: -group[1])
     first, *rest = groups
+    rest = [group for group in rest if _apart(first[0], group[0]) >= TWO_COLOURS]
     second = rest[0] if rest else ("", 0.0)
     if first[1] >= single and second[1] < 0.3:
         return first[0]

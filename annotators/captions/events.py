@@ -22,6 +22,7 @@ class Kind(StrEnum):
     KNEE_RAISE = "knee_raise"
     FOOT_LIFT = "foot_lift"
     SQUAT = "squat"
+    LUNGE = "lunge"
     CROUCH = "crouch"
     RISE = "rise"
     BEND = "bend"

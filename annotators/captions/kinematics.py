@@ -19,7 +19,7 @@ SWAY = 12.0
 LEAST_MEASURED = 0.25
 """Share of confident frames under which nothing is said of the motion."""
 GAITS = frozenset({Kind.WALK, Kind.RUN, Kind.STEP})
-_REPEATING = frozenset({Kind.JUMP, Kind.SQUAT, Kind.KICK, Kind.KNEE_RAISE, Kind.LEG_LIFT, Kind.FOOT_LIFT})
+_REPEATING = frozenset({Kind.JUMP, Kind.SQUAT, Kind.LUNGE, Kind.KICK, Kind.KNEE_RAISE, Kind.LEG_LIFT, Kind.FOOT_LIFT})
 _LOST_IN_GAIT = frozenset({Kind.ELBOW_BEND, Kind.ELBOW_STRAIGHTEN, Kind.REACH, Kind.LEAN, Kind.ARM_LOWER})
 
 
@@ -92,7 +92,7 @@ def _events(s: BodySignals, camera_moving: bool | None) -> list[Event]:
     limbs = [e for e in arms.up_and_down(limbs) if not _lost(e, steps)]
     body = [e for e in trunk.find(s) if not _lost(e, steps)]
     lower = legs.find(s, steps, camera_moving)
-    squats = [e for e in lower if e.kind in (Kind.SQUAT, Kind.CROUCH, Kind.RISE)]
+    squats = [e for e in lower if e.kind in (Kind.SQUAT, Kind.LUNGE, Kind.CROUCH, Kind.RISE)]
     body = [e for e in body if not (e.kind in (Kind.BEND, Kind.STRAIGHTEN) and any(e.overlap(q) > 0.5 for q in squats))]
     events = merge_repeats(steps + moved + limbs + body + lower, _REPEATING, 1.2)
     return sorted(events, key=lambda e: (e.start, e.kind, e.side))

@@ -17,6 +17,8 @@ KICK_SPEED = 1.5
 SQUAT = 0.15
 """Loss of the straighter leg's stretch (hip to ankle over thigh plus shin); it must end under SQUAT_LOW."""
 SQUAT_LOW = 0.86
+SPLIT = 0.25
+"""With one foot so many body lengths before the other the squat is a lunge."""
 HELD_S = 1.0
 """A low stance held longer than this may be a seat: then only the bent knees are told, not a squat."""
 AIRBORNE, JUMP_PEAK = 0.03, 0.05
@@ -26,7 +28,10 @@ GRAVITY = 9.81
 
 def find(s: BodySignals, gait: list[Event], camera_moving: bool | None) -> list[Event]:
     """All leg events outside the spans of walking."""
-    found = _squats(s) + _jumps(s, camera_moving)
+    jumps = _jumps(s, camera_moving)
+    # The crouch before a jump and the give of the knees after it belong to the jump.
+    around = [replace(j, start=j.start - 0.4, end=j.end + 0.4) for j in jumps]
+    found = jumps + [q for q in _squats(s) if not any(q.overlap(j) > 0 for j in around)]
     # A step before or after a walk is part of it, though it is too few to be told as one.
     wider = [replace(g, start=g.start - 0.6, end=g.end + 0.6) for g in gait]
     busy = wider + found
@@ -114,7 +119,10 @@ def _squats(s: BodySignals) -> list[Event]:
         if move.change > 0:
             events.append(Event(kind=Kind.RISE, **times, **common))
         elif after and after.change > 0 and (after.start - move.end) / s.fps <= HELD_S:
-            events.append(Event(kind=Kind.SQUAT, start=times["start"], end=after.end / s.fps, **common))
+            stance = s.foot_forward[move.end, 0] - s.foot_forward[move.end, 1]
+            kind = Kind.SQUAT if abs(stance) < SPLIT else Kind.LUNGE
+            side = "" if kind is Kind.SQUAT else "left" if stance > 0 else "right"
+            events.append(Event(kind=kind, side=side, start=times["start"], end=after.end / s.fps, **common))
             k += 1
         else:
             events.append(Event(kind=Kind.CROUCH, **times, **common))

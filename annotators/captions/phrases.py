@@ -13,11 +13,12 @@ _FACING = {
     "right": "facing the right of the picture",
 }
 _PACED = frozenset(
-    {Kind.ARM_RAISE, Kind.ARM_LOWER, Kind.ARM_UP_DOWN, Kind.REACH, Kind.SQUAT, Kind.CROUCH, Kind.RISE, Kind.BEND,
-     Kind.STRAIGHTEN, Kind.TURN, Kind.LEG_LIFT, Kind.KNEE_RAISE}
+    {Kind.ARM_RAISE, Kind.ARM_LOWER, Kind.ARM_UP_DOWN, Kind.REACH, Kind.SQUAT, Kind.LUNGE, Kind.CROUCH, Kind.RISE,
+     Kind.BEND, Kind.STRAIGHTEN, Kind.TURN, Kind.LEG_LIFT, Kind.KNEE_RAISE}
 )  # fmt: skip
 _PACE_SCALE = {
-    Kind.SQUAT: 2.5, Kind.CROUCH: 2.5, Kind.RISE: 2.5, Kind.BEND: 2.5, Kind.STRAIGHTEN: 2.5, Kind.TURN: 1.2,
+    Kind.SQUAT: 2.5, Kind.LUNGE: 2.5, Kind.CROUCH: 2.5, Kind.RISE: 2.5, Kind.BEND: 2.5, Kind.STRAIGHTEN: 2.5,
+    Kind.TURN: 1.2,
 }  # fmt: skip
 """What a kind's speed is multiplied with before it is held against the limits for hands and feet."""
 _COUNTS = {1: "", 2: " twice", 3: " three times", 4: " four times", 5: " five times"}
@@ -113,7 +114,11 @@ def clause(event: Event, config: CaptionConfig) -> Clause:
         case Kind.FOOT_LIFT:
             return Clause("lifts", "lifting", _join(f"the {side} foot", way) + _times(event))
         case Kind.SQUAT:
-            return Clause("squats", "squatting", "down and rises again" + _times(event).replace(" ", ", ", 1), adverb)
+            if event.times > 1:
+                return Clause("squats and rises", "squatting and rising", _times(event).strip(), adverb)
+            return Clause("squats down and rises again", "squatting down and rising again", "", adverb)
+        case Kind.LUNGE:
+            return Clause("lunges", "lunging", f"with the {side} leg in front" + _times(event), adverb)
         case Kind.CROUCH:
             return Clause("sinks", "sinking", "down, bending both knees", adverb)
         case Kind.RISE:
