@@ -26,7 +26,7 @@ def annotator_class(kind: str, name: str) -> type:
         raise UserError(f"{kind}.annotator: no annotator {name!r}; installed are: {', '.join(known) or 'none'}")
     try:
         return entry.load()
-    except ImportError as e:
+    except (ImportError, AttributeError) as e:
         raise UserError(f"{kind}.annotator {name!r} cannot be imported: {e}; install the extra that holds it") from e
 
 

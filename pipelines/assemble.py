@@ -8,8 +8,10 @@ from pathlib import Path
 
 import humove
 from humove.atomic import write_text
+from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.ids import file_sha256
 from pipelines.inputs import InputRef
+from pipelines.ledger import FaultRecord
 from pipelines.near_duplicates import Entry, find_near_duplicates
 from pipelines.outcomes import Counts, outcomes_of
 from pipelines.plan import Plan
@@ -33,10 +35,6 @@ class Kept:
     signature: tuple[int, ...]
     mp4_bytes: int
     item: InputRef
-
-
-class PackError(RuntimeError):
-    """A shard could not be written: the build stops, since a data set without it would lose samples in silence."""
 
 
 @dataclass(slots=True)
@@ -133,7 +131,7 @@ def _kept(plan: Plan, number: int, seen: set[str], assembly: _Assembly) -> tuple
 def _clips(plan: Plan, state: InputState, scores: set[str]) -> Iterator[Kept]:
     kept: Iterator[ClipState] = (c for shot in state.shots for c in shot.clips if c.outcome == KEPT)
     for clip in kept:
-        scores |= clip.scores.keys()
+        scores.update(clip.scores)
         yield Kept(
             clip_id=clip.clip.clip_id,
             split=split_of(state.video, plan.config.splits),
@@ -178,7 +176,16 @@ def _pack(
     packed = []
     for done in executor.map(PackStage(plan), works):
         if isinstance(done.outcome, Fault):
-            raise PackError(f"{done.work.label} could not be written: {done.outcome.error}\n{done.outcome.traceback}")
+            # A data set without this shard would lose samples in silence: nothing is committed.
+            fault = FaultRecord(
+                unit_id=done.work.label,
+                stage=done.outcome.stage,
+                error=done.outcome.error,
+                traceback=done.outcome.traceback,
+                config_hash=plan.config_hash,
+            )
+            plan.ledger.quarantine(fault)
+            raise UserError(f"{out}: {done.work.label} could not be written: {fault.error}", EXIT_TOO_MANY_FAULTS)
         packed.extend(done.outcome.outputs)
     return sorted(packed, key=lambda p: p.shard.name)
 

@@ -26,6 +26,7 @@ class LandmarkFit:
     version = "1"
     weights: tuple[str, ...] = ()
     resources = Resources(cpus=1.0)
+    shape_source = SHAPE_SOURCE
 
     def __init__(self, config: LandmarkFitConfig | None = None) -> None:
         self.config = config or LandmarkFitConfig()

@@ -18,14 +18,26 @@ class _Actor:
 
     def __init__(self, stage: Stage, retries: int) -> None:
         one_thread_a_kernel()
-        stage.setup()
         self.stage = stage
         self.retries = retries
+        self.failure: Exception | None = None
+        try:
+            stage.setup()
+        except Exception as e:  # for the first item to report: here it would only restart the actor, for ever
+            self.failure = e
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        done = [d for work in batch["work"] for d in attempt(self.stage, work, self.retries)]
-        column = np.empty(len(done), dtype=object)
-        column[:] = done
+        rows: list[Done | Exception] = []
+        for work in batch["work"]:
+            if self.failure is not None:
+                rows.append(self.failure)
+                break
+            try:
+                rows.extend(attempt(self.stage, work, self.retries))
+            except UserError as e:
+                rows.append(e)
+        column = np.empty(len(rows), dtype=object)
+        column[:] = rows
         return {"done": column}
 
 
@@ -57,6 +69,7 @@ class RayExecutor:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        context.max_errored_blocks = -1  # an item whose actor died is tried alone, and counted; others go on
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         self.workers = workers
 
@@ -94,16 +107,12 @@ class RayExecutor:
             concurrency=(1, pool) if pool > 1 else 1,
             num_cpus=stage.resources.cpus,
             num_gpus=stage.resources.gpus or None,
+            max_task_retries=self.retries,  # of items whose actor died: the default is for ever
         )
-        try:
-            for row in dataset.iter_rows():
-                yield row["done"]
-        except ray.exceptions.RayError as e:
-            cause = getattr(e, "cause", None)
-            if isinstance(cause, UserError):
-                raise cause from e
-            if not isinstance(e, ray.exceptions.RayActorError | ray.exceptions.WorkerCrashedError):
-                raise
+        for row in dataset.iter_rows():
+            if isinstance(row["done"], Exception):
+                raise row["done"]
+            yield row["done"]
 
     def close(self) -> None:
         self._ray.shutdown()

@@ -159,8 +159,9 @@ def render_motion(
     """
     width, height = size
     k = intrinsics_from_fov(width, height, fov_deg)
-    joints = motion.joints()
-    low, high = joints.min((0, 1)), joints.max((0, 1))
+    actor = Actor(motion=motion, clothes=clothes or Clothes())
+    outline = actor.vertices()[::3, ::7]
+    low, high = outline.min((0, 1)), outline.max((0, 1))
     target = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2, float(low[2] + high[2]) / 2)
 
     def view_from(metres: float) -> View:
@@ -169,9 +170,9 @@ def render_motion(
         )
 
     if distance is None:
-        distance = next(d for d in np.arange(2.0, 30.0, 0.1) if _shows(view_from(float(d)), joints))
+        distance = next(d for d in np.arange(2.0, 30.0, 0.1) if _shows(view_from(float(d)), outline))
     return Film(
-        [Actor(motion=motion, clothes=clothes or Clothes())],
+        [actor],
         view_from(float(distance)),
         scene=scene,
         seed=seed,
@@ -206,8 +207,8 @@ def heading_deg(motion: WorldMotion) -> float:
     return float(np.degrees(np.arctan2(ahead[0], ahead[2])))
 
 
-def _shows(view: View, joints: np.ndarray, margin: float = 0.06) -> bool:
-    camera = joints.reshape(-1, 3) @ view.rotation.T + view.translation
+def _shows(view: View, points: np.ndarray, margin: float = 0.04) -> bool:
+    camera = points.reshape(-1, 3) @ view.rotation.T + view.translation
     if camera[:, 2].min() < 0.8:
         return False
     share = project(camera, view.intrinsics) / (view.width, view.height)

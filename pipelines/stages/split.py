@@ -4,13 +4,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
+from humove.reasons import Reason
 from humove.stage import Emit, Reject, Resources
 from humove.video.probe import Probe
 from humove.video.scan import Scan
 from pipelines.fetch import local_file
 from pipelines.ledger import Record
 from pipelines.near_duplicates import signature
-from pipelines.stages.cuts import SplitConfig, find_shots, plan_clips
+from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, plan_clips
 from pipelines.stages.scan import ScanStage
 from pipelines.stages.screen import screen_scores
 
@@ -53,29 +56,35 @@ class SplitStage:
             return scanned.reject
         start = time.process_time()
         scan = Scan.from_arrays(place.arrays(self.scans.name, self.scans.key()))
-        found = find_shots(scan, job.probe.fps, self.config)
-        shots = []
-        for shot in found.shots:
-            clips = plan_clips(shot, job.probe.fps, self.config)
-            shots.append(
-                {
-                    "start": shot.start_frame,
-                    "end": shot.end_frame,
-                    "reject": asdict(clips) if isinstance(clips, Reject) else None,
-                    "clips": [] if isinstance(clips, Reject) else [self._clip(scan, job.probe, s, e) for s, e in clips],
-                }
-            )
-        facts = {"shots": shots, "transitions": [list(t) for t in found.transitions]}
+        shots, transitions = find_shots(scan, job.probe.fps, job.probe.time_base, self.config)
+        times = frame_times(scan, job.probe.fps, job.probe.time_base)
+        facts = {
+            "shots": [self._shot(scan, job.probe, shot, times) for shot in shots],
+            "transitions": [[span.start, span.end] for span in transitions],
+        }
         place.write(self.name, job.split_key, Record(facts=facts, cpu_s=time.process_time() - start))
         return Emit(outputs=(job.video_id,))
 
-    def _clip(self, scan: Scan, probe: Probe, start: int, end: int) -> dict:
-        return {
-            "start": start,
-            "end": end,
-            "scores": screen_scores(scan, start, end, probe),
-            "signature": [int(v) for v in signature(scan, start, end)],
-        }
+    def _shot(self, scan: Scan, probe: Probe, shot: Shot, times: np.ndarray) -> dict:
+        spans = plan_clips(shot, times, self.config)
+        clips = [
+            {
+                "start": start,
+                "end": end,
+                "scores": screen_scores(scan, start, end, probe),
+                "signature": [int(v) for v in signature(scan, start, end)],
+            }
+            for start, end in spans
+        ]
+        return {"start": shot.start_frame, "end": shot.end_frame, "clips": clips, "reject": self._too_short(shot, times, clips)}
+
+    def _too_short(self, shot: Shot, times: np.ndarray, clips: list[dict]) -> dict | None:
+        if clips:
+            return None
+        seconds = float(times[shot.end_frame] - times[shot.start_frame])
+        bar = self.config.min_seconds
+        detail = f"the shot lasts {seconds:.2f} s, a clip at least {bar:g} s"
+        return asdict(Reject(reason=Reason.TOO_SHORT, detail=detail, score=seconds, threshold=bar))
 
     def _join(self, job: SplitJob) -> Record:
         """Puts the parts of a long video together."""
