@@ -7,6 +7,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import yaml
+
 from shards.checks.defect import REBUILD, Defect, Findings
 from shards.checks.outcomes import OutcomesCheck
 from shards.checks.tables import IndexCheck
@@ -23,6 +25,7 @@ from shards.format import (
 )
 from shards.reader import Dataset, open_dataset
 
+_CARD_MEND = "remove it and build again: the card is written anew"
 Progress = Callable[[int, int], None]
 
 
@@ -48,8 +51,8 @@ def verify(
     packed = [name for batch in doc.batches for name in batch.shards]
     law.expect(sorted(packed) == sorted(names), f"its batches hold the shards {packed}, it lists {names}")
     outcomes = OutcomesCheck()
-    told = _read_table(dataset, OUTCOMES_FILE, outcomes.found) and _with(dataset, OUTCOMES_FILE, outcomes.read)
-    index = _with(dataset, INDEX_FILE, IndexCheck) if _read_table(dataset, INDEX_FILE, law) else None
+    told = _there(dataset, OUTCOMES_FILE, outcomes.found) and _with(dataset, OUTCOMES_FILE, outcomes.read)
+    index = _with(dataset, INDEX_FILE, IndexCheck) if _there(dataset, INDEX_FILE, law) else None
     found: list[Defect] = []
     total, done, seen = len(dataset), 0, dict.fromkeys(doc.splits, 0)
     rows = {row.name: row for row in doc.shards}
@@ -76,7 +79,7 @@ def verify(
     law.expect(
         counted == sum(seen.values()), f"its batches count {counted} samples, the shards hold {sum(seen.values())}"
     )
-    _read_table(dataset, CARD_FILE, law)
+    law.extend(_check_card(dataset))
     if told:
         law.extend(outcomes.finish(doc))
     if on_note is not None:
@@ -87,15 +90,34 @@ def verify(
 
 def leftovers(dataset: Dataset) -> Iterator[str]:
     """Files that dataset.json does not list: no part of the set, mostly what a killed build left behind."""
-    known = {DATASET_FILE, CARD_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, REPORT_FOLDER, LEDGER_FOLDER}
+    known = {".lock", DATASET_FILE, CARD_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, REPORT_FOLDER, LEDGER_FOLDER}
     listed = {row.name for row in dataset.doc.shards}
     for folder, belongs in (("", known), (SHARDS_FOLDER, listed)):
         for name in sorted(dataset.names(folder) - belongs):
             yield f"{folder}/{name}".lstrip("/") + ": is no part of the set (dataset.json does not list it)"
 
 
-def _read_table(dataset: Dataset, name: str, found: Findings) -> bool:
+def _there(dataset: Dataset, name: str, found: Findings) -> bool:
     return found.expect(dataset.exists(name), f"{name} is missing", REBUILD)
+
+
+def _check_card(dataset: Dataset) -> Findings:
+    """The card's YAML is what the hub loads by: it must name the shards that dataset.json lists. Its text is free."""
+    found = Findings(CARD_FILE)
+    if not _there(dataset, CARD_FILE, found):
+        return found
+    with dataset.open(CARD_FILE) as raw:
+        _, _, rest = raw.read().decode(errors="replace").partition("---\n")
+    listed = {f"{SHARDS_FOLDER}/{row.name}" for row in dataset.doc.shards}
+    try:
+        files = [each["path"] for each in yaml.safe_load(rest.partition("\n---")[0])["configs"][0]["data_files"]]
+        named = {str(name) for paths in files for name in ([paths] if isinstance(paths, str) else paths)}
+    except (yaml.YAMLError, TypeError, LookupError) as error:
+        found.add(f"its YAML names no data_files ({type(error).__name__})", _CARD_MEND)
+        return found
+    same = named == listed or any("*" in name for name in named)
+    found.expect(same, "its data_files are not the shards that dataset.json lists", _CARD_MEND)
+    return found
 
 
 def _with(dataset: Dataset, name: str, check: Callable):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-REBUILD = "restore it from a copy, or build the set again into a new folder"
+REBUILD = "restore it from a copy, or remove dataset.json and build again (the ledger spares the measuring)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

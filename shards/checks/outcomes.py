@@ -14,7 +14,6 @@ from shards.index import OUTCOME_UNITS, OUTCOMES, OUTCOMES_SCHEMA, read_rows
 
 MAX_FADE_S = 5.0
 """A gap between shots may be a fade or dissolve of at most this, where the video's row does not name them."""
-_MEND = "remove it and build again: the build writes it anew from its ledger"
 
 _TEXT = tuple(field.name for field in OUTCOMES_SCHEMA if field.type == pa.string())
 _NUMBERS = tuple(field.name for field in OUTCOMES_SCHEMA if field.type != pa.string())
@@ -47,14 +46,14 @@ class OutcomesCheck:
         try:
             return self._read(raw)
         except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
-            self.found.add(f"is no parquet file: {error}", _MEND)
+            self.found.add(f"is no parquet file: {error}")
             return False
 
     def _read(self, raw: IO[bytes]) -> bool:
         schema = pq.read_schema(raw)
         for field in OUTCOMES_SCHEMA:
             if field.name not in schema.names or schema.field(field.name).type != field.type:
-                self.found.add(f"has no column {field.name} of {field.type}", _MEND)
+                self.found.add(f"has no column {field.name} of {field.type}")
         if self.found:
             return False
         raw.seek(0)
@@ -65,24 +64,24 @@ class OutcomesCheck:
     def _row(self, row: dict) -> None:
         name = f"{row['unit']} {row['clip_id'] or row['uri']}"
         if row["unit"] not in OUTCOME_UNITS or row["outcome"] not in OUTCOMES:
-            self.found.add(f"{name}: outcome {row['outcome']!r} is none of {OUTCOMES}", _MEND)
+            self.found.add(f"{name}: outcome {row['outcome']!r} is none of {OUTCOMES}")
             return
         self._units[row["unit"]] += 1
         if row["outcome"] in ("rejected", "faulted"):
-            self.found.expect(bool(row["reason"]), f"{name} was {row['outcome']} without a reason", _MEND)
+            self.found.expect(bool(row["reason"]), f"{name} was {row['outcome']} without a reason")
             self._dropped[row["stage"], row["outcome"]] += 1
         start, end = row["start_frame"], row["end_frame"]
         if row["unit"] == "video":
-            self.found.expect(bool(row["uri"]), f"a video {row['video_id']} has no uri", _MEND)
+            self.found.expect(bool(row["uri"]), f"a video {row['video_id']} has no uri")
             if row["outcome"] in ("kept", "split"):
                 self._videos[row["video_id"]] = _Video(start or 0, end, row["end_s"], parse_transitions(row["detail"]))
             return
         if start is None or end is None or not 0 <= start < end:
-            self.found.add(f"{name} has the span {start} to {end}", _MEND)
+            self.found.add(f"{name} has the span {start} to {end}")
             return
         (self._shots if row["unit"] == "shot" else self._clips)[row["video_id"]].append((start, end))
         if row["unit"] == "clip" and row["outcome"] == "kept":
-            self.found.expect(row["clip_id"] not in self._kept, f"{name} is kept twice", _MEND)
+            self.found.expect(row["clip_id"] not in self._kept, f"{name} is kept twice")
             self._kept[row["clip_id"]] = (start, end)
 
     def samples(self, spans: dict[str, tuple[int, int]]) -> None:
@@ -90,20 +89,20 @@ class OutcomesCheck:
         for key, span in spans.items():
             said = self._kept.pop(key, None)
             if said is None:
-                self.found.add(f"{key} is a sample, but no clip was kept under that name", _MEND)
+                self.found.add(f"{key} is a sample, but no clip was kept under that name")
             else:
-                self.found.expect(said == span, f"{key} spans {said}, its json says {span}", _MEND)
+                self.found.expect(said == span, f"{key} spans {said}, its json says {span}")
 
     def finish(self, doc: DatasetDoc) -> Findings:
         """The laws that hold over all rows. Call it when every shard was ticked off."""
         for key in self._kept:
-            self.found.add(f"clip {key} is kept, but no shard holds it", _MEND)
+            self.found.add(f"clip {key} is kept, but no shard holds it")
         for video_id in sorted(self._shots.keys() | self._clips.keys()):
             self._tiling(video_id)
         inputs = sum(batch.num_inputs for batch in doc.batches)
         videos = self._units["video"]
         self.found.expect(
-            videos >= inputs, f"the batches took {inputs} inputs, {videos} videos have a row: some vanished", _MEND
+            videos >= inputs, f"the batches took {inputs} inputs, {videos} videos have a row: some vanished"
         )
         law = Findings(DATASET_FILE)
         for stage, count in doc.counts.items():
@@ -116,11 +115,9 @@ class OutcomesCheck:
             )
             for outcome in ("rejected", "faulted"):
                 said, rows = getattr(count, outcome), self._dropped.pop((stage, outcome), 0)
-                law.expect(
-                    said == rows, f"stage {stage} counts {said} {outcome}, {OUTCOMES_FILE} has {rows} rows", _MEND
-                )
+                law.expect(said == rows, f"stage {stage} counts {said} {outcome}, {OUTCOMES_FILE} has {rows} rows")
         for (stage, outcome), rows in sorted(self._dropped.items()):
-            law.add(f"has no counts of stage {stage}, where {OUTCOMES_FILE} has {rows} {outcome} rows", _MEND)
+            law.add(f"has no counts of stage {stage}, where {OUTCOMES_FILE} has {rows} {outcome} rows")
         law.expect(bool(doc.counts), "has no counts by stage")
         return law
 
@@ -128,19 +125,19 @@ class OutcomesCheck:
         video, shots = self._videos.get(video_id), sorted(self._shots[video_id])
         name = f"video {video_id}"
         if video is None:
-            self.found.add(f"{name} has shots or clips, but no row of its own that says split or kept", _MEND)
+            self.found.add(f"{name} has shots or clips, but no row of its own that says split or kept")
             return
         end = video.end_frame if video.end_frame is not None else max((b for _, b in shots), default=0)
         gaps: Spans = []
         at = video.start_frame
         for start, stop in shots:
             if start < at:
-                self.found.add(f"{name}: the shot [{start}, {stop}) overlaps what ends at {at}", _MEND)
+                self.found.add(f"{name}: the shot [{start}, {stop}) overlaps what ends at {at}")
             elif start > at:
                 gaps.append((at, start))
             at = max(at, stop)
         if at > end:
-            self.found.add(f"{name}: its shots end at {at}, the video at {end}", _MEND)
+            self.found.add(f"{name}: its shots end at {at}, the video at {end}")
         elif at < end:
             gaps.append((at, end))
         self._gaps(name, video, end, gaps)
@@ -148,15 +145,15 @@ class OutcomesCheck:
         for start, stop in self._clips[video_id]:
             number = bisect_right(starts, start) - 1
             inside = number >= 0 and stop <= shots[number][1]
-            self.found.expect(inside, f"{name}: the clip [{start}, {stop}) lies in no one of its shots", _MEND)
+            self.found.expect(inside, f"{name}: the clip [{start}, {stop}) lies in no one of its shots")
 
     def _gaps(self, name: str, video: _Video, end: int, gaps: Spans) -> None:
         if video.fades is not None:
             for start, stop in gaps:
                 if not any(a <= start and stop <= b for a, b in video.fades):
-                    self.found.add(f"{name}: the frames [{start}, {stop}) belong to no shot and to no fade", _MEND)
+                    self.found.add(f"{name}: the frames [{start}, {stop}) belong to no shot and to no fade")
             return
         rate = end / video.end_s if video.end_s else None
         for start, stop in gaps:
             if rate is None or (stop - start) / rate > MAX_FADE_S:
-                self.found.add(f"{name}: the frames [{start}, {stop}) belong to no shot: too long for a fade", _MEND)
+                self.found.add(f"{name}: the frames [{start}, {stop}) belong to no shot: too long for a fade")

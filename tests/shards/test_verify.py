@@ -130,6 +130,8 @@ FILES = {
     ),
     "outcomes gone": (lambda f, m: (f / "outcomes.parquet").unlink(), "outcomes.parquet is missing"),
     "card gone": (lambda f, m: (f / "README.md").unlink(), "README.md is missing"),
+    "card of another set": (lambda f, m: recard(f, "train-000001", "train-000007"), "data_files are not the shards"),
+    "card without YAML": (lambda f, m: (f / "README.md").write_text("# Mine"), "its YAML names no data_files"),
     "counts law": (
         lambda f, m: m.redoc(f, lambda d: d["counts"]["split"].update(emitted=2)),
         "stage split loses inputs: 3 !=",
@@ -154,6 +156,11 @@ FILES = {
     ),
     "configuration of another": (lambda f, m: m.redoc(f, lambda d: d.update(config_hash="f" * 16)), "config_hash"),
 }
+
+
+def recard(folder: Path, old: str, new: str) -> None:
+    card = folder / "README.md"
+    card.write_text(card.read_text().replace(old, new))
 
 
 def reindex(folder: Path, column: str | None, value: object = None) -> None:
