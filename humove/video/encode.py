@@ -19,9 +19,9 @@ class EncodeConfig(Strict):
     """How the stored mp4 is compressed."""
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = Field(
-        "veryfast", description="libx264's speed: slower ones give smaller files of the same look"
+        "superfast", description="libx264's speed: slower ones give smaller files of the same look"
     )
-    crf: int = Field(20, ge=0, le=40, description="libx264's quality: lower is better and larger; 18 looks lossless")
+    crf: int = Field(23, ge=0, le=40, description="libx264's quality: lower is better and larger; 18 looks lossless")
 
 
 class EncodeError(RuntimeError):
@@ -61,7 +61,7 @@ def encode(
     try:
         for index in range(len(frames)):
             yuv = frames.yuv(index)
-            process.stdin.write(yuv.tobytes() if whole else crop_yuv(yuv, crop_xyxy))
+            process.stdin.write(yuv if whole else crop_yuv(yuv, crop_xyxy))
         process.stdin.close()
     except BrokenPipeError:
         pass  # ffmpeg has ended; its own words follow

@@ -1,9 +1,11 @@
 """Random access to the frames of one clip, in memory that does not grow with it."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
@@ -147,10 +149,14 @@ def yuv_to_rgb(yuv: np.ndarray, matrix: str) -> np.ndarray:
     return frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space).to_ndarray()
 
 
-def _write(file: object, frame: av.VideoFrame) -> None:
-    data = frame.to_ndarray().tobytes()
-    if file.write(data) != len(data):
-        raise OSError("a frame could not be written whole: the scratch folder is full")
+def _write(file: FileIO, frame: av.VideoFrame) -> None:
+    """Appends the planes without the padding of their rows."""
+    pieces = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        pieces.append(np.ascontiguousarray(rows[:, : plane.width]))
+    if os.writev(file.fileno(), pieces) != sum(piece.size for piece in pieces):
+        raise OSError(errno.ENOSPC, "a frame could not be written whole: is the scratch folder full?")
 
 
 def _filters(frame: av.VideoFrame, probe: Probe, width: int, height: int) -> list[tuple[str, str]]:

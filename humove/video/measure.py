@@ -10,8 +10,8 @@ SMALL = 96
 """Side of the square picture that pairs of frames are compared on, px."""
 THUMB = 32
 CHROMA = 8
-_MID = 256
-"""About the short side of the picture that light and sharpness are measured on, px."""
+_MID = 160
+"""Least short side of the picture that light and sharpness are measured on, px; it has less than twice that."""
 _PLANAR_SHIFT = {
     f"{kind}{depth}": shift
     for kind in ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p")
@@ -54,13 +54,15 @@ def _plane(frame: av.VideoFrame, index: int, shift: int) -> np.ndarray:
     return np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
 
 
-def _reduce(plane: np.ndarray, shift: int) -> np.ndarray:
-    """By the whole factor that brings the short side near _MID; averaging, so that fine texture does not flicker."""
-    height, width = plane.shape
-    factor = max(1, round(min(height, width) / _MID))
-    if factor > 1:
-        plane = plane[: height // factor * factor, : width // factor * factor]
-        plane = cv2.resize(plane, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+def _halved(plane: np.ndarray, least: int) -> np.ndarray:
+    """Halved as often as the short side stays at `least` or more; averaging, so that fine texture does not flicker."""
+    while min(plane.shape) >= 2 * least:
+        height, width = plane.shape[0] // 2, plane.shape[1] // 2
+        plane = cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    return plane
+
+
+def _eight_bits(plane: np.ndarray, shift: int) -> np.ndarray:
     return (plane >> shift).astype(np.uint8) if shift else plane
 
 
@@ -97,12 +99,13 @@ def measure(frame: av.VideoFrame, rotation: int, full_range: bool) -> Measured:
     if shift is None:
         frame = frame.reformat(format="yuv420p", dst_color_range="MPEG")
         shift, full_range = 0, False
-    mid = _reduce(_plane(frame, 0, shift), shift)
+    mid = _eight_bits(_halved(_plane(frame, 0, shift), _MID), shift)
     if not full_range:
         mid = cv2.LUT(mid, _LIMITED_TO_FULL)
     turns = rotation // 90
-    small = np.ascontiguousarray(np.rot90(cv2.resize(mid, (SMALL, SMALL), interpolation=cv2.INTER_AREA), turns))
-    chroma = [_reduce(_plane(frame, index, shift), shift) for index in (1, 2)]
+    square = cv2.resize(_halved(mid, SMALL), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    small = np.ascontiguousarray(np.rot90(square, turns))
+    chroma = [_eight_bits(_halved(_plane(frame, index, shift), CHROMA), shift) for index in (1, 2)]
     chroma = [cv2.resize(plane, (CHROMA, CHROMA), interpolation=cv2.INTER_AREA) for plane in chroma]
     histogram = cv2.calcHist([mid], [0], None, [256], [0, 256]).ravel() / mid.size
     return Measured(
