@@ -46,13 +46,15 @@ def anchors(side: int = 224) -> np.ndarray:
     return np.concatenate(layers)
 
 
-def decode(raw_boxes: np.ndarray, raw_scores: np.ndarray, centres: np.ndarray, side: int = 224) -> np.ndarray:
+def decode(
+    raw_boxes: np.ndarray, raw_scores: np.ndarray, centres: np.ndarray, side: int = 224, min_score: float = MIN_SCORE
+) -> np.ndarray:
     """The model's outputs to (D, 13): score, x0, y0, x1, y1, four points; all 0..1, best first.
 
     raw_boxes (A, 12) px from the anchor: x, y, w, h, four points; raw_scores (A,) logits.
     """
     scores = 1.0 / (1.0 + np.exp(-np.clip(raw_scores.astype(np.float64), -_SCORE_CLIP, _SCORE_CLIP)))
-    keep = np.flatnonzero(scores >= MIN_SCORE)
+    keep = np.flatnonzero(scores >= min_score)
     keep = keep[np.argsort(-scores[keep], kind="stable")]
     raw, centre = raw_boxes[keep].astype(np.float64) / side, centres[keep]
     middle, half = raw[:, 0:2] + centre, raw[:, 2:4] / 2
@@ -88,7 +90,7 @@ class PoseDetector:
         self._model = TfliteModel(path, ("Identity", "Identity_1"))
         self._anchors = anchors(self._model.input_size)
 
-    def detect(self, rgb: np.ndarray) -> list[Detection]:
+    def detect(self, rgb: np.ndarray, min_score: float = MIN_SCORE) -> list[Detection]:
         """People in an (H, W, 3) uint8 picture, best first."""
         height, width = rgb.shape[:2]
         side = self._model.input_size
@@ -98,7 +100,7 @@ class PoseDetector:
         picture -= np.float32(1)
         out = self._model(picture)
         found = []
-        for row in suppress(decode(out["Identity"], out["Identity_1"][:, 0], self._anchors, side)):
+        for row in suppress(decode(out["Identity"], out["Identity_1"][:, 0], self._anchors, side, min_score)):
             xy = whole.to_picture(row[1:].reshape(-1, 2))
             found.append(Detection(float(row[0]), xy[:2].reshape(4), xy[2:]))
         return found

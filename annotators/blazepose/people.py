@@ -6,18 +6,21 @@ import cv2
 import numpy as np
 
 from annotators import weights
-from annotators.blazepose.detector import Detection, PoseDetector
+from annotators.blazepose.detector import MIN_SCORE, Detection, PoseDetector
 from annotators.blazepose.landmarker import MIN_PRESENCE, BodyPoints, PoseLandmarker
 from annotators.blazepose.roi import Roi
 from humove.skeletons import MEDIAPIPE_33
 
 _PAINT_MARGIN = 0.08
 _SAME_BODY = 0.12
-"""Two finds are one person when their torsos' centres are nearer than this share of the larger body."""
+"""Two finds are one person when their torsos, or their ankles, are nearer than this share of the larger body."""
+_MIN_SCORE_OF_OTHERS = 0.3
+"""The detector scores others than the main person low; what it then finds too much, the mirror sorts out."""
 _TILE_FROM = 1.2
 """Frames longer than this many times their shorter side are searched in square tiles as well."""
 _SHOULDERS = [MEDIAPIPE_33.index("left_shoulder"), MEDIAPIPE_33.index("right_shoulder")]
 _TORSO = [*_SHOULDERS, MEDIAPIPE_33.index("left_hip"), MEDIAPIPE_33.index("right_hip")]
+_ANKLES = [MEDIAPIPE_33.index("left_ankle"), MEDIAPIPE_33.index("right_ankle")]
 _TORSO_SWAPPED = [_TORSO[k] for k in (1, 0, 3, 2)]
 _NOSE = MEDIAPIPE_33.index("nose")
 _LEGS = [MEDIAPIPE_33.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle")]
@@ -88,7 +91,7 @@ class PeopleFinder:
         people: list[Person] = []
         picture, mean = rgb, None
         for turn in range(repaints + 1):
-            detections = self.detector.detect(picture)
+            detections = self.detector.detect(picture, _MIN_SCORE_OF_OTHERS if people else MIN_SCORE)
             if not detections:
                 break
             found = [(d, self._add(people, picture, d, max_disagreement)) for d in detections]
@@ -100,7 +103,9 @@ class PeopleFinder:
                 _paint_out(picture, person.box_xyxy if person else _detected_box(detection), mean)
         # Tiles only where somebody was found: close up, many a thing resembles a person.
         for x, y, side in tiles(rgb.shape[1], rgb.shape[0]) if people and repaints else ():
-            for detection in self.detector.detect(np.ascontiguousarray(rgb[y : y + side, x : x + side])):
+            for detection in self.detector.detect(
+                np.ascontiguousarray(rgb[y : y + side, x : x + side]), _MIN_SCORE_OF_OTHERS
+            ):
                 self._add(people, rgb, detection.moved(x, y), max_disagreement)
         return sorted(people, key=lambda person: -person.area)
 
@@ -110,13 +115,13 @@ class PeopleFinder:
 
     def _add(self, people: list[Person], rgb: np.ndarray, detection: Detection, limit: float) -> Person | None:
         """The person detected, new or known; a new one goes to `people`."""
-        known = next((p for p in people if _same(p, detection.points[[0, 2]].mean(axis=0))), None)
+        known = next((p for p in people if _same_torso(p, detection.points[[0, 2]].mean(axis=0))), None)
         if known:
             return known
         person = self._look(rgb, detection.roi(), limit)
         if person is None:
             return None
-        known = next((p for p in people if _same(p, person.points.keypoints[_TORSO].mean(axis=0))), None)
+        known = next((p for p in people if _same(p, person)), None)
         if known is None:
             people.append(person)
         return known or person
@@ -161,10 +166,22 @@ def tiles(width: int, height: int) -> list[tuple[int, int, int]]:
     return [(start, 0, side) if width > height else (0, start, side) for start in starts]
 
 
-def _same(person: Person, torso: np.ndarray) -> bool:
-    low, high = person.points.keypoints.min(axis=0), person.points.keypoints.max(axis=0)
-    apart = np.linalg.norm(person.points.keypoints[_TORSO].mean(axis=0) - torso)
-    return bool(apart < _SAME_BODY * (high - low).max())
+def _size(person: Person) -> float:
+    return float(np.ptp(person.points.keypoints, axis=0).max())
+
+
+def _same_torso(person: Person, centre: np.ndarray) -> bool:
+    apart = np.linalg.norm(person.points.keypoints[_TORSO].mean(axis=0) - centre)
+    return bool(apart < _SAME_BODY * _size(person))
+
+
+def _same(a: Person, b: Person) -> bool:
+    """Whether both are one body; ankles tell, too, since half a body is at times taken for a smaller one."""
+    if _same_torso(a, b.points.keypoints[_TORSO].mean(axis=0)):
+        return True
+    there = a.points.keypoints[_ANKLES]
+    apart = [np.linalg.norm(there - b.points.keypoints[ankles], axis=1).mean() for ankles in (_ANKLES, _ANKLES[::-1])]
+    return bool(min(apart) < _SAME_BODY * max(_size(a), _size(b)))
 
 
 def _detected_box(detection: Detection) -> np.ndarray:
