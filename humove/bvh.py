@@ -60,11 +60,11 @@ class Bvh:
 def read_bvh(path: str | Path) -> Bvh:
     """Reads a BVH file; channels in any order, position channels on any joint. Raises UserError where it is broken."""
     try:
-        words = Path(path).read_text(encoding="utf-8", errors="replace").split()
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a BVH file") from error
     try:
-        return _parse(words)
+        return _parse(text.replace("{", " { ").replace("}", " } ").split())
     except (ValueError, IndexError, KeyError) as error:
         raise UserError(f"{path}: not a whole BVH file ({error}); export it again") from error
 

@@ -106,7 +106,7 @@ def _make(folder: Path, job: Shot | str) -> None:
     path = _path(folder, job)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(job, str):
-        _make_bad(job, path)
+        make_bad(job, path)
         return
     film = film_of(job)
     truth = truth_path(folder, path.name)
@@ -115,7 +115,8 @@ def _make(folder: Path, job: Shot | str) -> None:
     write_film(film, path)
 
 
-def _make_bad(name: str, path: Path) -> None:
+def make_bad(name: str, path: Path) -> None:
+    """Writes one of BAD_INPUTS."""
     if name == "not_a_video":
         path.write_text("This is a text file whose name ends in .mp4.\n" * 40)
         return
