@@ -17,7 +17,7 @@ def output_rate(fps: Fraction) -> Fraction:
 
 
 def resample(pts: np.ndarray, time_base: Fraction, fps: Fraction) -> np.ndarray:
-    """The index into `pts` that each output frame shows; (M,) int64, never descending, starting at 0.
+    """The index into `pts` that each output frame shows; (M,) int64, never descending.
 
     `pts` (N,) int64 ascending. At a constant rate that is every frame, or every second one above 60 fps; at a
     variable rate each output frame shows the picture that a viewer sees at that moment, to the nearest half frame.
