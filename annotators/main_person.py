@@ -46,7 +46,7 @@ class TrackConfig(Strict):
     annotator: str = Field("blazepose", description="which annotator finds the people (`tracks.` in the registry)")
     sampling: SamplingConfig = SamplingConfig()
     min_person_share: float = Field(
-        0.5, ge=0, le=1, description="at least this share of the frames looked at must show a person"
+        0.6, ge=0, le=1, description="at least this share of the frames looked at must show a person"
     )
     max_second_person_share: float = Field(
         0.15, ge=0, le=1, description="at most this share of the frames that show anyone may show a second large person"
