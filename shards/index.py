@@ -184,9 +184,15 @@ class OutcomesWriter(TableWriter):
 
 def read_rows(source: str | os.PathLike[str] | IO[bytes], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of a table as dicts, a bounded number in memory."""
-    with pq.ParquetFile(source) as table:
-        for batch in table.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+    with pq.ParquetFile(source, pre_buffer=False) as table:
+        for batch in table.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns, use_threads=False):
             yield from batch.to_pylist()
+
+
+def read_table(source: str | os.PathLike[str] | IO[bytes], columns: list[str] | None = None) -> pa.Table:
+    """A whole table, columnar, without threads: one that still reads a Python file at exit would abort the process."""
+    with pq.ParquetFile(source, pre_buffer=False) as table:
+        return table.read(columns=columns, use_threads=False)
 
 
 def read_outcomes(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Outcome]:

@@ -11,14 +11,13 @@ from typing import IO, Any
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
 from humove.errors import UserError
 from humove.types import Sample
 from shards.documents import DatasetDoc, ShardRow, parse_dataset
 from shards.format import DATASET_FILE, INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER
-from shards.index import Outcome, read_outcomes, read_rows
+from shards.index import Outcome, read_outcomes, read_rows, read_table
 from shards.npz import decode_motion, decode_pose2d
 
 
@@ -85,7 +84,7 @@ class Dataset:
     @cached_property
     def _places(self) -> tuple[dict[str, int], pa.Table]:
         with self.open(INDEX_FILE) as raw:
-            table = pq.read_table(raw, columns=["key", "split", "shard", "mp4_offset", "mp4_bytes"])
+            table = read_table(raw, columns=["key", "split", "shard", "mp4_offset", "mp4_bytes"])
         return {key: row for row, key in enumerate(table["key"].to_pylist())}, table
 
     def keys(self) -> tuple[str, ...]:

@@ -3,12 +3,11 @@
 from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shards.checks.defect import Findings
 from shards.checks.tar import TarReport
 from shards.format import INDEX_FILE
-from shards.index import INDEX_COLUMNS, index_schema
+from shards.index import INDEX_COLUMNS, index_schema, read_table
 
 
 class IndexCheck:
@@ -20,7 +19,7 @@ class IndexCheck:
         self._rows: dict[str, int] = {}
         self._splits: dict[str, str] = {}
         try:
-            table = pq.read_table(raw)
+            table = read_table(raw)
             table.validate(full=True)
         except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
             self.found.add(f"is no parquet file: {error}")
