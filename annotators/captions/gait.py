@@ -13,6 +13,8 @@ SWING = 22.0
 EACH_WAY, EVEN_WAYS = 10.0, 0.35
 """... at least so far to either side, and to the lesser side at least this share of the greater: a leg that is lifted
 again and again, as in playing a ball, swings to one side only."""
+KNEE_SWING, KNEE_EACH_WAY = 20.0, 8.0
+"""The same for the difference of the knees' bends."""
 STEP_S = (0.18, 1.8)
 LEAST_STEPS, LEAST_IN_PLACE = 3, 5
 RUN_CADENCE, RUN_KNEE = 2.25, 78.0
@@ -24,21 +26,33 @@ UNEVEN = 0.45
 """Steps whose durations vary by more than this (deviation over mean) are called steps, not a walk."""
 
 
-def find(s: BodySignals) -> list[Event]:
-    """Spans of stepping; `amount` is the steps a second, `times` their number."""
-    spread = s.thigh_pitch[:, 0] - s.thigh_pitch[:, 1]
+def find(s: BodySignals, travels: list[Event]) -> list[Event]:
+    """Spans of stepping; `amount` is the steps a second, `times` their number.
+
+    The thighs tell. Walking straight at a camera or away from it they hardly show their swing; there the knees, which
+    bend in turn, tell too, but only while the person is seen to travel.
+    """
+    thighs = _runs(s, s.thigh_pitch[:, 0] - s.thigh_pitch[:, 1], SWING, EACH_WAY)
+    steps = [_event(s, run) for run in thighs]
+    knees = [_event(s, run) for run in _runs(s, s.knee[:, 0] - s.knee[:, 1], KNEE_SWING, KNEE_EACH_WAY)]
+    walked = [e for e in knees if any(t.overlap(e) > 0.6 for t in travels)]
+    return steps + [e for e in walked if not any(e.overlap(other) > 0 for other in steps)]
+
+
+def _runs(s: BodySignals, difference: np.ndarray, swing: float, each_way: float) -> list[list[int]]:
+    """Rows of the turning points of unbroken alternations of left and right."""
     both_seen = s.legs_seen.all(1)
-    points = turning_points(spread, SWING)
+    points = turning_points(difference, swing)
     runs: list[list[int]] = [[]]
     for a, b in zip(points, points[1:], strict=False):
-        ways = sorted((abs(spread[a]), abs(spread[b])))
-        crosses = spread[a] * spread[b] < 0 and ways[0] >= max(EACH_WAY, EVEN_WAYS * ways[1])
+        ways = sorted((abs(difference[a]), abs(difference[b])))
+        crosses = difference[a] * difference[b] < 0 and ways[0] >= max(each_way, EVEN_WAYS * ways[1])
         fits = STEP_S[0] <= (b - a) / s.fps <= STEP_S[1]
         if crosses and fits and seen(both_seen, a, b, 0.5):
             runs[-1] = [*(runs[-1] or [a]), b]
         else:
             runs.append([])
-    return [_event(s, run) for run in runs if len(run) - 1 >= LEAST_STEPS]
+    return [run for run in runs if len(run) - 1 >= LEAST_STEPS]
 
 
 def settle(events: list[Event], camera_moving: bool | None, travels: list[Event], s: BodySignals) -> list[Event]:

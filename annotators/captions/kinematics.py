@@ -85,7 +85,7 @@ def facts(
 
 def _events(s: BodySignals, camera_moving: bool | None) -> list[Event]:
     travels = trunk.travel(s, camera_moving)
-    steps = gait.settle(gait.find(s), camera_moving, travels, s)
+    steps = gait.settle(gait.find(s, travels), camera_moving, travels, s)
     taken = [t for t in travels if any(t.overlap(e) > 0.3 for e in steps)]
     moved = [t for t in travels if t not in taken][:2]
     limbs = merge_sides(arms.find(s))

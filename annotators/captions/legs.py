@@ -14,9 +14,11 @@ SIDE, SIDE_HEIGHT = 0.14, 0.035
 """A leg goes out to the side: by so many body lengths, its ankle at least so far above the other."""
 KICK_SPEED = 1.5
 """Body lengths a second that a kicking foot reaches against the pelvis, with the leg nearly straight and in front."""
-SQUAT = 0.15
-"""Loss of the straighter leg's stretch (hip to ankle over thigh plus shin); it must end under SQUAT_LOW."""
-SQUAT_LOW = 0.86
+SQUAT, SHALLOW = 0.12, 0.17
+"""Share of the standing height of the pelvis over the lower foot by which it sinks in a squat; up to the second bound
+the knees are said to bend, not the person to squat."""
+SQUAT_KNEES, LUNGE_KNEES = (50.0, 55.0), (35.0, 70.0)
+"""Degrees that the straighter and the more bent knee reach at the bottom of a squat and of a lunge."""
 SPLIT = 0.25
 """With one foot so many body lengths before the other the squat is a lunge."""
 HELD_S = 1.0
@@ -100,29 +102,37 @@ def _lift_kind(s: BodySignals, foot: np.ndarray, start: int, end: int, k: int) -
 
 
 def _squats(s: BodySignals) -> list[Event]:
-    stretch = s.leg_stretch.max(1)
+    height = s.pelvis[:, 1] - s.lowest_foot
     both = s.legs_seen.all(1)
-    found = [m for m in moves(stretch, SQUAT) if seen(both, m.start, m.end)]
+    if not both.any():
+        return []
+    height = height / max(float(np.quantile(height[both], 0.9)), 1e-6)
+    found = [m for m in moves(height, SQUAT) if seen(both, m.start, m.end)]
     events: list[Event] = []
     k = 0
     while k < len(found):
         move = found[k]
         low = move.end if move.change < 0 else move.start
-        deep = min(move.before, move.after) <= SQUAT_LOW and s.knee[low].min() >= 55
+        stance = float(s.foot_forward[low, 0] - s.foot_forward[low, 1])
+        split = abs(stance) >= SPLIT
+        knees = np.sort(s.knee[low])
+        deep = bool((knees >= (LUNGE_KNEES if split else SQUAT_KNEES)).all())
         after = found[k + 1] if k + 1 < len(found) else None
         k += 1
         if not deep:
             continue
-        speed = abs(move.change) * 0.5 * s.fps / max(move.end - move.start, 1)
+        speed = abs(move.change) * 0.54 * s.fps / max(move.end - move.start, 1)
         times = {"start": move.start / s.fps, "end": move.end / s.fps}
         common = {"amount": abs(move.change), "speed": speed, "weight": 0.9 + abs(move.change)}
         if move.change > 0:
             events.append(Event(kind=Kind.RISE, **times, **common))
         elif after and after.change > 0 and (after.start - move.end) / s.fps <= HELD_S:
-            stance = s.foot_forward[move.end, 0] - s.foot_forward[move.end, 1]
-            kind = Kind.SQUAT if abs(stance) < SPLIT else Kind.LUNGE
-            side = "" if kind is Kind.SQUAT else "left" if stance > 0 else "right"
-            events.append(Event(kind=kind, side=side, start=times["start"], end=after.end / s.fps, **common))
+            kind = Kind.LUNGE if split else Kind.SQUAT
+            side = "" if not split else "left" if stance > 0 else "right"
+            level = "" if split or abs(move.change) > SHALLOW else "shallow"
+            events.append(
+                Event(kind=kind, side=side, level=level, start=times["start"], end=after.end / s.fps, **common)
+            )
             k += 1
         else:
             events.append(Event(kind=Kind.CROUCH, **times, **common))

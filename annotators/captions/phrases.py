@@ -114,6 +114,10 @@ def clause(event: Event, config: CaptionConfig) -> Clause:
         case Kind.FOOT_LIFT:
             return Clause("lifts", "lifting", _join(f"the {side} foot", way) + _times(event))
         case Kind.SQUAT:
+            if event.level == "shallow":
+                return Clause(
+                    "bends and straightens", "bending and straightening", "both knees" + _times(event), adverb
+                )
             if event.times > 1:
                 return Clause("squats and rises", "squatting and rising", _times(event).strip(), adverb)
             return Clause("squats down and rises again", "squatting down and rising again", "", adverb)
@@ -181,7 +185,7 @@ def _idle(facts: KinematicFacts) -> str:
         if side
     ]
     if limbs:
-        return f"moves {' and '.join(limbs)} a little" + (" while standing" if facts.upright else "")
+        return f"moves {' and '.join(limbs)}" + (" while standing" if facts.upright else "")
     return "stands, hardly moving" if facts.upright else "hardly moves"
 
 

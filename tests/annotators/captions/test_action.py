@@ -91,6 +91,46 @@ def test_squat_and_jump(scene):
     assert "jump" not in told(leap, camera_moving=True)[1], "a moving camera could have made it"
 
 
+def test_lunge_and_dip(scene):
+    """A lunge is told by the leg in front; a dip of the knees is not called a squat."""
+    lunge = scene()
+    keys = [(0.5, 0), (1.5, 1), (2.5, 0)]
+    for joint, degrees in (("left_hip", -80), ("left_knee", 80), ("right_hip", 15), ("right_knee", 60)):
+        lunge.turn(joint, "x", [(t, degrees * v) for t, v in keys])
+    assert told(lunge)[1].endswith("lunges with the left leg in front.")
+    dip = scene()
+    for side in ("left", "right"):
+        for joint, degrees in (("hip", -32), ("knee", 63), ("ankle", -30)):
+            dip.turn(f"{side}_{joint}", "x", [(t, degrees * v) for t, v in keys])
+    text = told(dip)[1]
+    assert text.endswith("bends and straightens both knees.") and "squat" not in text
+
+
+def test_knees_tell_a_walk_at_the_camera_only_while_it_travels(scene):
+    """Seen from the front, fitted thighs hardly swing; the knees bend in turn all the same."""
+    one = stride(scene(), 0.95, 4, 30, 5)
+    assert "walk" not in told(one)[1]
+    one.shift[:, 2] = 1.0 * (one.times - 2)
+    assert told(one)[1].endswith("walks towards the camera.")
+
+
+def test_lifting_one_leg_again_and_again_is_no_walk(scene):
+    one = scene()
+    phase = np.maximum(0, np.sin(2 * np.pi * 0.9 * one.times))
+    text = told(one.turn("left_hip", "x", -45 * phase).turn("left_knee", "x", 60 * phase))[1]
+    assert "walk" not in text and "step" not in text and "left" in text
+
+
+def test_running_shown_slowly(scene):
+    """Heels behind, knees far bent, less than one step a second: only a slowed film shows that."""
+    one = scene(seconds=6.0)
+    phase = 2 * np.pi * 0.42 * one.times
+    for side, sign in (("left", 1), ("right", -1)):
+        one.turn(f"{side}_hip", "x", -8 - 26 * sign * np.sin(phase))
+        one.turn(f"{side}_knee", "x", 15 + 95 * np.maximum(0, sign * np.sin(phase - 2.2)))
+    assert "runs in slow motion" in told(one, camera_moving=True)[1]
+
+
 def test_slow_rise_is_no_jump(scene):
     lift = scene()
     lift.shift[:, 1] = 0.4 * np.maximum(0, 1 - ((lift.times - 2) / 1.4) ** 2)
