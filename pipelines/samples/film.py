@@ -160,7 +160,7 @@ def render_motion(
     width, height = size
     k = intrinsics_from_fov(width, height, fov_deg)
     actor = Actor(motion=motion, clothes=clothes or Clothes())
-    outline = actor.vertices()[::3, ::7]
+    outline = actor.vertices()[[*range(0, len(motion), 3), len(motion) - 1], ::7]
     low, high = outline.min((0, 1)), outline.max((0, 1))
     target = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2, float(low[2] + high[2]) / 2)
 

@@ -22,7 +22,7 @@ from pipelines.samples.motions import MOTIONS
 from pipelines.samples.real import fetch_real_video
 
 # Raise it whenever pixels or truth change: folders made by an older version are made anew.
-_VERSION = "2"
+_VERSION = "3"
 _STAMP = "truth/version.txt"
 BAD_INPUTS = (
     "two_people", "empty_room", "talking_head", "hard_cut", "too_dark", "truncated", "not_a_video", "copy",
@@ -47,13 +47,11 @@ def make_samples(folder: Path, *, report: Report | None = None, family: str = "d
     `family` is "demo" (with the real video and the bad inputs) or "held_out" (rendered people only). The files are the
     same on every run and with any number of workers.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp = folder / _STAMP
-    fresh = stamp.exists() and stamp.read_text() == f"{_VERSION} {family}\n"
     jobs: list[Shot | str] = list(shots(family))
     if family == "demo":
         jobs += [name for name in BAD_INPUTS if name not in ("truncated", "copy")]
-    wanted = [job for job in jobs if not (fresh and _path(folder, job).exists())]
+    _clear_other_version(folder, family, jobs)
+    wanted = [job for job in jobs if not _path(folder, job).exists()]
     if report:
         report.start("samples", len(wanted), float(len(wanted)))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -71,7 +69,17 @@ def make_samples(folder: Path, *, report: Report | None = None, family: str = "d
         trouble = None if real.exists() else fetch_real_video(real)
         if trouble and report:
             report.say(trouble)
-    stamp.write_text(f"{_VERSION} {family}\n")
+
+
+def _clear_other_version(folder: Path, family: str, jobs: list[Shot | str]) -> None:
+    """Removes what another version made, then says which version makes what follows: an interrupted run goes on."""
+    stamp, wanted = folder / _STAMP, f"{_VERSION} {family}\n"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    for job in jobs:
+        _path(folder, job).unlink(missing_ok=True)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
 
 
 def film_of(shot: Shot) -> Film:
