@@ -4,6 +4,7 @@ import csv
 import glob
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -43,7 +44,7 @@ class InputRef:
         return hashlib.sha256(f"{self.uri}\0{self.stamp}".encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)  # ASCII: a location may hold bytes that are no UTF-8
 
     @classmethod
     def from_json(cls, line: str) -> "InputRef":
@@ -103,7 +104,9 @@ def _from_file(path: Path, root: Path) -> InputRef:
     relative = path.relative_to(root)
     named = len(relative.parts) > 1
     source = Source(category=relative.parts[0], category_source="folder") if named else Source()
-    return _input(uri=relative.as_posix(), location=str(path.resolve()), source=source)
+    # A name that is no UTF-8 can't stand in JSON or Parquet; there its odd bytes are spelt out.
+    uri = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+    return _input(uri=uri, location=str(path.resolve()), source=source)
 
 
 def _input(*, uri: str, location: str, source: Source) -> InputRef:

@@ -55,12 +55,14 @@ def fault_of(stage: Stage, error: BaseException) -> Fault:
 
 
 def one_thread_a_kernel() -> None:
-    """Workers are the parallelism; threads inside a kernel would make results depend on the machine's load."""
+    """Workers are the parallelism; threads inside a kernel would make results depend on the machine's load.
+
+    Torch and numpy's BLAS read the variable when they are imported, which comes later.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
     import cv2
-    import torch
 
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def follow_parent() -> None:

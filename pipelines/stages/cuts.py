@@ -35,6 +35,9 @@ class SplitConfig(Strict):
     min_peak: float = Field(
         1.5, gt=1, description="a cut stands out from the frames around it by this factor; lower finds fainter cuts"
     )
+    min_leap: float = Field(
+        2.7, gt=1, description="where motion could explain a change, it is a cut if it is this much faster than around"
+    )
     max_flash_s: float = Field(
         0.2, ge=0, description="seconds: a change of light after which the picture returns so soon is a flash, no cut"
     )
@@ -62,10 +65,10 @@ class Shot:
     end_frame: int
 
 
-def jumps(scan: Scan, fps: Fraction, time_base: Fraction) -> np.ndarray:
-    """(N,) float32: how much each frame differs from the one before beyond motion, for one frame of time."""
+def _per_frame(series: np.ndarray, scan: Scan, fps: Fraction, time_base: Fraction) -> np.ndarray:
+    """(N,) float32: a change from frame to frame, for one frame's time where timestamps leave some out."""
     steps = np.diff(scan.pts, prepend=scan.pts[:1]) * float(time_base * fps)
-    return scan.mismatch / np.maximum(1.0, np.round(steps)).astype(np.float32)
+    return series / np.maximum(1.0, np.round(steps)).astype(np.float32)
 
 
 def _peaks(jump: np.ndarray) -> np.ndarray:
@@ -77,11 +80,14 @@ def _peaks(jump: np.ndarray) -> np.ndarray:
 
 
 def _hard_cuts(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig) -> list[int]:
-    jump = jumps(scan, fps, time_base)
-    found = np.flatnonzero((jump >= config.min_jump) & (_peaks(jump) >= config.min_peak))
+    jump = _per_frame(scan.mismatch, scan, fps, time_base)
+    leap = _per_frame(scan.difference, scan, fps, time_base)
+    stands_out = (jump >= config.min_jump) & (_peaks(jump) >= config.min_peak)
+    leaps = (leap >= 2 * config.min_jump) & (_peaks(leap) >= config.min_leap)
+    found = np.flatnonzero(stands_out | leaps)
     found = found[found > 0].tolist()
     gaps = np.diff(scan.pts) * float(time_base) > config.max_gap_s
-    lit = _flashes(scan, jump >= config.min_jump, found, max(1, round(config.max_flash_s * fps)))
+    lit = _flashes(scan, leap >= config.min_jump, found, max(1, round(config.max_flash_s * fps)))
     return sorted({frame for frame in found if frame not in lit} | set((np.flatnonzero(gaps) + 1).tolist()))
 
 

@@ -87,3 +87,14 @@ def test_a_changed_file_is_a_new_input(folder) -> None:
 def test_an_input_survives_the_ledger(folder) -> None:
     for item in list_inputs(str(folder)):
         assert InputRef.from_json(item.to_json()) == item
+
+
+def test_a_name_that_is_no_utf8_is_spelt_out_and_still_found(tmp_path) -> None:
+    import os
+
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.mp4")
+    with open(path, "wb") as f:
+        f.write(b"x")
+    (item,) = list_inputs(str(tmp_path))
+    assert item.uri == "caf\\xe9.mp4"
+    assert os.path.exists(InputRef.from_json(item.to_json()).location)
