@@ -115,7 +115,7 @@ def _probe(container: av.container.InputContainer) -> Probe | Reject:
     stream = video_stream(container)
     if not (container.streams.video or container.streams.audio):
         return Reject(
-            reason=Reason.UNREADABLE, detail=f"a broken {kind} file: its header names neither video nor sound"
+            reason=Reason.UNREADABLE, detail=f"a broken {kind} file: it names neither video nor sound"
         )
     if stream is None:
         return Reject(reason=Reason.NO_VIDEO_STREAM, detail=f"no video stream in this {kind} file")

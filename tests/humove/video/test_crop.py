@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humove.video.crop import ASPECTS, CropConfig, choose_window
@@ -10,6 +10,7 @@ from humove.video.crop import ASPECTS, CropConfig, choose_window
 _side = st.integers(32, 1000).map(lambda half: half * 2)
 
 
+@settings(deadline=None)
 @given(width=_side, height=_side, data=st.data())
 def test_inside_even_and_never_larger(width: int, height: int, data: st.DataObject) -> None:
     corner = st.tuples(st.floats(-20, width + 20), st.floats(-20, height + 20))

@@ -3,12 +3,13 @@
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humove.video.timeline import output_rate, resample
 
 
+@settings(deadline=None)
 @given(steps=st.lists(st.integers(1, 9000), min_size=1, max_size=80), fps=st.sampled_from([24, 30, 60, 120]))
 def test_monotonic_and_in_time(steps: list[int], fps: int) -> None:
     pts = np.cumsum([0, *steps])
@@ -21,6 +22,7 @@ def test_monotonic_and_in_time(steps: list[int], fps: int) -> None:
     assert abs(float(seconds) - (pts[-1] / 90000 + 1 / fps)) <= 2 / rate or len(shown) == -(-len(pts) // (fps // rate))
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 300), jitter=st.lists(st.floats(-0.3, 0.3), min_size=300, max_size=300))
 def test_jitter_drops_nothing(n: int, jitter: list[float]) -> None:
     pts = np.round((np.arange(n) + np.array(jitter[:n])) * 3000).astype(np.int64)
