@@ -37,7 +37,7 @@ class KinematicCaptioner:
         good = clip.motion.valid & (clip.motion.confidence >= config.min_confidence)
         rows = sure_rows(clip.pose2d, config.min_visibility, good, config.picture_samples)
         looks = appearance.measure(clip, rows, config.min_visibility)
-        place = background.measure(clip, rows, config.camera_pairs, config.min_visibility)
+        place = background.measure(clip, rows[::2], config.camera_pairs, config.min_visibility)
         did = facts(clip.motion, clip.pose2d, float(clip.fps), camera_moving=place.camera.moving, config=config)
         who, where = appearance.phrase(looks), background.phrase(place)
         return Caption(

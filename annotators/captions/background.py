@@ -42,7 +42,10 @@ class BackgroundFacts:
 def _look(image: np.ndarray, box: tuple[float, float, float, float] | None) -> tuple[np.ndarray, dict[str, float]]:
     """The background's pixels (M, 3) of one picture at WORK_WIDTH, and its green, sky and lightness."""
     scale = WORK_WIDTH / image.shape[1]
-    small = cv2.resize(image, (WORK_WIDTH, max(16, round(image.shape[0] * scale))), interpolation=cv2.INTER_AREA)
+    skip = max(1, image.shape[1] // (4 * WORK_WIDTH))
+    small = cv2.resize(
+        image[::skip, ::skip], (WORK_WIDTH, max(16, round(image.shape[0] * scale))), interpolation=cv2.INTER_AREA
+    )
     outside = np.ones(small.shape[:2], bool)
     if box is not None:
         x0, y0, x1, y1 = (max(0, round(v * scale)) for v in box)

@@ -7,10 +7,12 @@ import numpy as np
 
 from annotators.captions.inputs import CaptionInput
 from annotators.captions.keypoints import FramePoints
+from humove.video.frames import Frames
 
 WORK_WIDTH = 320
 GAP_S = 0.12
 """Seconds between the two frames of a pair: long enough for a slow pan to show, short enough to track."""
+PAIRS_A_SECOND = 4
 MIN_POINTS = 12
 """Fewer tracked background points than this say nothing."""
 STILL = 0.012
@@ -33,9 +35,11 @@ class CameraMotion:
     pairs: int = 0
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
-    height = max(16, round(image.shape[0] * WORK_WIDTH / image.shape[1]))
-    return cv2.cvtColor(cv2.resize(image, (WORK_WIDTH, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+def _grey(frames: Frames, row: int) -> np.ndarray:
+    """The luma plane of one frame at WORK_WIDTH: cheaper than its colours, and all that tracking needs."""
+    luma = frames.yuv(row)[: frames.height]
+    height = max(16, round(frames.height * WORK_WIDTH / frames.width))
+    return cv2.resize(luma, (WORK_WIDTH, height), interpolation=cv2.INTER_AREA)
 
 
 def _outside(shape: tuple[int, int], boxes: list[tuple[float, float, float, float] | None], scale: float) -> np.ndarray:
@@ -66,13 +70,14 @@ def measure(clip: CaptionInput, pairs: int, min_score: float) -> CameraMotion:
     """Compares up to `pairs` pairs of frames spread over the clip, outside the person's box."""
     gap = max(1, round(GAP_S * float(clip.fps)))
     last = len(clip.frames) - 1 - gap
+    pairs = min(pairs, max(4, round(PAIRS_A_SECOND * len(clip.frames) / float(clip.fps))))
     if last < 0:
         return CameraMotion()
     starts = np.unique(np.linspace(0, last, min(pairs, last + 1)).round().astype(int))
     scale = WORK_WIDTH / clip.frames.width
     lengths, vectors = [], []
     for start in (int(s) for s in starts):
-        first, second = _grey(clip.frames.rgb(start)), _grey(clip.frames.rgb(start + gap))
+        first, second = _grey(clip.frames, start), _grey(clip.frames, start + gap)
         boxes = [FramePoints(clip.pose2d, row, min_score).box(0.12) for row in (start, start + gap)]
         shift = _shift(first, second, _outside(first.shape, boxes, scale))
         if shift is not None:

@@ -2,24 +2,9 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
-
-import numpy as np
 
 from humove.types import Pose2D, SmplMotion
-
-
-class Frames(Protocol):
-    """A clip's pictures, as humove.video.frames.ClipFrames hands them out."""
-
-    width: int
-    height: int
-    fps: Fraction
-
-    def __len__(self) -> int: ...
-
-    def rgb(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8."""
+from humove.video.frames import Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
