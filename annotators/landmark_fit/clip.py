@@ -11,15 +11,18 @@ from annotators.landmark_fit.energy import Evidence, Pose
 from annotators.landmark_fit.fit import descend, start_pose
 from annotators.landmark_fit.gaps import filled, filled_rotations
 from annotators.landmark_fit.ik import from_markers
+from annotators.landmark_fit.lift import STATURE_M, frames_of
 from annotators.landmark_fit.model import FitModel
 from annotators.landmark_fit.prior import FREE_JOINTS
 from annotators.landmark_fit.repair import unswapped
-from annotators.landmark_fit.size import limb_factors, markers_of, placed, stretched, world_size
+from annotators.landmark_fit.size import limb_factors, markers_of, placed, stretched
 from annotators.landmark_fit.smooth import smooth_linear, smooth_rotations
 from annotators.landmark_fit.weights import landmark_weights
 from humove.body import world_transforms
 from humove.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from humove.types import Landmarks, SmplMotion
+
+_SEEN = ("world", "mirror_world", "keypoints", "mirror_keypoints", "scores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,22 +44,20 @@ def fit_clip(item: MotionInput, config: LandmarkFitConfig, model: FitModel) -> S
     landmarks = item.landmarks
     if config.repair:
         landmarks, _ = unswapped(landmarks)
-    found = landmarks.found
+    found, index = landmarks.found, model.markers.index
     apart = disagreement(landmarks.world, landmarks.mirror_world)
-    world = filled(landmarks.world.astype(np.float64), found)
-    pixels = filled(landmarks.keypoints.astype(np.float64), found)
+    seen = [getattr(landmarks, name).astype(np.float64) for name in _SEEN]
+    world, mirror_world, pixels, mirror_pixels, visible = (filled(values, found) for values in seen)
     focal, centre = item.intrinsics[(0, 1), (0, 1)].astype(np.float64), item.intrinsics[:2, 2].astype(np.float64)
     rays = (pixels - centre) / focal
-    weights_3d, weights_2d = landmark_weights(landmarks.scores, apart, found)
+    lifted, spread = model.lifter(frames_of(world, mirror_world, pixels, mirror_pixels, visible))
+    weights_3d, weights_2d = landmark_weights(landmarks.scores, apart, spread, found)
 
-    index = model.markers.index
-    at_rest = model.markers.at_rest(model.rest_joints)
-    size = world_size(world[found], at_rest, index)
-    scale = (config.stature_m / model.stature) ** config.stature_trust * size ** (1 - config.stature_trust)
-    factors = scale * limb_factors(world[found], at_rest, index, config.limb_freedom)
-    rest_joints = stretched(model.rest_joints, factors)
+    scale = config.stature_m / model.stature
+    factors = limb_factors(lifted[found], model.markers.at_rest(model.rest_joints), index, config.limb_freedom)
+    rest_joints = stretched(model.rest_joints, scale * factors)
     markers = model.markers.scaled(scale)
-    world = world * (scale / size)
+    world = lifted * (config.stature_m / STATURE_M)
 
     rotmats = from_markers(world, markers, rest_joints)
     rest = torch.from_numpy(rest_joints)

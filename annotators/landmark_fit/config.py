@@ -9,12 +9,8 @@ class LandmarkFitConfig(Strict):
     """How SMPL motion is fitted to landmarks."""
 
     stature_m: float = Field(1.70, gt=0.5, lt=2.5, description="Stature that people are assumed to have, in metres.")
-    stature_trust: float = Field(
-        0.5, ge=0, le=1,
-        description="1: every person has the assumed stature; 0: the size of the landmark model's metric world decides.",
-    )  # fmt: skip
     limb_freedom: float = Field(
-        0.5, ge=0, le=1,
+        0.0, ge=0, le=1,
         description="How far limb lengths follow the landmarks: 0 keeps the body's own, 1 takes what was measured, "
         "within 15 %.",
     )  # fmt: skip

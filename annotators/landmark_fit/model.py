@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from annotators.landmark_fit.lift import Lifter, load_lifter
 from annotators.landmark_fit.markers import Markers, load_markers
 from annotators.landmark_fit.prior import PosePrior, load_prior
 from humove.body import Body
@@ -19,6 +20,7 @@ class FitModel:
     """Height of the body at scale 1, m."""
     markers: Markers
     prior: PosePrior
+    lifter: Lifter
 
 
 def load_model() -> FitModel:
@@ -29,4 +31,5 @@ def load_model() -> FitModel:
         stature=body.stature,
         markers=load_markers(),
         prior=load_prior(),
+        lifter=load_lifter(),
     )

@@ -9,7 +9,8 @@ _SHARE = {
     "heel": 0.4, "foot_index": 0.4, "pinky": 0.15, "index": 0.15, "thumb": 0.1,
     "nose": 0.2, "eye": 0.07, "eye_inner": 0.0, "eye_outer": 0.0, "ear": 0.2, "mouth": 0.1,
 }  # fmt: skip
-_DISAGREEMENT_M = 0.12
+_DISAGREEMENT_M = 0.15
+_SPREAD_M = 0.03
 
 
 def _share(name: str) -> float:
@@ -19,11 +20,13 @@ def _share(name: str) -> float:
 SHARES = np.array([_share(name) for name in MEDIAPIPE_33])
 
 
-def landmark_weights(scores: np.ndarray, apart: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 33) weights of the 3D and the 2D landmarks, from visibility and the mirrored pass's disagreement (m).
+def landmark_weights(scores: np.ndarray, apart: np.ndarray, spread: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(2, N, 33) weights of the 3D and the 2D landmarks; 0 where nothing was seen.
 
-    Visibility alone is no confidence, so it only halves; a landmark that the mirrored picture puts elsewhere counts less.
+    3D counts by how sure the lifter is (`spread`, m), 2D by visibility and by how far the mirrored picture puts the
+    landmark elsewhere (`apart`, m): visibility alone is no confidence.
     """
-    trust = 1 / (1 + (apart / _DISAGREEMENT_M) ** 2)
-    base = SHARES * trust * found[:, None]
-    return base * (0.5 + 0.5 * scores), base * (0.1 + 0.9 * scores)
+    base = SHARES * found[:, None]
+    sure_3d = 1 / (1 + (spread / _SPREAD_M) ** 2)
+    sure_2d = (0.1 + 0.9 * scores) / (1 + (apart / _DISAGREEMENT_M) ** 2)
+    return np.stack([base * sure_3d, base * sure_2d])
