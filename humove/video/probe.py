@@ -114,9 +114,7 @@ def _probe(container: av.container.InputContainer) -> Probe | Reject:
         return Reject(reason=Reason.UNREADABLE, detail="not a video file: text")
     stream = video_stream(container)
     if not (container.streams.video or container.streams.audio):
-        return Reject(
-            reason=Reason.UNREADABLE, detail=f"a broken {kind} file: it names neither video nor sound"
-        )
+        return Reject(reason=Reason.UNREADABLE, detail=f"a broken {kind} file: it names neither video nor sound")
     if stream is None:
         return Reject(reason=Reason.NO_VIDEO_STREAM, detail=f"no video stream in this {kind} file")
     codec = stream.codec_context

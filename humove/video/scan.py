@@ -10,6 +10,7 @@ import numpy as np
 
 from humove.reasons import Reason
 from humove.stage import Reject
+from humove.video.container import missing_bytes
 from humove.video.decode import decode_from, open_stream
 from humove.video.measure import CHROMA, SMALL, THUMB, difference, measure, mismatch
 from humove.video.probe import Probe
@@ -195,14 +196,6 @@ def _count(grown: _Growing) -> int:
     return len(grown.rows.get("pts", []))
 
 
-def _missing_bytes(path: Path) -> int:
-    """How many bytes the container's index speaks of beyond the end of the file."""
-    container, stream = open_stream(path)
-    with container:
-        end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
-    return max(0, end - path.stat().st_size)
-
-
 def join(path: Path, probe: Probe, parts: list[ScanPart]) -> Scan | Reject:
     """One video's parts, in order, as a whole.
 
@@ -211,7 +204,7 @@ def join(path: Path, probe: Probe, parts: list[ScanPart]) -> Scan | Reject:
     """
     count = sum(len(part.series["pts"]) for part in parts)
     told = f" of {probe.promised_frames}" if probe.promised_frames else ""
-    missing = _missing_bytes(path)
+    missing = missing_bytes(path)
     if missing:
         return Reject(
             reason=Reason.TRUNCATED,
@@ -222,8 +215,6 @@ def join(path: Path, probe: Probe, parts: list[ScanPart]) -> Scan | Reject:
             return Reject(reason=Reason.DAMAGED, detail=f"{part.damage.detail} ({count}{told} frames can be read)")
     if count == 0:
         return Reject(reason=Reason.DAMAGED, detail=f"no frame of the {probe.codec} stream can be decoded")
-    if probe.container == "avi" and count < probe.promised_frames:
-        return Reject(reason=Reason.TRUNCATED, detail=f"the file ends early: {count}{told} frames can be read")
     for before, after in zip(parts, parts[1:], strict=False):
         if len(after.series["pts"]):
             after.series["difference"][0] = difference(before.last, after.first)

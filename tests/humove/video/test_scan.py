@@ -63,6 +63,23 @@ def test_truncated(film, tmp_path: Path) -> None:
     assert "of 60 frames" in result.detail
 
 
+@pytest.mark.parametrize("name", ["offset.mkv", "vp9.webm", "mpeg4.avi"])
+def test_truncated_without_an_index(name: str, film, formats: dict[str, dict], tmp_path: Path) -> None:
+    data = film(name, 70, **formats[name]).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(data[: len(data) * 6 // 10])
+    assert scan(path, probe(path)).reason is Reason.TRUNCATED
+
+
+def test_a_live_recording_states_no_length(film, tmp_path: Path) -> None:
+    data = bytearray(film("live.mkv", 70).read_bytes())
+    at = data.index(b"\x18\x53\x80\x67") + 4
+    data[at : at + 8] = b"\x01" + b"\xff" * 7
+    path = tmp_path / "live.mkv"
+    path.write_bytes(data)
+    assert scan(path, probe(path)).num_frames == 70
+
+
 def test_damaged(film, tmp_path: Path) -> None:
     data = bytearray(_faststart(film).read_bytes())
     middle = len(data) // 2
