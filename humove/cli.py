@@ -136,6 +136,21 @@ def samples(folder: Annotated[Path, typer.Argument(help="Where to write the samp
 
 
 @app.command()
+def render(
+    bvh: Annotated[Path, typer.Argument(help="A motion capture file.", metavar="FILE.bvh")],
+    out: Annotated[Path, typer.Argument(help="The video to write.", metavar="OUT.mp4")],
+    view: Annotated[float, typer.Option(help="Degrees around the person; 0 is frontal.")] = 0.0,
+) -> None:
+    """Renders motion capture on the open body: OUT.mp4, and the true motion in OUT.truth.npz."""
+    import numpy as np
+
+    from pipelines.samples.film import render_bvh
+
+    np.savez_compressed(out.with_suffix(".truth.npz"), **render_bvh(bvh, out, azimuth_deg=view))
+    print(out)
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Argument(help="The data set's folder.")] = Path("out/demo")) -> None:
     """The whole job on sample videos: makes them, builds, verifies, and measures the motion against its truth."""
     from pipelines.demo import demo as run

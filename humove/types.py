@@ -21,6 +21,8 @@ class Source:
     """What the manifest or the folder says of a video. Empty strings where nothing is said."""
 
     category: str = ""
+    category_source: str = ""
+    """"manifest" or "folder", where there is a category."""
     caption: str = ""
     licence: str = ""
     source_url: str = ""

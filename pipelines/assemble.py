@@ -165,9 +165,7 @@ def _job(out: Path, split: str, shard: list[Kept], next_numbers: dict[str, int])
     return ShardJob(folder=out / SHARDS_FOLDER, name=name, samples=tuple((k.clip_id, k.item) for k in shard))
 
 
-def _pack(
-    plan: Plan, out: Path, kept: list[Kept], next_numbers: dict[str, int], executor: Executor
-) -> list[Packed]:
+def _pack(plan: Plan, out: Path, kept: list[Kept], next_numbers: dict[str, int], executor: Executor) -> list[Packed]:
     """Writes the shards of one batch, in parallel."""
     works = [
         Work(unit_id=job.name, label=job.name, weight=len(job.samples), payload=job)

@@ -260,9 +260,7 @@ def _clip_work(plan: Plan, state: InputState, clips: list[Clip]) -> Work:
             location=state.item.location, probe=state.probe, scan_key=plan.scan_stage().key(), clips=tuple(some)
         )
         label = f"{state.item.uri} {some[0].clip_id}"
-        return Work(
-            unit_id=some[0].clip_id, label=label, weight=sum(map(_frames, some)), payload=payload, parts=parts
-        )
+        return Work(unit_id=some[0].clip_id, label=label, weight=sum(map(_frames, some)), payload=payload, parts=parts)
 
     return work(clips, tuple(work([clip], ()) for clip in clips) if len(clips) > 1 else ())
 

@@ -1,35 +1,51 @@
 """`make demo`: the whole job on videos that the machine makes itself, and how far the motion is from its truth."""
 
+from collections import defaultdict
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.build import build
 from pipelines.config import load_config
 from pipelines.progress import Reporter
-from pipelines.samples.maker import make_samples
-from pipelines.samples.score import errors_by_view, table
+from pipelines.samples.maker import make_samples, truth_path
+from pipelines.samples.score import score
 from pipelines.summary import summary
-from shards.reader import open_dataset
+from shards.reader import Dataset, open_dataset
 from shards.verify import verify
 
-VIDEOS = "videos"
-_MARK = ".complete"
+_FIGURES = ("pa_mpjpe_mm", "mpjpe_mm", "acceleration_mm")
 
 
 def demo(out: Path, report: Reporter) -> bool:
-    """Makes `out`-videos, builds `out`, verifies it, prints the summary; whether the data set is sound."""
-    videos = out.with_name(f"{out.name}-{VIDEOS}")
-    if not (videos / _MARK).exists():
-        make_samples(videos, report=report)
-        (videos / _MARK).touch()
+    """Makes `OUT-videos`, builds OUT from it, verifies, prints the summary; whether the data set is sound."""
+    videos = out.with_name(f"{out.name}-videos")
+    make_samples(videos, report=report)
     built = build(load_config("local", []), str(videos), out, report)
     report.say("verifying")
     defects = verify(str(out), workers=2)
     for defect in defects:
         print(defect)
+    dataset = open_dataset(str(out))
     print(summary(out, built.doc))
-    print()
-    print(table(errors_by_view(open_dataset(str(out)), videos)))
-    keys = open_dataset(str(out)).keys()
-    print(f"\nlook at one: .venv/bin/humove inspect {out} {keys[0]}")
+    print(f"\nmotion against the truth of the rendered clips\n{error_table(dataset, videos)}")
+    print(f"\nlook at one: .venv/bin/humove inspect {out} {dataset.keys()[0]}")
     print(f"{out} is {'sound' if not defects else f'not sound: {len(defects)} defects'}")
     return not defects
+
+
+def error_table(dataset: Dataset, videos: Path) -> str:
+    """Mean errors by view, over the samples whose truth lies beside the videos."""
+    by_view: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for sample in dataset.samples():
+        path = truth_path(videos, sample.meta["uri"])
+        if not path.exists():
+            continue
+        with np.load(path, allow_pickle=False) as truth:
+            figures = score(sample.motion.joints, sample.motion.source_frames, truth["joints"])
+            by_view[str(truth["view"])].append(figures)
+    lines = [f"{'view':<10} {'clips':>5} {'PA-MPJPE mm':>12} {'MPJPE mm':>9} {'acceleration mm/frame^2':>24}"]
+    for view in sorted(by_view):
+        pa, plain, acceleration = (np.mean([f[name] for f in by_view[view]]) for name in _FIGURES)
+        lines.append(f"{view:<10} {len(by_view[view]):>5} {pa:>12.0f} {plain:>9.0f} {acceleration:>24.1f}")
+    return "\n".join(lines)

@@ -171,7 +171,7 @@ def _rows(manifest: str) -> Iterator[dict]:
         except json.JSONDecodeError as e:
             raise UserError(f"{manifest}: line {number} is not JSON: {e}") from e
         if not isinstance(row, dict):
-            raise UserError(f"{manifest}: line {number} is not an object; write {{\"uri\": ...}}")
+            raise UserError(f'{manifest}: line {number} is not an object; write {{"uri": ...}}')
         yield row
 
 

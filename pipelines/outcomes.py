@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from fractions import Fraction
 
 from humove.reasons import Reason
 from humove.stage import Reject
@@ -21,19 +20,18 @@ def outcomes_of(state: InputState, twins: dict[str, str]) -> Iterator[Outcome]:
     if state.outcome != SPLIT:
         yield Outcome(unit="video", stage=state.stage, outcome=state.outcome, **common, **_why(state))
         return
-    fps, end = state.video.fps, state.video.num_frames
+    end = state.video.num_frames
+    last = max((shot.times[1] for shot in state.shots), default=float(end / state.video.fps))
     said = transitions_detail(list(state.transitions))
-    yield Outcome(unit="video", stage="split", outcome=SPLIT, detail=said, **common, **_span(0, end, fps))
+    yield Outcome(unit="video", stage="split", outcome=SPLIT, detail=said, **common, **_span(0, end, (0.0, last)))
     for shot in state.shots:
-        span = _span(shot.start_frame, shot.end_frame, fps)
+        span = _span(shot.start_frame, shot.end_frame, shot.times)
         outcome = REJECTED if shot.reject else SPLIT
         yield Outcome(unit="shot", stage="clip", outcome=outcome, **common, **span, **_reason(shot.reject))
         for clip in shot.clips:
             stage, outcome, why = clip_end(clip, twins)
-            span = _span(clip.clip.start_frame, clip.clip.end_frame, fps)
-            yield Outcome(
-                unit="clip", clip_id=clip.clip.clip_id, stage=stage, outcome=outcome, **common, **span, **why
-            )
+            span = _span(clip.clip.start_frame, clip.clip.end_frame, clip.times)
+            yield Outcome(unit="clip", clip_id=clip.clip.clip_id, stage=stage, outcome=outcome, **common, **span, **why)
 
 
 def clip_end(clip: ClipState, twins: dict[str, str]) -> tuple[str, str, dict]:
@@ -45,8 +43,8 @@ def clip_end(clip: ClipState, twins: dict[str, str]) -> tuple[str, str, dict]:
     return STAGES[-1], REJECTED, _reason(reject)
 
 
-def _span(start: int, end: int, fps: Fraction) -> dict:
-    return {"start_frame": start, "end_frame": end, "start_s": float(start / fps), "end_s": float(end / fps)}
+def _span(start: int, end: int, times: tuple[float, float]) -> dict:
+    return {"start_frame": start, "end_frame": end, "start_s": times[0], "end_s": times[1]}
 
 
 def _why(state: InputState | ClipState) -> dict:

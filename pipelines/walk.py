@@ -26,6 +26,8 @@ class ClipState:
     """A clip; `stage` is where its way ended, or the step that is missing."""
 
     clip: Clip
+    times: tuple[float, float]
+    """Seconds from the video's first frame to the clip's first, and to its end."""
     stage: str
     outcome: str
     scores: dict[str, float]
@@ -42,6 +44,7 @@ class ShotState:
     index: int
     start_frame: int
     end_frame: int
+    times: tuple[float, float]
     reject: Reject | None
     clips: tuple[ClipState, ...]
 
@@ -132,7 +135,14 @@ def _split(plan: Plan, item: InputRef, known: dict, num_frames: int, facts: dict
 def _shot(plan: Plan, video: VideoRef, index: int, row: dict) -> ShotState:
     reject = row["reject"] and Reject(**{**row["reject"], "reason": Reason(row["reject"]["reason"])})
     clips = tuple(_clip(plan, video, index, number, clip) for number, clip in enumerate(row["clips"]))
-    return ShotState(index=index, start_frame=row["start"], end_frame=row["end"], reject=reject, clips=clips)
+    return ShotState(
+        index=index,
+        start_frame=row["start"],
+        end_frame=row["end"],
+        times=tuple(row["times"]),
+        reject=reject,
+        clips=clips,
+    )
 
 
 def _clip(plan: Plan, video: VideoRef, shot_index: int, number: int, row: dict) -> ClipState:
@@ -144,7 +154,7 @@ def _clip(plan: Plan, video: VideoRef, shot_index: int, number: int, row: dict) 
         end_frame=row["end"],
     )
     scores: dict[str, float] = dict(row["scores"])
-    common = {"clip": clip, "scores": scores, "signature": tuple(row["signature"])}
+    common = {"clip": clip, "times": tuple(row["times"]), "scores": scores, "signature": tuple(row["signature"])}
     reject = None if plan.config.score_only else judge_screen(scores, plan.config.screen)
     if reject is not None:
         return ClipState(stage="screen", outcome=REJECTED, reject=reject, **common)

@@ -119,4 +119,3 @@ def verdict(step: Step, record: Record, score_only: bool) -> Reject | None:
     if record.reject is not None:
         return record.reject
     return None if score_only else step.judge(record.scores)
-

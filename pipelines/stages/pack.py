@@ -104,8 +104,8 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
         "span": {
             "start_frame": clip.start_frame,
             "end_frame": clip.end_frame,
-            "start_s": float(clip.start_frame / video.fps),
-            "end_s": float(clip.end_frame / video.fps),
+            "start_s": state.times[0],
+            "end_s": state.times[1],
         },
         "shot_index": clip.shot_index,
         "crop_xyxy": [float(v) for v in np.array(xyxy) * shown],

@@ -33,7 +33,7 @@ class SplitStage:
     """SplitJob -> the video's shots and clips, in the ledger."""
 
     name = "split"
-    version = "1"
+    version = "2"
     batch_size = 1
     resources = Resources(cpus=1)
 
@@ -71,12 +71,19 @@ class SplitStage:
             {
                 "start": start,
                 "end": end,
+                "times": [float(times[start]), float(times[end])],
                 "scores": screen_scores(scan, start, end, probe),
                 "signature": [int(v) for v in signature(scan, start, end)],
             }
             for start, end in spans
         ]
-        return {"start": shot.start_frame, "end": shot.end_frame, "clips": clips, "reject": self._too_short(shot, times, clips)}
+        return {
+            "start": shot.start_frame,
+            "end": shot.end_frame,
+            "times": [float(times[shot.start_frame]), float(times[shot.end_frame])],
+            "clips": clips,
+            "reject": self._too_short(shot, times, clips),
+        }
 
     def _too_short(self, shot: Shot, times: np.ndarray, clips: list[dict]) -> dict | None:
         if clips:
@@ -98,5 +105,3 @@ class SplitStage:
         with local_file(job.location, self.scans.scratch) as path:
             self.scans.write_joined(job.video_id, path, job.probe, parts, cpu_s)
         return self.scans.ledger.video(job.video_id).read(self.scans.name, self.scans.key())
-
-

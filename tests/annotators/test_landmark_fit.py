@@ -40,7 +40,8 @@ def squat_and_wave() -> tuple[np.ndarray, np.ndarray]:
     rotmats = axis_angle_to_matrix(torch.from_numpy(pose))
     turn = axis_angle_to_matrix(torch.tensor([[np.pi, 0, 0], [0, 0.4, 0]], dtype=torch.float64))
     rotmats[:, 0] = turn[0] @ turn[1] @ rotmats[:, 0]
-    transl = torch.tensor([0.0, 0.2, 3.2], dtype=torch.float64) + torch.from_numpy(np.stack([0 * t, 0.3 * bend, 0 * t], 1))
+    moved = np.stack([0 * t, 0.3 * bend, 0 * t], 1)
+    transl = torch.tensor([0.0, 0.2, 3.2], dtype=torch.float64) + torch.from_numpy(moved)
     turned, joints = world_transforms(torch.from_numpy(REST), rotmats, transl)
     return turned.numpy(), joints.numpy()
 
@@ -148,8 +149,7 @@ def test_confidence_falls_where_the_mirrored_picture_disagrees(model) -> None:
 def test_swapped_frames_do_no_harm(model, fitted) -> None:
     clip, joints = seen()
     order = np.arange(33)
-    order[11:] = order[11:] ^ 1  # 11 is the left shoulder, 12 the right one, and so on in pairs
-    order[11:33] = [i + 1 if i % 2 else i - 1 for i in range(11, 33)]
+    order[11:] = [i + 1 if i % 2 else i - 1 for i in range(11, 33)]  # 11 and 12 are the shoulders, and so on in pairs
     spoilt = {name: getattr(clip.landmarks, name).copy() for name in ("keypoints", "world")}
     for array in spoilt.values():
         array[20:22] = array[20:22][:, order]

@@ -91,8 +91,12 @@ def test_unswapped_mends_every_array() -> None:
         arrays[name][10:13] = arrays[name][10:13][:, ORDERS[1]]
     mended, where = unswapped(
         Landmarks(
-            skeleton=clean.skeleton, names=clean.names, mirror_keypoints=clean.mirror_keypoints,
-            mirror_world=clean.mirror_world, found=clean.found, **arrays,
+            skeleton=clean.skeleton,
+            names=clean.names,
+            mirror_keypoints=clean.mirror_keypoints,
+            mirror_world=clean.mirror_world,
+            found=clean.found,
+            **arrays,
         )  # fmt: skip
     )
     assert np.flatnonzero(where).tolist() == [10, 11, 12]

@@ -48,8 +48,7 @@ def still_person() -> tuple[SmplMotion, Landmarks]:
 
 def changed(record, **values):
     kind = type(record)
-    names = [f for f in kind.__dataclass_fields__]
-    return kind(**{name: values.get(name, getattr(record, name)) for name in names})
+    return kind(**{name: values.get(name, getattr(record, name)) for name in kind.__dataclass_fields__})
 
 
 def test_a_perfect_fit_scores_perfectly() -> None:
@@ -67,7 +66,8 @@ def test_a_perfect_fit_scores_perfectly() -> None:
 
 def test_keypoints_moved_by_a_tenth_of_the_box_say_so() -> None:
     motion, landmarks = still_person()
-    limbs = [i for i, n in enumerate(MEDIAPIPE_33) if n.split("_")[-1] in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")]
+    parts = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    limbs = [i for i, name in enumerate(MEDIAPIPE_33) if name.split("_")[-1] in parts]
     box = np.ptp(landmarks.keypoints[0, limbs], axis=0).max()
     moved = changed(landmarks, keypoints=landmarks.keypoints + np.array([0.1 * box, 0], np.float32))
     scores = measure(motion, moved, moved, 30.0)

@@ -18,9 +18,7 @@ from pipelines.reselect import reselect
 from pipelines.samples.film import write_film
 from shards.reader import open_dataset
 from shards.verify import verify
-
 from tests.pipelines.builds import SETTINGS, Quiet, config, film, run
-
 
 
 def shas(out: Path) -> dict[str, str]:
@@ -135,7 +133,8 @@ def test_a_build_that_is_killed_and_run_again_gives_the_same_shards(videos: Path
 def test_a_finished_build_has_loaded_no_gl(videos: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import pipelines.stages.pack\n"
-        "from pipelines.config import load_config; from pipelines.plan import Plan; from pipelines.ledger import Ledger\n"
+        "from pipelines.config import load_config; from pipelines.plan import Plan\n"
+        "from pipelines.ledger import Ledger\n"
         "stage = Plan.of(load_config('local', []), Ledger(Path(sys.argv[1]))).clip_stage(); stage.setup()\n"
         "maps = Path('/proc/self/maps').read_text(); print([n for n in ('libGL', 'libEGL') if n in maps])\n"
     )
