@@ -42,11 +42,11 @@ class ExecutionConfig(Strict):
     executor: Literal["local", "ray"] = "local"
     workers: int = Field(0, ge=0, description="worker processes; 0: one a core, or all that the cluster has")
     address: str = Field(
-        "", description="a running Ray cluster (ray://HOST:10001, or auto); empty: one on this machine"
+        "", description="a running Ray cluster: ray://HOST:10001, or auto; empty: this machine"
     )
     retries: int = Field(1, ge=0, le=10, description="further tries after a fault")
     max_fault_share: float = Field(
-        0.02, ge=0, le=1, description="more faults than this share of the units stop a build"
+        0.02, ge=0, le=1, description="a larger share of faulted units stops a build"
     )
     unit_seconds: float = Field(120.0, gt=1, description="long videos are scanned in units of about this length")
     group_seconds: float = Field(60.0, gt=1, description="clips of one video that one worker takes in one go, seconds")
@@ -78,7 +78,7 @@ class BuildConfig(Strict):
 
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:
-    """A preset (a name, or a path to a YAML) with `section.key=value` overrides on top; UserError names what is wrong."""
+    """A preset (a name, or a path to a YAML) with `section.key=value` on top; UserError names what is wrong."""
     settings = _read_preset(preset)
     for override in overrides:
         dotted, equals, value = override.partition("=")

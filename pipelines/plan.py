@@ -25,8 +25,10 @@ from pipelines.stages.split import SplitStage
 from pipelines.stages.step import Step, step_keys
 from pipelines.stages.track import TrackStep
 
-STAGES = ("ingest", "scan", "split", "clip", "screen", "track", "crop", "pose2d", "motion", "quality", "caption", "encode",
-          "near_duplicates")  # fmt: skip
+STAGES = (
+    "ingest", "scan", "split", "clip", "screen", "track", "crop", "pose2d", "motion", "quality", "caption", "encode",
+    "near_duplicates",
+)  # fmt: skip
 """Every stage at which a unit can end, in order: the keys of dataset.json's counts."""
 
 

@@ -1,4 +1,4 @@
-"""A new data set from what an earlier build has measured: other thresholds, no new measurements where none is needed."""
+"""A new data set from what an earlier build has measured: other thresholds, the same measurements."""
 
 import os
 import shutil
