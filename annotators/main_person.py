@@ -141,7 +141,11 @@ def sample_frames(count: int, fps: float, sampling: SamplingConfig) -> tuple[int
 
 
 def judge(scores: Mapping[str, float], config: TrackConfig) -> Reject | None:
-    """The verdict on what `measure` found; None where the clip meets the bar. The first bar missed is the reason."""
+    """The verdict on what `measure` found; None where the clip meets the bar.
+
+    Of several bars missed the one that is missed by most is the reason, as a share of how far it could be missed; but
+    where there is hardly anyone, nothing else that was measured means much.
+    """
     bars = (
         ("person_share", Reason.NO_PERSON, "a person on {:.0%} of the frames", config.min_person_share, 1),
         ("second_person_share", Reason.SEVERAL_PEOPLE, "a second large person on {:.0%} of the frames",
@@ -150,13 +154,16 @@ def judge(scores: Mapping[str, float], config: TrackConfig) -> Reject | None:
         ("person_height", Reason.PERSON_TOO_SMALL, "the body fills {:.0%} of the frame's height",
          config.min_person_height, 1),
     )  # fmt: skip
+    worst, reject = 0.0, None
     for name, reason, said, threshold, sign in bars:
         score = scores[name]
-        if sign * score < sign * threshold:
-            return Reject(
-                reason=reason, detail=said.format(score), score=score, threshold=threshold, scores=dict(scores)
-            )
-    return None
+        room = threshold if sign > 0 else 1 - threshold
+        missed = sign * (threshold - score) / room if room else 0.0
+        if missed > worst:
+            detail = said.format(score)
+            reject = Reject(reason=reason, detail=detail, score=score, threshold=threshold, scores=dict(scores))
+            worst = missed if reason != Reason.NO_PERSON else 1.0
+    return reject
 
 
 def _scores(people_on: list[list[Seen]], height: int, ratio: float) -> dict[str, float]:

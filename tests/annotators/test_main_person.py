@@ -108,12 +108,13 @@ def test_a_frame_on_which_the_search_fails_is_saved_by_following():
     ("missed", "reason"),
     [
         ({"person_share": 0.4, "second_person_share": 1.0}, "no_person"),
-        ({"second_person_share": 0.2, "leg_visibility": 0.0}, "several_people"),
+        ({"second_person_share": 1.0, "leg_visibility": 0.0}, "several_people"),
+        ({"leg_visibility": 0.0, "second_person_share": 0.25}, "partial_body"),
         ({"leg_visibility": 0.1, "person_height": 0.1}, "partial_body"),
         ({"person_height": 0.1}, "person_too_small"),
     ],
 )
-def test_the_first_bar_missed_is_the_reason(missed: dict[str, float], reason: str):
+def test_the_bar_missed_by_most_is_the_reason(missed: dict[str, float], reason: str):
     reject = judge(GOOD | missed, TrackConfig())
     assert (reject.reason, reject.score) == (reason, next(iter(missed.values())))
     assert reject.threshold is not None and "\n" not in reject.detail
