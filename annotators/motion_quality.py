@@ -49,7 +49,7 @@ def measure(motion: SmplMotion, pose2d: Pose2D, landmarks: Landmarks, fps: float
 
     valid_share, mean_confidence (0..1); reprojection_pct (% of the larger side of the person's box);
     jitter (m/s^3); mirror_disagreement_mm; bone_scale (landmarks' limbs over the body's), bone_spread (interquartile
-    range of that over time, as a share of the median). Scores that need a frame with a person are over such frames only.
+    range of that over time, as a share of the median). All but the first three are over valid frames only.
     """
     valid = motion.valid
     scores = {"valid_share": float(valid.mean()), "mean_confidence": float(motion.confidence.mean())}
@@ -69,7 +69,7 @@ def measure(motion: SmplMotion, pose2d: Pose2D, landmarks: Landmarks, fps: float
 
 
 def jitter(joints: np.ndarray, fps: float) -> float:
-    """Mean length of the third difference of root-relative joints (N, J, 3) m, times fps^3, after resampling to 30 fps."""
+    """Mean length of the third derivative of root-relative joints (N, J, 3) m, in m/s^3, resampled to 30 fps first."""
     around = (joints - joints[:, :1]).astype(np.float64)
     times = np.arange(len(around)) / fps
     count = int(np.floor(times[-1] * _JITTER_FPS + 1e-6)) + 1

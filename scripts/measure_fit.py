@@ -1,4 +1,4 @@
-"""How far the fitted motion is from the truth, on rendered people: the held-out sample family, or a folder of BVH files.
+"""How far the fitted motion is from the truth, on rendered people: a sample family, or a folder of BVH files.
 
     python scripts/measure_fit.py                                 # the held-out family: bodies, motions, views
     python scripts/measure_fit.py --bvh motion/test --views 0,60  # motion capture, seen from the front and aside
@@ -50,7 +50,8 @@ def films(args: argparse.Namespace):
     for i, path in enumerate(sorted(args.bvh.glob("*.bvh"))):
         for view in args.views:
             side = view if i % 2 else -view
-            yield f"{path.stem}-{view}", str(view), lambda path=path, i=i, side=side: bvh_film(path, i, side, args.frames)
+            make = lambda path=path, i=i, side=side: bvh_film(path, i, side, args.frames)  # noqa: E731
+            yield f"{path.stem}-{view}", str(view), make
 
 
 def bvh_film(path: Path, index: int, azimuth_deg: float, frames: int) -> Film:

@@ -33,7 +33,7 @@ class LandmarkFit:
         self._model: FitModel | None = None
 
     def load(self, device: str = "cpu") -> None:
-        """Reads the body, the landmark table and the pose prior. The fit is small: it runs on the CPU whatever `device`."""
+        """Reads the body and the tables; the fit is small and runs on the CPU whatever `device` says."""
         self._model = load_model()
 
     def annotate(self, batch: Sequence[MotionInput]) -> list[SmplMotion | Reject]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from annotators.landmark_fit.confidence import disagreement, frame_confidence
+from annotators.landmark_fit.confidence import Doubt, disagreement, frame_confidence
 from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.landmark_fit.energy import Evidence, Pose
 from annotators.landmark_fit.fit import descend, start_pose
@@ -80,11 +80,12 @@ def fit_clip(item: MotionInput, config: LandmarkFitConfig, model: FitModel) -> S
         pace=item.fps / 30,
     )
     pose = descend(start_pose(rotmats, transl), evidence, model.prior, config)
-    return _motion(pose, evidence, item, config, apart, found)
+    doubt = Doubt(spread=spread, apart=apart, scores=landmarks.scores)
+    return _motion(pose, evidence, item, config, doubt, found)
 
 
 def _motion(
-    pose: Pose, evidence: Evidence, item: MotionInput, config: LandmarkFitConfig, apart: np.ndarray, found: np.ndarray
+    pose: Pose, evidence: Evidence, item: MotionInput, config: LandmarkFitConfig, doubt: Doubt, found: np.ndarray
 ) -> SmplMotion:
     raw = axis_angles(pose)
     raw = filled_rotations(raw, found)
@@ -94,8 +95,7 @@ def _motion(
     transl = filled(smooth_linear(raw_transl, width), found).astype(np.float32)
     rest = evidence.rest_joints
     turned, joints = world_transforms(rest, axis_angle_to_matrix(torch.from_numpy(turns)), torch.from_numpy(transl))
-    off_3d, off_2d = _residuals(joints, turned, evidence)
-    confidence = np.where(found, frame_confidence(apart, off_3d, off_2d), 0.0)
+    confidence = np.where(found, frame_confidence(doubt, _residuals(joints, turned, evidence)), 0.0)
     return SmplMotion(
         betas=np.zeros(10, dtype=np.float32),
         rest_joints=rest.numpy(),
@@ -122,10 +122,8 @@ def axis_angles(pose: Pose) -> np.ndarray:
     return out.numpy().astype(np.float32)
 
 
-def _residuals(joints: torch.Tensor, turned: torch.Tensor, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (N, 33) m to the 3D landmarks (both centred on their means) and to the rays, at the person's depth."""
+def _residuals(joints: torch.Tensor, turned: torch.Tensor, evidence: Evidence) -> np.ndarray:
+    """Distance (N, 33) in m of the body's points from the rays of the image landmarks, at the person's depth."""
     points = joints[:, evidence.place] + (turned[:, evidence.frame] @ evidence.offsets[..., None])[..., 0]
-    off_3d = points - evidence.world
-    off_3d = off_3d - off_3d.mean(1, keepdim=True)
-    off_2d = (points[..., :2] / points[..., 2:].clip(min=0.2) - evidence.rays) * joints[:, :1, 2:].clip(min=0.2)
-    return off_3d.norm(dim=-1).numpy(), off_2d.norm(dim=-1).numpy()
+    off = (points[..., :2] / points[..., 2:].clip(min=0.2) - evidence.rays) * joints[:, :1, 2:].clip(min=0.2)
+    return off.norm(dim=-1).numpy()

@@ -1,4 +1,6 @@
-"""How far to trust each frame. MediaPipe's visibility does not tell; its disagreement with its own mirror image does."""
+"""How far to trust each frame. MediaPipe's visibility does not tell; where its two passes disagree does."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,8 +10,9 @@ LIMBS = tuple(
     MEDIAPIPE_33.index(f"{side}_{name}")
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
 )  # fmt: skip
-_DISAGREEMENT_M = 0.12
-_RESIDUAL_M = 0.06
+_FACTOR_MM, _SPREAD_POWER, _APART_POWER = 17700, 1.44, 0.22
+_UNSEEN_MM = 200
+_SCALE_MM = 150
 
 
 def disagreement(world: np.ndarray, mirror_world: np.ndarray) -> np.ndarray:
@@ -19,10 +22,29 @@ def disagreement(world: np.ndarray, mirror_world: np.ndarray) -> np.ndarray:
     return np.linalg.norm(a - b, axis=-1)
 
 
-def frame_confidence(apart: np.ndarray, residual_3d: np.ndarray, residual_2d: np.ndarray) -> np.ndarray:
-    """(N,) 0..1 from the passes' disagreement (N, 33) m and the fit's residuals (N, 33) m (2D: at the person's depth)."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Doubt:
+    """What speaks against a clip's landmarks, each (N, 33)."""
+
+    spread: np.ndarray
+    """m: how unsure the lifter is."""
+    apart: np.ndarray
+    """m: see `disagreement`."""
+    scores: np.ndarray
+    """0..1: visibility, 0 outside the picture."""
+
+
+def frame_confidence(doubt: Doubt, residual: np.ndarray) -> np.ndarray:
+    """(N,) 0..1: exp(-e / 150 mm), where e is the error to be expected of the limb joints on that frame.
+
+    e grows with the lifter's spread, with the passes' disagreement, with the fit's distance from the image landmarks
+    (`residual` (N, 33) m, at the person's depth) and with the share of limb landmarks that are not seen. The powers
+    were fitted on pictures of bodies in known motion.
+    """
     limbs = list(LIMBS)
-    doubt = np.sqrt((apart[:, limbs] ** 2).mean(1)) / _DISAGREEMENT_M
-    doubt = doubt + np.sqrt((residual_3d[:, limbs] ** 2).mean(1)) / _DISAGREEMENT_M
-    doubt = doubt + np.sqrt((residual_2d[:, limbs] ** 2).mean(1)) / _RESIDUAL_M
-    return np.exp(-doubt / 3)
+    unsure = doubt.spread[:, limbs].mean(1)
+    apart = np.sqrt((doubt.apart[:, limbs] ** 2).mean(1))
+    expected_mm = _FACTOR_MM * (unsure + 0.01) ** _SPREAD_POWER * (apart + 0.01) ** _APART_POWER
+    expected_mm = expected_mm + 1000 * np.sqrt((residual[:, limbs] ** 2).mean(1))
+    unseen = (doubt.scores[:, limbs] < 0.1).mean(1)
+    return np.exp(-(expected_mm + _UNSEEN_MM * unseen) / _SCALE_MM)

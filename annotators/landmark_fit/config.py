@@ -10,17 +10,17 @@ class LandmarkFitConfig(Strict):
 
     stature_m: float = Field(1.70, gt=0.5, lt=2.5, description="Stature that people are assumed to have, in metres.")
     limb_freedom: float = Field(
-        0.0, ge=0, le=1,
+        0.3, ge=0, le=1,
         description="How far limb lengths follow the landmarks: 0 keeps the body's own, 1 takes what was measured, "
         "within 15 %.",
     )  # fmt: skip
-    iterations: int = Field(250, ge=0, le=2000, description="Steps of the optimiser over the whole clip.")
+    iterations: int = Field(120, ge=0, le=2000, description="Steps of the optimiser over the whole clip.")
     weight_3d: float = Field(1.0, ge=0, description="Weight of the distance to the metric 3D landmarks.")
     weight_2d: float = Field(
-        2.0, ge=0, description="Weight of the distance to the image landmarks, at the person's depth."
+        4.0, ge=0, description="Weight of the distance to the image landmarks, at the person's depth."
     )
     weight_motion: float = Field(1.0, ge=0, description="Weight of the joints' acceleration: larger is smoother.")
-    weight_pose: float = Field(1.0, ge=0, description="Weight of the pose prior, taken from motion capture.")
+    weight_pose: float = Field(4.0, ge=0, description="Weight of the pose prior, taken from motion capture.")
     weight_limits: float = Field(1.0, ge=0, description="Weight of the joint limits.")
     repair: bool = Field(True, description="Exchange left and right again where the landmark model swapped them.")
     smooth_s: float = Field(0.05, ge=0, le=1, description="Width of the final smoothing in seconds; 0 turns it off.")

@@ -89,7 +89,7 @@ class Lifter:
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
     def __call__(self, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
-        """(points (N, 33, 3) m of a body of STATURE_M, hips in the middle; spread (N, 33) m: how unsure each one is)."""
+        """(points (N, 33, 3) m of a body of STATURE_M, hips in the middle; spread (N, 33) m: how unsure each is)."""
         points, spread = self._once(frames)
         other, other_spread = self._once(frames.flipped())
         points = 0.5 * (points + other[:, _SWAP] * (-1, 1, 1))

@@ -40,7 +40,7 @@ class PosePrior:
     high: torch.Tensor
 
     def cost(self, body: torch.Tensor) -> torch.Tensor:
-        """(N, 19, 3) -> (N,): Mahalanobis distance squared, growing slower far out, so that rare poses stay possible."""
+        """(N, 19, 3) -> (N,): Mahalanobis distance squared, slower far out, so that rare poses stay possible."""
         squared = ((body.flatten(1) - self.mean) @ self.whiten.T).square()
         return (squared / (1 + squared / 9)).sum(-1) / 57
 

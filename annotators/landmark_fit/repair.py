@@ -13,8 +13,8 @@ from humove.skeletons import MEDIAPIPE_33, mirrored
 from humove.types import Landmarks
 
 _SWAP = np.array(mirrored(MEDIAPIPE_33))
-_ARMS = [i for i, name in enumerate(MEDIAPIPE_33) if any(p in name for p in ("elbow", "wrist", "pinky", "index", "thumb"))
-         and "foot" not in name]  # fmt: skip
+_HAND = ("elbow", "wrist", "pinky", "index", "thumb")
+_ARMS = [i for i, name in enumerate(MEDIAPIPE_33) if any(p in name for p in _HAND) and "foot" not in name]
 _LEGS = [i for i, name in enumerate(MEDIAPIPE_33) if any(p in name for p in ("knee", "ankle", "heel", "foot"))]
 _MAJOR = [MEDIAPIPE_33.index(f"{s}_{p}") for p in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
           for s in ("left", "right")]  # fmt: skip
