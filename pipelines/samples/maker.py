@@ -19,10 +19,10 @@ from humove.camera import intrinsics_from_fov
 from pipelines.samples.catalogue import Shot, shots
 from pipelines.samples.film import Actor, Film, Joined, render_motion, write_film
 from pipelines.samples.motions import MOTIONS
-from pipelines.samples.real import fetch_real_video
+from pipelines.samples.real import cut_walker, fetch_real_video
 
 # Raise it whenever pixels or truth change: folders made by an older version are made anew.
-_VERSION = "3"
+_VERSION = "4"
 _STAMP = "truth/version.txt"
 BAD_INPUTS = (
     "two_people", "empty_room", "talking_head", "hard_cut", "too_dark", "truncated", "not_a_video", "copy",
@@ -65,10 +65,12 @@ def make_samples(folder: Path, *, report: Report | None = None, family: str = "d
         whole = _path(folder, shots(family)[0]).read_bytes()
         _path(folder, "truncated").write_bytes(whole[: len(whole) // 2])
         _path(folder, "copy").write_bytes(whole)
-        real = folder / "Daily Activity" / "real_walk.mp4"
+        real, walker = folder / "Other" / "real_park.mp4", folder / "Daily Activity" / "real_walk.mp4"
         trouble = None if real.exists() else fetch_real_video(real)
         if trouble and report:
             report.say(trouble)
+        if real.exists() and not walker.exists():
+            cut_walker(real, walker)
 
 
 def _clear_other_version(folder: Path, family: str, jobs: list[Shot | str]) -> None:

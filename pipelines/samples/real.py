@@ -5,7 +5,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from fractions import Fraction
 from pathlib import Path
+
+import av
+
+from humove.video.encode import EncodeConfig, encode
+from humove.video.frames import ArrayFrames
 
 _PACKAGE, _VERSION = "sports2d", "0.8.34"
 _SHA256 = "733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d"
@@ -37,3 +43,22 @@ def fetch_real_video(path: Path, timeout_s: float = 120) -> str | None:
             part.write_bytes(wheel.read(_MEMBER))
         part.replace(path)
     return None
+
+
+# Where and when the woman who walks is alone in the picture.
+_ALONE = slice(56, 150)
+_WINDOW = (slice(470, 994), slice(500, 1540))
+
+
+def cut_walker(real: Path, path: Path) -> None:
+    """Writes the part of the real video that shows one person alone: as a whole it shows several, and is rejected."""
+    with av.open(str(real)) as container:
+        frames = [
+            frame.to_ndarray(format="rgb24")[_WINDOW]
+            for i, frame in enumerate(container.decode(video=0))
+            if _ALONE.start <= i < _ALONE.stop
+        ]
+    height, width = frames[0].shape[:2]
+    part = path.with_name(f".{path.stem}.part.mp4")
+    encode(ArrayFrames(frames, Fraction(30)), (0, 0, width, height), width, height, part, EncodeConfig())
+    part.replace(path)
