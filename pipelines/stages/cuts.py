@@ -1,5 +1,6 @@
 """Where a video is cut: its shots, the fades and dissolves between them, and the clips that the shots give.
 
+scenedetect proposes cuts, generously; motion-compensated measures refuse those that movement or light explains.
 Everything here is a function of the scan's series, so that changed settings need no decode.
 """
 
@@ -12,6 +13,7 @@ from pydantic import Field, model_validator
 from humove.config import Strict
 from humove.video.measure import mismatch
 from humove.video.scan import Scan
+from pipelines.stages.proposals import propose_cuts
 from pipelines.stages.transitions import Span, TransitionConfig, find_transitions
 
 _AROUND = 8
@@ -29,6 +31,12 @@ _SURE = 14.0
 class SplitConfig(Strict):
     """How a video is split into shots, and shots into clips."""
 
+    content_threshold: float = Field(
+        2.0,
+        gt=0,
+        description="scenedetect's ContentDetector proposes a cut where brightness changes by at least this much (mean"
+        " over the picture, grey levels of 255); all that follows only refuses proposals",
+    )
     min_jump: float = Field(
         3.0, gt=0, description="a cut changes the picture by at least this much, beyond motion (grey levels of 255)"
     )
@@ -80,27 +88,29 @@ def _peaks(jump: np.ndarray) -> np.ndarray:
 
 
 def _hard_cuts(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig) -> list[int]:
+    proposed = np.zeros(scan.num_frames, bool)
+    proposed[propose_cuts(scan.thumb, fps, config.content_threshold)] = True
     jump = _per_frame(scan.mismatch, scan, fps, time_base)
     leap = _per_frame(scan.difference, scan, fps, time_base)
     stands_out = (jump >= config.min_jump) & (_peaks(jump) >= config.min_peak)
     leaps = (leap >= 2 * config.min_jump) & (_peaks(leap) >= config.min_leap)
-    found = np.flatnonzero(stands_out | leaps)
+    found = np.flatnonzero(proposed & (stands_out | leaps))
     found = found[found > 0].tolist()
     gaps = np.diff(scan.pts) * float(time_base) > config.max_gap_s
-    lit = _flashes(scan, leap >= config.min_jump, found, max(1, round(config.max_flash_s * fps)))
+    lit = _flashes(scan, proposed, found, max(1, round(config.max_flash_s * fps)))
     return sorted({frame for frame in found if frame not in lit} | set((np.flatnonzero(gaps) + 1).tolist()))
 
 
-def _flashes(scan: Scan, jumped: np.ndarray, found: list[int], longest: int) -> set[int]:
+def _flashes(scan: Scan, proposed: np.ndarray, found: list[int], longest: int) -> set[int]:
     """The cuts in `found` that belong to flashes: brighter or darker for a moment, then the same picture again.
 
-    `jumped` (N,) bool: frames that differ from the one before, whether or not they stand out.
+    `proposed` (N,) bool: frames that differ from the one before, whether or not they stand out.
     """
     lit: set[int] = set()
     for cut in found:
         if cut in lit:
             continue
-        begins = [frame for frame in range(max(1, cut - longest), cut + 1) if jumped[frame]]
+        begins = [frame for frame in range(max(1, cut - longest), cut + 1) if proposed[frame]]
         span = next((span for frame in begins if (span := _flash(scan, frame, longest)) and cut < span[1] + 1), None)
         if span is not None:
             lit.update(frame for frame in found if span[0] <= frame <= span[1])

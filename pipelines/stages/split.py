@@ -33,7 +33,7 @@ class SplitStage:
     """SplitJob -> the video's shots and clips, in the ledger."""
 
     name = "split"
-    version = "2"
+    version = "3"
     batch_size = 1
     resources = Resources(cpus=1)
 

@@ -11,11 +11,10 @@ from pydantic import Field
 from humove.config import Strict
 from humove.video.measure import mismatch
 from humove.video.scan import Scan
+from pipelines.stages.proposals import propose_fades
 
-_BLANK = 12.0
-"""Grey levels: the contrast (standard deviation) that a fade sinks to, at least."""
 _SHARE = 0.35
-"""... and the share of the contrast on either side of it."""
+"""The share that a fade leaves of the contrast of the picture on either side of it, at most."""
 _STEP = 1.25
 """Ratio of the window lengths that dissolves are looked for with."""
 _LEAST = 4
@@ -29,6 +28,12 @@ class TransitionConfig(Strict):
 
     mode: Literal["on", "off"] = Field("on", description="off: only hard cuts are looked for")
     max_seconds: float = Field(2.0, gt=0, description="the longest dissolve, or fade to or from black, in seconds")
+    max_contrast: float = Field(
+        12.0,
+        gt=0,
+        description="a fade sinks to a picture of at most this contrast (standard deviation, grey levels of 255);"
+        " scenedetect's ThresholdDetector proposes where",
+    )
     min_change: float = Field(
         18.0, gt=0, description="a dissolve changes the picture by at least this much (grey levels of 255)"
     )
@@ -53,7 +58,7 @@ def find_transitions(scan: Scan, cuts: list[int], fps: Fraction, config: Transit
     longest = max(4, round(config.max_seconds * fps))
     thumbs = scan.thumb
     spans: list[Span] = []
-    found = (*_fades(thumbs, longest), *_dissolves(thumbs, cuts, longest, config))
+    found = (*_fades(thumbs, fps, longest, config), *_dissolves(thumbs, cuts, longest, config))
     for span in sorted(found, key=lambda span: (span.start, -span.end)):
         last = spans[-1] if spans else None
         if last is not None and span.start <= last.end:
@@ -64,13 +69,16 @@ def find_transitions(scan: Scan, cuts: list[int], fps: Fraction, config: Transit
     return spans
 
 
-def _fades(thumbs: np.ndarray, longest: int) -> Iterator[Span]:
+def _fades(thumbs: np.ndarray, fps: Fraction, longest: int, config: TransitionConfig) -> Iterator[Span]:
     """Falls of contrast to a blank picture and rises from it; also those that a video begins or ends with."""
-    contrast = thumbs.reshape(len(thumbs), -1).std(axis=1)
+    contrast = np.array([thumb.std() for thumb in thumbs])  # one by one: all as floats would take a GiB
+    blank = np.zeros(len(thumbs), bool)
+    for start, end in propose_fades(thumbs, fps, config.max_contrast):
+        blank[start:end] = contrast[start:end] <= config.max_contrast
     n = len(contrast)
     frame = 0
     while frame < n:
-        if contrast[frame] > _BLANK or (frame + 1 < n and contrast[frame + 1] < contrast[frame]):
+        if not blank[frame] or (frame + 1 < n and contrast[frame + 1] < contrast[frame]):
             frame += 1
             continue
         low = float(contrast[frame])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scenedetect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from humove.video.probe import probe
 from humove.video.scan import Scan, scan
 from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, plan_clips
+from pipelines.stages.proposals import propose_cuts
 from pipelines.stages.transitions import TransitionConfig
 from tests.pipelines.scenes import mix, scan_of, scene
 
@@ -31,6 +33,27 @@ def _shots(series: Scan, config: SplitConfig | None = None) -> tuple[list[tuple[
 def test_hard_cuts_to_the_frame() -> None:
     pictures = scene(1, 40) + scene(2, 9) + scene(3, 31, pan=4)
     assert _shots(scan_of(pictures)) == ([(0, 40), (40, 49), (49, 80)], [])
+
+
+def test_only_what_scenedetect_proposes_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = scene(1, 40), scene(2, 50)
+    blank = [np.zeros_like(a[0])] * 10
+    series = scan_of(a + b[:40] + mix(b[40:], blank) + blank[:6] + mix(blank, a[:10]) + a[10:])
+    shots, soft = _shots(series)
+    assert shots[:2] == [(0, 40), (40, soft[0][0])] and len(soft) == 1
+    assert _shots(series, SplitConfig(content_threshold=255))[0][0] == (0, soft[0][0])
+    with monkeypatch.context() as patched:
+        patched.setattr(scenedetect.ContentDetector, "process_frame", lambda *_: [])
+        assert _shots(series) == ([(0, soft[0][0]), shots[2]], soft)
+    with monkeypatch.context() as patched:
+        patched.setattr(scenedetect.ThresholdDetector, "process_frame", lambda *_: [])
+        assert soft[0] not in _shots(series)[1]
+
+
+def test_a_fast_pan_is_proposed_and_refused() -> None:
+    series = scan_of(scene(4, 60, pan=9, speed=9))
+    assert len(propose_cuts(series.thumb, _FPS, SplitConfig().content_threshold)) > 50
+    assert _shots(series) == ([(0, 60)], [])
 
 
 def test_one_shot_stays_one() -> None:
