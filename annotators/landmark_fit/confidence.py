@@ -10,7 +10,7 @@ LIMBS = tuple(
     MEDIAPIPE_33.index(f"{side}_{name}")
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
 )  # fmt: skip
-_FACTOR_MM, _SPREAD_POWER, _APART_POWER = 17700, 1.44, 0.22
+_FACTOR_MM, _SPREAD_POWER, _APART_POWER = 8400, 1.0, 0.5
 _UNSEEN_MM = 200
 _SCALE_MM = 150
 
