@@ -82,17 +82,16 @@ def from_markers(world: np.ndarray, markers: Markers, rest_joints: np.ndarray) -
     mid = lambda points, a, b: 0.5 * (points[..., index[a], :] + points[..., index[b], :])  # noqa: E731
     turned = np.empty((n, 24, 3, 3))
 
-    def torso(across: str, weight: float) -> np.ndarray:
-        pairs = [(at_rest, np.zeros(0)), (world, np.zeros(0))]
-        rows = []
-        for points, _ in pairs:
+    def torso(across: str) -> np.ndarray:
+        frames = []
+        for points in (at_rest, world):
             side = points[..., index[f"left_{across}"], :] - points[..., index[f"right_{across}"], :]
             up = mid(points, "left_shoulder", "right_shoulder") - mid(points, "left_hip", "right_hip")
-            rows.append(np.stack([normalised(side), weight * normalised(up)], -2))
-        return align(rows[0], rows[1])
+            frames.append(np.stack([normalised(side), normalised(up)], -2))
+        return align(*frames)
 
-    turned[:, 0] = torso("hip", 1.0)
-    turned[:, 9] = torso("shoulder", 1.0)
+    turned[:, 0] = torso("hip")
+    turned[:, 9] = torso("shoulder")
     turned[:, 3] = align(np.eye(3), np.swapaxes(2 * turned[:, 0] + turned[:, 9], -1, -2))
     turned[:, 6] = align(np.eye(3), np.swapaxes(turned[:, 0] + 2 * turned[:, 9], -1, -2))
     turned[:, [10, 11, 22, 23]] = np.eye(3)

@@ -2,7 +2,7 @@
 
 A landmark is not a joint: MediaPipe's hips lie wider than SMPL's, its nose is no joint at all. So each landmark is a
 point fixed to one bone of the body, and the fit compares like with like. The offsets were estimated on pictures
-of the proxy body (scripts/measure_fit.py --calibrate), left and right averaged, for the body at scale 1.
+of the proxy body (scripts/bake_landmark_fit.py), left and right averaged, for the body at scale 1.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How large the person is, and where: scale, limb lengths, translation."""
+"""The person's proportions and place. The stature is assumed: landmarks in metres say nothing of it (see config)."""
 
 import numpy as np
 
@@ -26,15 +26,8 @@ def bone_lengths(points: np.ndarray, index: dict[str, int]) -> np.ndarray:
     return np.stack(bones + [distance(f"left_{a}", f"right_{a}") for a in _WIDTHS], -1)
 
 
-def world_size(world: np.ndarray, at_rest: np.ndarray, index: dict[str, int]) -> float:
-    """How large the landmarks (N, 33, 3) are against the body's own (33, 3): median over frames of the summed bones."""
-    bones = slice(0, len(_BONES))
-    seen = bone_lengths(world, index)[:, bones].sum(-1)
-    return float(np.median(seen) / bone_lengths(at_rest, index)[bones].sum())
-
-
 def limb_factors(world: np.ndarray, at_rest: np.ndarray, index: dict[str, int], freedom: float) -> np.ndarray:
-    """(24,) factor on each joint's rest offset from its parent, about 1: the person's proportions, halfway trusted.
+    """(24,) factor on each joint's rest offset from its parent, about 1: proportions, trusted by `freedom` 0..1.
 
     Ratios are taken against the median limb, so that factors say shape and not size.
     """

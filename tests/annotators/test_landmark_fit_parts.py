@@ -7,7 +7,7 @@ from annotators.landmark_fit.gaps import filled, filled_rotations
 from annotators.landmark_fit.markers import load_markers
 from annotators.landmark_fit.prior import FREE_JOINTS, load_prior
 from annotators.landmark_fit.repair import ORDERS, swapped_states, unswapped
-from annotators.landmark_fit.size import bone_lengths, placed, stretched, world_size
+from annotators.landmark_fit.size import bone_lengths, placed, stretched
 from annotators.landmark_fit.smooth import smooth_linear, smooth_rotations
 from humove.body import Body
 from humove.skeletons import MEDIAPIPE_33, mirrored
@@ -114,7 +114,6 @@ def test_translation_is_recovered_exactly_from_exact_rays() -> None:
 
 def test_size_and_bones() -> None:
     at_rest = load_markers().at_rest(REST)
-    assert world_size(1.1 * np.stack([at_rest] * 3), at_rest, INDEX) == pytest.approx(1.1)
     assert bone_lengths(at_rest, INDEX).shape == (7,)
     longer = np.ones(24)
     longer[[4, 5]] = 1.1
