@@ -18,6 +18,7 @@ MEDIAPIPE_33 = (
 
 def mirrored(names: tuple[str, ...]) -> tuple[int, ...]:
     """For each point the index of the same point on the other side of the body (itself for the middle ones)."""
+
     def other(name: str) -> str:
         for a, b in (("left", "right"), ("right", "left")):
             if a in name:

@@ -63,7 +63,7 @@ class Clip:
     def __post_init__(self) -> None:
         if not 0 <= self.start_frame < self.end_frame <= self.video.num_frames:
             raise ValueError(
-                f"{self.clip_id}: span [{self.start_frame}, {self.end_frame}) of a video of {self.video.num_frames} frames"
+                f"{self.clip_id}: span [{self.start_frame}, {self.end_frame}) of {self.video.num_frames} frames"
             )
 
 

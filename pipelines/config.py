@@ -41,13 +41,9 @@ class ExecutionConfig(Strict):
 
     executor: Literal["local", "ray"] = "local"
     workers: int = Field(0, ge=0, description="worker processes; 0: one a core, or all that the cluster has")
-    address: str = Field(
-        "", description="a running Ray cluster: ray://HOST:10001, or auto; empty: this machine"
-    )
+    address: str = Field("", description="a running Ray cluster: ray://HOST:10001, or auto; empty: this machine")
     retries: int = Field(1, ge=0, le=10, description="further tries after a fault")
-    max_fault_share: float = Field(
-        0.02, ge=0, le=1, description="a larger share of faulted units stops a build"
-    )
+    max_fault_share: float = Field(0.02, ge=0, le=1, description="a larger share of faulted units stops a build")
     unit_seconds: float = Field(120.0, gt=1, description="long videos are scanned in units of about this length")
     group_seconds: float = Field(60.0, gt=1, description="clips of one video that one worker takes in one go, seconds")
     scratch: str = Field("", description="folder for decoded frames while a clip is worked on; empty: the system's own")
