@@ -65,7 +65,10 @@ class RayExecutor:
                 )
         except (ConnectionError, TimeoutError, ValueError, RuntimeError) as e:
             line = str(e).splitlines()[0] if str(e) else type(e).__name__
-            raise UserError(f"no Ray cluster at ADDRESS={address or 'local'}: {line}; is it running?") from e
+            raise UserError(
+                f"no Ray cluster at ADDRESS={address or 'local'}: {line}; is it running? A cluster with token "
+                "authentication wants RAY_AUTH_MODE=token and its token in the environment, or ADDRESS=auto on its head"
+            ) from e
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
