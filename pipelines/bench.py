@@ -53,7 +53,9 @@ def _timed_build(videos: str, out: Path, workers: int) -> tuple[float, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     command = [sys.executable, "-m", "humove.cli", "build", videos, str(out), "--workers", str(workers)]
-    subprocess.run([*command, "--set", "dedup.near=off"], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([*command, "--set", "dedup.near=off"], check=False, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise UserError(f"bench: the build of {videos} ended with {done.returncode}; its own words stand above")
     wall = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
