@@ -13,7 +13,7 @@ from humove.types import Clip
 from humove.video.scan import Unit
 from pipelines.assemble import assemble
 from pipelines.config import BuildConfig
-from pipelines.inputs import InputRef, list_inputs
+from pipelines.inputs import InputRef, is_url, list_inputs
 from pipelines.ledger import FaultRecord, Ledger
 from pipelines.plan import Plan
 from pipelines.progress import Reporter
@@ -241,13 +241,14 @@ def _split_works(plan: Plan, pending: list[int]) -> Iterator[Work]:
 
 
 def _clip_works(plan: Plan, pending: list[int]) -> Iterator[Work]:
-    """Clips of one video go together up to `group_seconds`, so that a worker fetches and seeks less."""
+    """Clips of one remote video go together up to `group_seconds`, so that it is fetched less often."""
     for state in _states(plan, pending):
         missing = [c.clip for shot in state.shots for c in shot.clips if c.outcome == MISSING]
         group: list[Clip] = []
         for clip in missing:
             group.append(clip)
-            if sum(map(_seconds, group)) >= plan.config.execution.group_seconds:
+            remote = is_url(state.item.location)
+            if not remote or sum(map(_seconds, group)) >= plan.config.execution.group_seconds:
                 yield _clip_work(plan, state, group)
                 group = []
         if group:

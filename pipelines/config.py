@@ -45,7 +45,7 @@ class ExecutionConfig(Strict):
     retries: int = Field(1, ge=0, le=10, description="further tries after a fault")
     max_fault_share: float = Field(0.02, ge=0, le=1, description="a larger share of faulted units stops a build")
     unit_seconds: float = Field(120.0, gt=1, description="long videos are scanned in units of about this length")
-    group_seconds: float = Field(60.0, gt=1, description="clips of one video that one worker takes in one go, seconds")
+    group_seconds: float = Field(60.0, gt=1, description="clips of one remote video that a worker fetches it for, seconds")
     scratch: str = Field("", description="folder for decoded frames while a clip is worked on; empty: the system's own")
 
 
