@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXTRAS ?=
-PRESET ?= local
-OUT ?= out/dataset
-comma := ,
+PRESET ?=
+OUT ?=
+# Users' texts reach the shell as variables, never as code.
+export VIDEOS OUT DATASET KEY PRESET
 pip_index = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-flags = --preset $(PRESET) $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
+flags = $(if $(PRESET),--preset "$$PRESET") $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
 	$(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS))
+need = @test -n "$$$(1)" || { echo 'humove: $(1) is missing: make $@ $(2)' >&2; exit 2; }
 
 .PHONY: help setup demo test lint bench dataset reselect verify inspect
 
@@ -26,23 +28,29 @@ $(BIN)/humove: pyproject.toml
 	@touch $@
 
 demo: $(BIN)/humove  ## set up, make sample videos, build, verify: the whole job on a fresh machine
-	$(BIN)/humove demo $(if $(filter file,$(origin OUT)),out/demo,$(OUT))
+	$(BIN)/humove demo $(if $(OUT),"$$OUT",out/demo)
 
 dataset: $(BIN)/humove  ## VIDEOS=folder|glob|manifest OUT=out/x [PRESET=local] [SET="k=v ..."] [EXECUTOR=ray|local] [ADDRESS=...]
-	@test -n "$(VIDEOS)" || { echo 'humove: name the videos: make dataset VIDEOS=folder OUT=out/x' >&2; exit 2; }
-	$(BIN)/humove build "$(VIDEOS)" "$(OUT)" $(flags)
+	$(call need,VIDEOS,VIDEOS=my_videos OUT=out/mine)
+	$(call need,OUT,VIDEOS=my_videos OUT=out/mine)
+	$(BIN)/humove build "$$VIDEOS" "$$OUT" $(flags)
 
 reselect: $(BIN)/humove  ## DATASET=out/x OUT=out/y SET="...": other thresholds, from what x has measured
-	$(BIN)/humove reselect "$(DATASET)" "$(OUT)" $(flags)
+	$(call need,DATASET,DATASET=out/mine OUT=out/strict)
+	$(call need,OUT,DATASET=out/mine OUT=out/strict)
+	$(BIN)/humove reselect "$$DATASET" "$$OUT" $(flags)
 
 verify: $(BIN)/humove  ## DATASET=out/x: proves the data set against its format
-	$(BIN)/humove verify "$(DATASET)"
+	$(call need,DATASET,DATASET=out/mine)
+	$(BIN)/humove verify "$$DATASET"
 
-inspect: $(BIN)/humove  ## DATASET=out/x KEY=...: the body drawn over the person, as a video and a strip
-	$(BIN)/humove inspect "$(DATASET)" "$(KEY)"
+inspect: $(BIN)/humove  ## DATASET=out/x KEY=...: the body drawn over the person, as a video and a strip, in out/inspect
+	$(call need,DATASET,DATASET=out/mine KEY=...)
+	$(call need,KEY,DATASET=out/mine KEY=...)
+	$(BIN)/humove inspect "$$DATASET" "$$KEY"
 
 bench: $(BIN)/humove  ## CPU seconds per second of kept video, by kernel; [VIDEOS=...]
-	$(BIN)/humove bench $(if $(VIDEOS),"$(VIDEOS)")
+	$(BIN)/humove bench $(if $(VIDEOS),"$$VIDEOS")
 
 test: $(BIN)/humove  ## set up and run every test
 	$(BIN)/pip install --quiet $(pip_index) -e ".[dev]"

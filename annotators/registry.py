@@ -23,7 +23,8 @@ def annotator_class(kind: str, name: str) -> type:
     entry = entries.get(f"{kind}.{name}")
     if entry is None:
         known = sorted(n.removeprefix(f"{kind}.") for n in entries if n.startswith(f"{kind}."))
-        raise UserError(f"{kind}.annotator: no annotator {name!r}; installed are: {', '.join(known) or 'none'}")
+        section = {"tracks": "track"}.get(kind, kind)
+        raise UserError(f"{section}.annotator: no annotator {name!r}; installed are: {', '.join(known) or 'none'}")
     try:
         return entry.load()
     except (ImportError, AttributeError) as e:

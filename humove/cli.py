@@ -41,7 +41,8 @@ def build(
     from pipelines.progress import reporter
     from pipelines.summary import summary
 
-    config = _config(preset, set_, executor=executor, workers=workers, address=address)
+    _need_out(out)
+    config = _config(preset, set_, None, executor=executor, workers=workers, address=address)
     built = run(config, videos, out, reporter())
     if not built.worked:
         print(f"{out} is complete: nothing to do")
@@ -52,7 +53,7 @@ def build(
 def reselect(
     dataset: Out,
     out: Annotated[Path, typer.Argument(help="The new data set's folder.")],
-    preset: Preset = "local",
+    preset: Annotated[str, typer.Option(help="A preset or a YAML; empty: the settings that DATASET has.")] = "",
     set_: Set = None,
     executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
     workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
@@ -63,7 +64,7 @@ def reselect(
     from pipelines.reselect import reselect as run
     from pipelines.summary import summary
 
-    config = _config(preset, set_, executor=executor, workers=workers, address=address)
+    config = _config(preset, set_, dataset, executor=executor, workers=workers, address=address)
     print(summary(out, run(config, dataset, out, reporter()).doc))
 
 
@@ -113,7 +114,7 @@ def outcomes(
             continue
         span = "" if row.start_s is None or row.unit == "video" else f" {row.start_s:.1f}-{row.end_s:.1f} s"
         why = f": {row.reason} at {row.stage}: {row.detail}" if row.reason else ""
-        print(f"{row.outcome:<8} {row.unit:<5} {row.uri}{span} {row.clip_id}{why}")
+        print(_one_line(f"{row.outcome:<8} {row.unit:<5} {row.uri}{span} {row.clip_id}{why}"))
 
 
 @app.command()
@@ -198,29 +199,51 @@ def weights_check(names: Annotated[list[str] | None, typer.Argument(help="Names;
         print(f"{resolve(name)}: ok")
 
 
-def _config(preset: str, overrides: list[str] | None, *, executor: str, workers: int, address: str):
-    from pipelines.config import load_config
+def _config(
+    preset: str, overrides: list[str] | None, dataset: Path | None, *, executor: str, workers: int, address: str
+):
+    """The preset's settings, or, where none is named, those of `dataset`; the flags on top."""
+    from pipelines.config import configured, load_config
 
     said = {"executor": executor, "workers": workers, "address": address}
-    flags = [f"execution.{name}={value}" for name, value in said.items() if value]
-    return load_config(preset, [*(overrides or []), *flags])
+    overrides = [*(overrides or []), *(f"execution.{name}={value}" for name, value in said.items() if value)]
+    if preset or dataset is None:
+        return load_config(preset, overrides)
+    from shards.reader import open_dataset
+
+    return configured(open_dataset(str(dataset)).doc.model_dump()["config"], overrides)
+
+
+def _need_out(out: Path) -> None:
+    if out == Path("."):
+        raise UserError("OUT: name a folder for the data set, as in out/mine")
+
+
+def _one_line(text: str) -> str:
+    """Names with line ends and other control characters spelt out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def main() -> None:
     """Runs the command; a UserError is one line and its exit code, an interrupt is 130."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        sys.exit(app(standalone_mode=False) or 0)  # click returns the code of typer.Exit
+        code = app(standalone_mode=False) or 0  # typer returns the code of its Exit, 130 for an interrupt
+        if code == EXIT_INTERRUPTED:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it must not break the exit
+            print("humove: interrupted; what was done is kept: run the same command to go on", file=sys.stderr)
+        sys.exit(code)
     except UserError as e:
         print(f"humove: {e}", file=sys.stderr)
         sys.exit(e.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print("humove: interrupted; what was done is kept: run the same command to go on", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
     except Exception as e:
         if hasattr(e, "format_message") and hasattr(e, "exit_code"):  # click's own usage errors
             print(f"humove: {e.format_message()}", file=sys.stderr)
             sys.exit(EXIT_BAD_ARGUMENTS)
+        if type(e).__module__.partition(".")[0] in ("pyarrow", "tarfile", "zipfile"):
+            said = str(e).splitlines()[0]
+            print(f"humove: a file of the data set is damaged ({said}): humove verify names it", file=sys.stderr)
+            sys.exit(EXIT_DEFECT)
         raise
 
 

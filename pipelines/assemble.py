@@ -21,7 +21,15 @@ from pipelines.walk import KEPT, ClipState, InputState, walk
 from pipelines.work import Executor, Fault, Work
 from shards.card import write_card
 from shards.documents import BatchRow, DatasetDoc, ShardRow, SplitRow
-from shards.format import DATASET_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, parse_shard_name, shard_name
+from shards.format import (
+    DATASET_FILE,
+    INDEX_FILE,
+    OUTCOMES_FILE,
+    SHARD_NAME,
+    SHARDS_FOLDER,
+    parse_shard_name,
+    shard_name,
+)
 from shards.index import OutcomesWriter, TableWriter, index_schema, read_rows
 
 
@@ -102,7 +110,7 @@ def _next_numbers(out: Path, committed: DatasetDoc | None) -> dict[str, int]:
     """The first free shard number of each split: after what is listed, or, when all is packed anew, after all files."""
     names = [row.name for row in committed.shards] if committed else []
     if committed is None and (out / DATASET_FILE).exists():
-        names = [p.name for p in (out / SHARDS_FOLDER).glob("*-*.tar")]
+        names = [p.name for p in (out / SHARDS_FOLDER).glob("*.tar") if SHARD_NAME.fullmatch(p.name)]
     numbers: dict[str, int] = defaultdict(int)
     for split, number in map(parse_shard_name, names):
         numbers[split] = max(numbers[split], number + 1)
@@ -225,5 +233,5 @@ def _remove_unlisted(out: Path, doc: DatasetDoc) -> None:
     """Shards of an older data set that this one has replaced, and what a killed assembly left behind."""
     listed = {row.name for row in doc.shards}
     for path in (out / SHARDS_FOLDER).glob("*.tar"):
-        if path.name not in listed:
+        if path.name not in listed and SHARD_NAME.fullmatch(path.name):
             path.unlink()

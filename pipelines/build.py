@@ -12,7 +12,7 @@ from humove.stage import Emit, Stage
 from humove.types import Clip
 from humove.video.scan import Unit
 from pipelines.assemble import assemble
-from pipelines.config import BuildConfig
+from pipelines.config import BuildConfig, differences
 from pipelines.inputs import InputRef, is_url, list_inputs
 from pipelines.ledger import FaultRecord, Ledger
 from pipelines.plan import Plan
@@ -24,7 +24,7 @@ from pipelines.walk import MISSING, InputState, walk
 from pipelines.work import Executor, Fault, Work
 from shards.card import write_card
 from shards.documents import DatasetDoc, parse_dataset
-from shards.format import CARD_FILE, DATASET_FILE, LEDGER_FOLDER
+from shards.format import CARD_FILE, DATASET_FILE, INDEX_FILE, LEDGER_FOLDER, OUTCOMES_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,17 @@ def build(
     inputs = _inputs(videos, out)
     ledger = Ledger(out / LEDGER_FOLDER)
     plan = Plan.of(config, ledger)
-    config_hash = plan.config_hash  # resolves annotators: a wrong name, or weights that are amiss, end here
-    plan.check_weights()
+    plan.check()
+    config_hash = plan.config_hash
+    _ours(out, ledger)
     _writable(out)
     with _locked(out):
-        committed = _committed(out, config_hash)
-        fresh = _freeze(ledger, inputs)
+        committed = _committed(out, config, config_hash, report)
+        fresh = _freeze(ledger, inputs, report)
         pending = ledger.batch_numbers()
         if committed is not None:
             pending = [n for n in pending if n not in {b.number for b in committed.batches}]
-        if not pending:
+        if committed is not None and not pending:
             if not (out / CARD_FILE).exists():
                 write_card(out)
             return Built(doc=_some(committed, out), worked=False)
@@ -104,6 +105,16 @@ def _inputs(videos: str | Sequence[InputRef], out: Path) -> list[InputRef]:
     return inputs
 
 
+def _ours(out: Path, ledger: Ledger) -> None:
+    """Nobody else's files are touched, and a data set whose ledger is gone is not taken for a new one."""
+    if not out.is_dir() or ledger.batch_numbers():
+        return
+    if (out / DATASET_FILE).exists():
+        raise UserError(f"OUT={out}: holds a data set without its ledger, which can't be extended; choose another OUT")
+    if any(p.name not in (LEDGER_FOLDER, ".lock") for p in out.iterdir()):
+        raise UserError(f"OUT={out}: is not empty, and not a data set of this toolkit; choose a new folder")
+
+
 def _writable(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -125,20 +136,32 @@ def _locked(out: Path) -> Iterator[None]:
         yield
 
 
-def _committed(out: Path, config_hash: str) -> DatasetDoc | None:
-    """The data set that lies there, if it was built with this very configuration."""
+def _committed(out: Path, config: BuildConfig, config_hash: str, report: Reporter) -> DatasetDoc | None:
+    """The data set that lies there, if it was built with this very configuration, and is whole."""
     path = out / DATASET_FILE
     if not path.exists():
         return None
     doc = parse_dataset(path.read_bytes(), str(out))
-    return doc if doc.config_hash == config_hash else None
+    if doc.config_hash != config_hash:
+        changes = differences(doc.config, config.data_settings()) or ["another version of the toolkit or its models"]
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        report.say(f"{out} was built with other settings ({'; '.join(changes[:3])}{more}): all of it is selected anew")
+        return None
+    lost = [name for name in (INDEX_FILE, OUTCOMES_FILE) if not (out / name).exists()]
+    if lost:
+        report.say(f"{out} lacks {' and '.join(lost)}: all of it is assembled anew")
+        return None
+    return doc
 
 
-def _freeze(ledger: Ledger, inputs: list[InputRef]) -> int:
+def _freeze(ledger: Ledger, inputs: list[InputRef], report: Reporter) -> int:
     """Makes a batch of the inputs that no earlier batch holds; how many there are."""
     numbers = ledger.batch_numbers()
-    known = {item.input_id for number in numbers for item in ledger.batch(number)}
+    known = {item.input_id: item.uri for number in numbers for item in ledger.batch(number)}
     fresh = [item for item in inputs if item.input_id not in known]
+    replaced = {item.uri for item in fresh} & set(known.values())
+    if replaced:
+        report.say(f"{len(replaced)} files have changed since: old and new content both belong to the set")
     if fresh:
         ledger.freeze(numbers[-1] + 1 if numbers else 0, fresh)
     return len(fresh)
@@ -214,7 +237,7 @@ def _scan_works(plan: Plan, pending: list[int]) -> Iterator[Work]:
             if plan.ledger.video(state.video_id).read(part_step(index), stage.key()) is not None:
                 continue
             job = ScanJob(
-                location=state.item.location,
+                item=state.item,
                 video_id=state.video_id,
                 probe=state.probe,
                 unit=Unit(start_pts=start, end_pts=end),
@@ -230,7 +253,7 @@ def _split_works(plan: Plan, pending: list[int]) -> Iterator[Work]:
     for state in _states(plan, pending):
         if state.outcome == MISSING and state.stage in ("scan", "split"):
             job = SplitJob(
-                location=state.item.location,
+                item=state.item,
                 video_id=state.video_id,
                 probe=state.probe,
                 num_units=len(state.units),
@@ -257,9 +280,7 @@ def _clip_works(plan: Plan, pending: list[int]) -> Iterator[Work]:
 
 def _clip_work(plan: Plan, state: InputState, clips: list[Clip]) -> Work:
     def work(some: list[Clip], parts: tuple[Work, ...]) -> Work:
-        payload = ClipGroup(
-            location=state.item.location, probe=state.probe, scan_key=plan.scan_stage().key(), clips=tuple(some)
-        )
+        payload = ClipGroup(item=state.item, probe=state.probe, scan_key=plan.scan_stage().key(), clips=tuple(some))
         label = f"{state.item.uri} {some[0].clip_id}"
         return Work(unit_id=some[0].clip_id, label=label, weight=sum(map(_frames, some)), payload=payload, parts=parts)
 

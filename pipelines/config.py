@@ -45,7 +45,7 @@ class ExecutionConfig(Strict):
     retries: int = Field(1, ge=0, le=10, description="further tries after a fault")
     max_fault_share: float = Field(0.02, ge=0, le=1, description="a larger share of faulted units stops a build")
     unit_seconds: float = Field(120.0, gt=1, description="long videos are scanned in units of about this length")
-    group_seconds: float = Field(60.0, gt=1, description="clips of one remote video that a worker fetches it for, seconds")
+    group_seconds: float = Field(60.0, gt=1, description="clips that a remote video is fetched for at a time")
     scratch: str = Field("", description="folder for decoded frames while a clip is worked on; empty: the system's own")
 
 
@@ -75,7 +75,11 @@ class BuildConfig(Strict):
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:
     """A preset (a name, or a path to a YAML) with `section.key=value` on top; UserError names what is wrong."""
-    settings = _read_preset(preset)
+    return configured(_read_preset(preset), overrides)
+
+
+def configured(settings: dict, overrides: list[str]) -> BuildConfig:
+    """Settings by section, as a preset or dataset.json holds them, with `section.key=value` on top."""
     for override in overrides:
         dotted, equals, value = override.partition("=")
         if not equals:
@@ -101,7 +105,7 @@ def _read_preset(preset: str) -> dict:
         raise UserError(f"{path}: not YAML: {' '.join(str(e).split())}") from e
     if not isinstance(settings, dict):
         raise UserError(f"{path}: a preset is a mapping of sections, as in 'dedup: {{near: off}}'")
-    return settings
+    return {section: values for section, values in settings.items() if values is not None}
 
 
 def _value(override: str, text: str) -> Any:
@@ -117,6 +121,18 @@ def _put(settings: dict, keys: list[str], value: Any, override: str) -> None:
         if not isinstance(settings, dict):
             raise UserError(f"SET {override!r}: {key} is a value, not a section")
     settings[keys[-1]] = value
+
+
+def differences(before: dict, after: dict, prefix: str = "") -> list[str]:
+    """What two resolved configurations differ in, a text each."""
+    found = []
+    for key in sorted(before.keys() | after.keys()):
+        a, b = before.get(key), after.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(f"{prefix}{key} {a} -> {b}")
+    return found
 
 
 def _explain(error: ValidationError) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from pipelines.inputs import is_url
+from pipelines.inputs import InputRef, changed, is_url
 
 
 class FetchError(OSError):
@@ -17,15 +17,20 @@ class FetchError(OSError):
 
 
 @contextmanager
-def local_file(location: str, scratch: Path) -> Iterator[Path]:
+def local_file(item: InputRef, scratch: Path) -> Iterator[Path]:
     """Yields a path that PyAV and ffmpeg can open. Raises FetchError with one line where there is none.
 
-    A failed download is tried three times, since object stores and web servers are known to hiccup.
+    A local file must be the one that its batch was frozen with: another one under the same name would be paired with
+    what was measured of the first. A failed download is tried three times; where the store still fails, the
+    ConnectionError is a fault, which a further run tries again.
     """
+    location = item.location
     if not is_url(location):
         path = Path(location)
         if not path.is_file():
             raise FetchError("no such file")
+        if changed(item):
+            raise FetchError("the file has changed since this build first read it")
         yield path
         return
     scratch.mkdir(parents=True, exist_ok=True)
@@ -40,5 +45,5 @@ def local_file(location: str, scratch: Path) -> Iterator[Path]:
                 raise FetchError(f"not found: {location}") from e
             except Exception as e:  # each store has exceptions of its own; all mean that the input was not read
                 if last:
-                    raise FetchError(f"{type(e).__name__}: {e}".splitlines()[0]) from e
+                    raise ConnectionError(f"{location}: {type(e).__name__}: {e}".splitlines()[0]) from e
         yield path

@@ -3,12 +3,13 @@
 import csv
 import glob
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import fsspec
 import pyarrow.parquet as pq
@@ -73,16 +74,23 @@ def list_inputs(videos: str) -> list[InputRef]:
         inputs = [_from_file(path, path.parent)]
     elif glob.has_magic(videos):
         root = _glob_root(path)
-        inputs = [_from_file(p, root) for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file()]
+        named = bool(path.suffix) and not glob.has_magic(path.suffix)  # *.dat means those, * means the videos
+        found = map(Path, glob.glob(str(path), recursive=True))
+        inputs = [_from_file(p, root) for p in found if (p.is_file() if named else _is_video(p))]
     else:
         raise UserError(f"VIDEOS={videos}: no such folder, file or manifest; name one that exists")
+    if not inputs and suffix in MANIFEST_SUFFIXES:
+        raise UserError(f"VIDEOS={videos}: the manifest has no rows; write one a video")
     if not inputs:
         kinds = " ".join(VIDEO_SUFFIXES)
         raise UserError(f"VIDEOS={videos}: no video found there; looked for files ending in {kinds}")
     inputs.sort(key=lambda i: i.uri)
-    for a, b in zip(inputs, inputs[1:], strict=False):
-        if a.uri == b.uri:
-            raise UserError(f"VIDEOS={videos}: {a.uri} is named twice; remove one of the rows")
+    places: dict[str, str] = {}
+    for item in inputs:
+        if item.location in places:
+            also = f" (as {places[item.location]})" if places[item.location] != item.uri else ""
+            raise UserError(f"VIDEOS={videos}: {item.uri} is named twice{also}; remove one of the rows")
+        places[item.location] = item.uri
     return inputs
 
 
@@ -113,6 +121,11 @@ def _input(*, uri: str, location: str, source: Source) -> InputRef:
     return InputRef(uri=uri, location=location, stamp=_stamp(location), source=source)
 
 
+def changed(item: InputRef) -> bool:
+    """Whether a local file is gone, or another one than when its batch was frozen."""
+    return not is_url(item.location) and _stamp(item.location) != item.stamp
+
+
 def _stamp(location: str) -> str:
     """Never raises for a file that is missing or out of reach: that is found, and counted, when it is read."""
     if not is_url(location):
@@ -124,25 +137,46 @@ def _stamp(location: str) -> str:
     try:
         info = fsspec.url_to_fs(location)[0].info(location)
     except ImportError as e:
-        raise UserError(f"{location}: {e}; install the extra for this store, e.g. make setup EXTRAS=s3") from e
+        raise _no_store(location, e) from e
     except (OSError, ValueError):
         return "missing"
     return "-".join(str(info[k]) for k in ("size", "ETag", "etag", "mtime", "LastModified") if info.get(k)) or "unknown"
 
 
+def _no_store(location: str, error: ImportError) -> UserError:
+    return UserError(f"{location}: {error}; install the extra for this store, e.g. make setup EXTRAS=s3")
+
+
 def _from_manifest(manifest: str) -> Iterator[InputRef]:
+    """Relative uris are relative to the manifest, be it a file or a URL."""
     base = Path(manifest).resolve().parent
     for number, row in enumerate(_rows(manifest), start=1):
-        uri = str(row.get("uri") or "").strip()
+        said = {
+            k: _text(manifest, number, k, row[k]) for k in ("uri", *MANIFEST_COLUMNS) if row.get(k) not in (None, "")
+        }
+        uri = said.pop("uri", "")
         if not uri:
             raise UserError(f"{manifest}: row {number} has no uri; every row needs one in the column 'uri'")
-        said = {k: str(row[k]).strip() for k in MANIFEST_COLUMNS if row.get(k) not in (None, "")}
         if said.get("split", "train") not in ("train", "val", "test"):
             raise UserError(f"{manifest}: row {number} has split {said['split']!r}; use train, val or test")
         if "category" in said:
             said["category_source"] = "manifest"
-        location = uri if is_url(uri) else str((base / Path(uri).expanduser()).resolve())
+        if is_url(manifest):
+            location = urljoin(manifest, uri)
+        else:
+            location = uri if is_url(uri) else str((base / Path(uri).expanduser()).resolve())
         yield _input(uri=uri, location=location, source=Source(**said))
+
+
+def _text(manifest: str, number: int, column: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, str | int | float):
+        raise UserError(f"{manifest}: row {number}: {column} is {value!r}; write a text")
+    text = str(value).strip()
+    if "\0" in text:
+        raise UserError(f"{manifest}: row {number}: {column} holds a NUL character; remove it")
+    return text
 
 
 def _rows(manifest: str) -> Iterator[dict]:
@@ -156,14 +190,21 @@ def _rows(manifest: str) -> Iterator[dict]:
             text = raw.read().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as e:
         raise UserError(f"VIDEOS={manifest}: no such manifest; name a CSV, Parquet or JSON Lines file") from e
-    except (UnicodeDecodeError, OSError, ValueError) as e:
+    except UnicodeDecodeError as e:
+        raise UserError(f"{manifest}: is not UTF-8 ({e.reason} at byte {e.start}); save it as UTF-8") from e
+    except ImportError as e:
+        raise _no_store(manifest, e) from e
+    except (OSError, ValueError) as e:
         raise UserError(f"{manifest}: cannot be read as {suffix[1:]}: {e}") from e
     if suffix == ".csv":
-        reader = csv.DictReader(text.splitlines())
-        _need_uri(manifest, reader.fieldnames or [])
-        yield from reader
+        try:
+            reader = csv.DictReader(io.StringIO(text, newline=""))
+            _need_uri(manifest, list(reader.fieldnames or []))
+            yield from reader
+        except csv.Error as e:
+            raise UserError(f"{manifest}: line {reader.line_num + 1} is not CSV: {e}; mend that line") from e
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

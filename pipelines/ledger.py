@@ -61,9 +61,9 @@ class Place:
         """The record, or None where the step has not run with this key."""
         try:
             text = self.file(step, key, "json").read_text(encoding="utf-8")
-        except FileNotFoundError:
+            row = json.loads(text)
+        except (FileNotFoundError, json.JSONDecodeError):  # a damaged record is measured again
             return None
-        row = json.loads(text)
         if row["reject"] is not None:
             row["reject"] = Reject(**{**row["reject"], "reason": Reason(row["reject"]["reason"])})
         return Record(**row)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from humove.reasons import Reason
 from humove.stage import Reject
 from pipelines.plan import STAGES
-from pipelines.walk import FAULTED, REJECTED, SPLIT, ClipState, InputState
+from pipelines.walk import FAULTED, GONE, MISSING, REJECTED, SPLIT, ClipState, InputState
 from shards.documents import StageCounts
 from shards.format import transitions_detail
 from shards.index import Outcome
@@ -18,7 +18,7 @@ def outcomes_of(state: InputState, twins: dict[str, str]) -> Iterator[Outcome]:
     """The rows of one input: the video, its shots, its clips. `twins` are the near-duplicates and what they repeat."""
     common = {"video_id": state.video_id, "uri": state.item.uri}
     if state.outcome != SPLIT:
-        yield Outcome(unit="video", stage=state.stage, outcome=state.outcome, **common, **_why(state))
+        yield Outcome(unit="video", stage=state.stage, outcome=_settled(state), **common, **_why(state))
         return
     end = state.video.num_frames
     last = max((shot.times[1] for shot in state.shots), default=float(end / state.video.fps))
@@ -38,7 +38,7 @@ def clip_end(clip: ClipState, twins: dict[str, str]) -> tuple[str, str, dict]:
     """The stage where a clip's way ended, how, and why."""
     twin = twins.get(clip.clip.clip_id)
     if twin is None:
-        return clip.stage or STAGES[-1], clip.outcome, _why(clip)
+        return clip.stage or STAGES[-1], _settled(clip), _why(clip)
     reject = Reject(reason=Reason.NEAR_DUPLICATE, detail=f"nearly the same pictures as {twin}")
     return STAGES[-1], REJECTED, _reason(reject)
 
@@ -47,7 +47,14 @@ def _span(start: int, end: int, times: tuple[float, float]) -> dict:
     return {"start_frame": start, "end_frame": end, "start_s": times[0], "end_s": times[1]}
 
 
+def _settled(state: InputState | ClipState) -> str:
+    """In a committed batch a record can be missing whose source was gone then, and is back now: it stays rejected."""
+    return REJECTED if state.outcome == MISSING else state.outcome
+
+
 def _why(state: InputState | ClipState) -> dict:
+    if state.outcome == MISSING:
+        return _reason(GONE)
     if state.fault is not None:
         return {"reason": "fault", "detail": state.fault.error}
     return _reason(state.reject)
@@ -68,7 +75,7 @@ class Counts:
         self._faulted: Counter = Counter()
 
     def add(self, state: InputState, twins: dict[str, str]) -> None:
-        self._walk(("ingest", "scan", "split"), state.stage, state.outcome)
+        self._walk(("ingest", "scan", "split"), state.stage, _settled(state))
         for shot in state.shots:
             self._walk(("clip",), "clip", REJECTED if shot.reject else SPLIT)
             for clip in shot.clips:

@@ -109,8 +109,8 @@ class Plan:
             "caption": self.config.caption.annotator,
         }
 
-    def check_weights(self) -> None:
-        """Every weights file is there and is the one that the table names; UserError otherwise."""
+    def check(self) -> None:
+        """Every annotator exists, and every weights file is the one that the table names; UserError otherwise."""
         for kind, name in self.chosen().items():
             for weights in annotator_class(kind, name).weights:
                 resolve(weights)

@@ -66,6 +66,8 @@ class _Bars:
 
 
 class _Lines:
+    _items = 0
+
     def start(self, stage: str, items: int, weight: float) -> None:
         self._stage, self._items, self._weight = stage, items, weight
         self._counts: Counter = Counter()

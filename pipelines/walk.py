@@ -11,13 +11,17 @@ from humove.reasons import Reason
 from humove.stage import Reject
 from humove.types import Clip, VideoRef
 from humove.video.probe import Probe
-from pipelines.inputs import InputRef
+from pipelines.inputs import InputRef, changed
 from pipelines.ledger import FaultRecord
 from pipelines.plan import Plan
 from pipelines.stages.clips import verdict
 from pipelines.stages.ingest import IngestStage, probe_from_json
 from pipelines.stages.screen import judge as judge_screen
 
+GONE = Reject(
+    reason=Reason.UNREADABLE,
+    detail="its source is gone or has changed since the build first read it: restore the file, or build into a new OUT",
+)
 MISSING, REJECTED, FAULTED, SPLIT, KEPT = "missing", "rejected", "faulted", "split", "kept"
 
 
@@ -106,6 +110,8 @@ def _unsettled(plan: Plan, item: InputRef, stage: str, unit_id: str, **known) ->
     fault = plan.ledger.fault(unit_id, plan.config_hash)
     if fault is not None:
         return InputState(item=item, stage=fault.stage, outcome=FAULTED, fault=fault, **known)
+    if stage != "ingest" and changed(item):
+        return InputState(item=item, stage=stage, outcome=REJECTED, reject=GONE, **known)
     return InputState(item=item, stage=stage, outcome=MISSING, **known)
 
 
@@ -120,7 +126,7 @@ def _split(plan: Plan, item: InputRef, known: dict, num_frames: int, facts: dict
         num_frames=num_frames,
         source=item.source,
     )
-    shots = tuple(_shot(plan, video, index, row) for index, row in enumerate(facts["shots"]))
+    shots = tuple(_shot(plan, item, video, index, row) for index, row in enumerate(facts["shots"]))
     return InputState(
         item=item,
         stage="split",
@@ -132,9 +138,9 @@ def _split(plan: Plan, item: InputRef, known: dict, num_frames: int, facts: dict
     )
 
 
-def _shot(plan: Plan, video: VideoRef, index: int, row: dict) -> ShotState:
+def _shot(plan: Plan, item: InputRef, video: VideoRef, index: int, row: dict) -> ShotState:
     reject = row["reject"] and Reject(**{**row["reject"], "reason": Reason(row["reject"]["reason"])})
-    clips = tuple(_clip(plan, video, index, number, clip) for number, clip in enumerate(row["clips"]))
+    clips = tuple(_clip(plan, item, video, index, number, clip) for number, clip in enumerate(row["clips"]))
     return ShotState(
         index=index,
         start_frame=row["start"],
@@ -145,7 +151,7 @@ def _shot(plan: Plan, video: VideoRef, index: int, row: dict) -> ShotState:
     )
 
 
-def _clip(plan: Plan, video: VideoRef, shot_index: int, number: int, row: dict) -> ClipState:
+def _clip(plan: Plan, item: InputRef, video: VideoRef, shot_index: int, number: int, row: dict) -> ClipState:
     clip = Clip(
         clip_id=clip_id_of(video.video_id, shot_index, number),
         video=video,
@@ -167,6 +173,8 @@ def _clip(plan: Plan, video: VideoRef, shot_index: int, number: int, row: dict) 
             fault = plan.ledger.fault(clip.clip_id, plan.config_hash)
             if fault is not None:
                 return ClipState(stage=fault.stage, outcome=FAULTED, fault=fault, **common)
+            if changed(item):
+                return ClipState(stage=step.name, outcome=REJECTED, reject=GONE, **common)
             return ClipState(stage=step.name, outcome=MISSING, **common)
         scores.update(record.scores)
         reject = verdict(step, record, plan.config.score_only)

@@ -79,7 +79,10 @@ class LocalExecutor:
         return self._pool.submit(_run, stage, work, self.retries)
 
     def close(self) -> None:
+        """Ends the workers at once. What one was at is not recorded, and is done again by the next build."""
         if self._pool is not None:
+            for worker in multiprocessing.active_children():
+                worker.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 

@@ -12,6 +12,7 @@ from humove.video.probe import Probe
 from humove.video.scan import Scan
 from pipelines.executors.worker import StepError
 from pipelines.fetch import local_file
+from pipelines.inputs import InputRef
 from pipelines.ledger import Ledger, Record
 from pipelines.stages.step import ClipView, Step, step_keys
 
@@ -20,7 +21,7 @@ from pipelines.stages.step import ClipView, Step, step_keys
 class ClipGroup:
     """Clips of one video, near each other, so that a remote video is fetched once for all of them."""
 
-    location: str
+    item: InputRef
     probe: Probe
     scan_key: str
     clips: tuple[Clip, ...]
@@ -69,7 +70,7 @@ class ClipStage:
         return [self._group(group) for group in batch]
 
     def _group(self, group: ClipGroup) -> Emit[Finished]:
-        with local_file(group.location, self.scratch) as path:
+        with local_file(group.item, self.scratch) as path:
             scan = Scan.from_arrays(self.ledger.video(group.clips[0].video.video_id).arrays("scan", group.scan_key))
             return Emit(outputs=tuple(self._clip(clip, path, group.probe, scan) for clip in group.clips))
 

@@ -51,7 +51,7 @@ class IngestStage:
     def _one(self, item: InputRef) -> Emit[str] | Reject:
         place = self.ledger.input(item.input_id)
         try:
-            with local_file(item.location, self.scratch) as path:
+            with local_file(item, self.scratch) as path:
                 probed = probe(path)
                 facts = {"video_id": video_id_of(path)}
                 if not isinstance(probed, Reject):

@@ -10,6 +10,7 @@ from humove.stage import Emit, Reject, Resources
 from humove.video.probe import Probe
 from humove.video.scan import ScanPart, Unit, join, scan_unit
 from pipelines.fetch import local_file
+from pipelines.inputs import InputRef
 from pipelines.ledger import Ledger, Record
 
 
@@ -17,7 +18,7 @@ from pipelines.ledger import Ledger, Record
 class ScanJob:
     """One unit of one video."""
 
-    location: str
+    item: InputRef
     video_id: str
     probe: Probe
     unit: Unit
@@ -53,7 +54,7 @@ class ScanStage:
 
     def _one(self, job: ScanJob) -> Emit[str]:
         place = self.ledger.video(job.video_id)
-        with local_file(job.location, self.scratch) as path:
+        with local_file(job.item, self.scratch) as path:
             start = time.process_time()
             part = scan_unit(path, job.probe, job.unit)
             if job.num_units == 1:

@@ -11,6 +11,7 @@ from humove.stage import Emit, Reject, Resources
 from humove.video.probe import Probe
 from humove.video.scan import Scan
 from pipelines.fetch import local_file
+from pipelines.inputs import InputRef
 from pipelines.ledger import Record
 from pipelines.near_duplicates import signature
 from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, plan_clips
@@ -22,7 +23,7 @@ from pipelines.stages.screen import screen_scores
 class SplitJob:
     """One scanned video. `split_key` names the result in the ledger."""
 
-    location: str
+    item: InputRef
     video_id: str
     probe: Probe
     num_units: int
@@ -102,6 +103,6 @@ class SplitStage:
                 raise RuntimeError(f"{job.video_id}: part {index} of {job.num_units} of the scan is missing")
             parts.append(part[0])
             cpu_s += part[1]
-        with local_file(job.location, self.scans.scratch) as path:
+        with local_file(job.item, self.scans.scratch) as path:
             self.scans.write_joined(job.video_id, path, job.probe, parts, cpu_s)
         return self.scans.ledger.video(job.video_id).read(self.scans.name, self.scans.key())

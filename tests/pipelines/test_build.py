@@ -171,6 +171,66 @@ def test_nothing_kept_is_an_exit_code_and_the_outcomes_stay(videos: Path, tmp_pa
     assert ends(tmp_path / "out")["text.mp4"] == {("rejected", "unreadable")}
 
 
+def test_a_replaced_file_is_not_paired_with_the_motion_of_the_first(videos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(videos / "squat.mp4", folder / "a.mp4")
+    run(folder, tmp_path / "out")
+    shutil.copy(videos / "Daily Activity" / "wave.mp4", folder / "a.mp4")
+    _, quiet = run(folder, tmp_path / "out", "encode.crf=30")
+    assert any("have changed since" in line for line in quiet.said)
+    assert any("encode.crf 23 -> 30" in line for line in quiet.said)
+    rows = [r for r in open_dataset(str(tmp_path / "out")).outcomes() if r.unit == "clip"]
+    assert sorted((r.outcome, r.reason, r.stage) for r in rows) == [
+        ("kept", "", "near_duplicates"),
+        ("rejected", "unreadable", "encode"),
+    ]
+    assert verify(str(tmp_path / "out"), deep=False) == []
+
+
+def test_what_is_not_ours_is_not_touched(videos: Path, built: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "shards").mkdir(parents=True)
+    (mine / "README.md").write_text("my notes")
+    with pytest.raises(UserError, match="not a data set of this toolkit"):
+        run(videos, mine)
+    assert (mine / "README.md").read_text() == "my notes"
+    shutil.copytree(built, tmp_path / "shared", ignore=shutil.ignore_patterns("ledger"))
+    with pytest.raises(UserError, match="without its ledger"):
+        run(videos, tmp_path / "shared")
+
+
+def test_a_lost_table_and_a_damaged_record_are_made_again(videos: Path, copied: Path) -> None:
+    (copied / "index.parquet").unlink()
+    record = next((copied / "ledger" / "clips").rglob("quality.*.json"))
+    record.write_text(record.read_text()[:20])
+    done, quiet = run(videos, copied)
+    assert done.worked
+    assert quiet.works["annotate"] == 1
+    assert verify(str(copied), deep=False) == []
+
+
+def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(videos: Path, tmp_path: Path) -> None:
+    folder = one_video(tmp_path, videos)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
+    child = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    for line in child.stderr:
+        if line.startswith("annotate"):
+            break
+    time.sleep(4)
+    for _ in range(2):
+        os.killpg(child.pid, signal.SIGINT)
+        time.sleep(0.3)
+    said = child.communicate(timeout=30)[1]
+    assert child.returncode == 130
+    assert "interrupted; what was done is kept" in said and "Traceback" not in said
+    run(folder, out)
+    assert verify(str(out), deep=False) == []
+
+
 def test_two_builds_of_one_folder_do_not_meet(videos: Path, copied: Path) -> None:
     import fcntl
 

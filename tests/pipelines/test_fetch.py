@@ -33,7 +33,7 @@ class Moody(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def do_HEAD(self) -> None:
-        self.path = self.path.replace("/flaky/", "/")
+        self.path = self.path.replace("/flaky/", "/").replace("/down/", "/")
         super().do_HEAD()
 
     def log_message(self, *_: object) -> None: ...
@@ -60,13 +60,25 @@ def test_a_url_is_the_same_video_as_its_file(server: str, videos: Path, tmp_path
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["gone.mp4", "down/squat.mp4"])
-def test_what_cannot_be_fetched_is_rejected_in_one_line(server: str, tmp_path: Path, path: str) -> None:
-    outcome = ingest(f"{server}/{path}", tmp_path)
+def test_what_is_not_there_is_rejected_in_one_line(server: str, tmp_path: Path) -> None:
+    outcome = ingest(f"{server}/gone.mp4", tmp_path)
     assert outcome.reason == Reason.UNREADABLE
     assert "\n" not in outcome.detail
 
 
-def test_a_missing_file_is_a_fetch_error(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="no such file"), local_file(str(tmp_path / "no.mp4"), tmp_path):
+def test_a_server_that_is_down_is_a_fault_which_a_further_run_tries_again(server: str, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError, match="down/squat.mp4"):
+        ingest(f"{server}/down/squat.mp4", tmp_path)
+    assert not (tmp_path / "ledger").exists()
+
+
+def test_a_local_file_must_be_the_one_that_was_listed(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"first")
+    (item,) = list_inputs(str(path))
+    path.write_bytes(b"another one")
+    with pytest.raises(FetchError, match="has changed"), local_file(item, tmp_path):
+        pass
+    path.unlink()
+    with pytest.raises(FetchError, match="no such file"), local_file(item, tmp_path):
         pass

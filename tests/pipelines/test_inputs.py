@@ -58,7 +58,10 @@ def test_manifests_of_every_kind_say_the_same(folder, tmp_path, kind) -> None:
         ("bad_split.csv", "uri,split\nx.mp4,dev\n", "use train, val or test"),
         ("broken.jsonl", '{"uri": "x.mp4"\n', "line 1 is not JSON"),
         ("twice.csv", "uri\nx.mp4\nx.mp4\n", "named twice"),
-        ("empty.csv", "uri\n", "no video found"),
+        ("same.csv", "uri\nx.mp4\n./x.mp4\n", "named twice"),
+        ("empty.csv", "uri\n", "has no rows"),
+        ("list.jsonl", '{"uri": ["x.mp4"]}\n', "row 1: uri is .* write a text"),
+        ("long.csv", "uri\n" + "x" * 140000 + "\n", "is not CSV"),
         ("fake.parquet", "not parquet", "cannot be read as parquet"),
     ],
 )
@@ -98,3 +101,15 @@ def test_a_name_that_is_no_utf8_is_spelt_out_and_still_found(tmp_path) -> None:
     (item,) = list_inputs(str(tmp_path))
     assert item.uri == "caf\\xe9.mp4"
     assert os.path.exists(InputRef.from_json(item.to_json()).location)
+
+
+def test_a_manifest_keeps_what_its_fields_hold(tmp_path) -> None:
+    (tmp_path / "m.csv").write_text('uri,caption\nx.mp4,"two\nlines"\n')
+    (tmp_path / "m.jsonl").write_text('{"uri": "x.mp4", "caption": "a\u2028b", "consent": false}\n')
+    assert list_inputs(str(tmp_path / "m.csv"))[0].source.caption == "two\nlines"
+    source = list_inputs(str(tmp_path / "m.jsonl"))[0].source
+    assert (source.caption, source.consent) == ("a\u2028b", "no")
+
+
+def test_a_glob_of_everything_takes_the_videos(folder) -> None:
+    assert [i.uri for i in list_inputs(str(folder / "*"))] == ["a vidéo 人 #1.MKV", "b.mp4"]
