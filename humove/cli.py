@@ -236,7 +236,7 @@ def main() -> None:
     except UserError as e:
         print(f"humove: {e}", file=sys.stderr)
         sys.exit(e.exit_code)
-    except Exception as e:
+    except Exception as e:  # what is the user's or the files' becomes one line; the rest is ours, and is raised
         if hasattr(e, "format_message") and hasattr(e, "exit_code"):  # click's own usage errors
             print(f"humove: {e.format_message()}", file=sys.stderr)
             sys.exit(EXIT_BAD_ARGUMENTS)

@@ -43,7 +43,7 @@ def local_file(item: InputRef, scratch: Path) -> Iterator[Path]:
                 break
             except FileNotFoundError as e:
                 raise FetchError(f"not found: {location}") from e
-            except Exception as e:  # each store has exceptions of its own; all mean that the input was not read
+            except Exception as e:  # each store has exceptions of its own; all mean that the store failed
                 if last:
                     raise ConnectionError(f"{location}: {type(e).__name__}: {e}".splitlines()[0]) from e
         yield path

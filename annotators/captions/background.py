@@ -12,7 +12,7 @@ import numpy as np
 
 from annotators.captions.camera_motion import CameraMotion
 from annotators.captions.camera_motion import measure as measure_camera
-from annotators.captions.colours import kin, lab, shares
+from annotators.captions.colours import kin_shares, lab
 from annotators.captions.inputs import CaptionInput
 from annotators.captions.keypoints import FramePoints
 
@@ -89,16 +89,7 @@ def measure(clip: CaptionInput, rows: list[int], camera_pairs: int, min_score: f
 
 def _main(pixels: np.ndarray) -> tuple[str, ...]:
     """Up to three words, shades of one hue taken together."""
-    groups: list[tuple[str, float]] = []
-    for word, share in shares(pixels).items():
-        for k, (head, total) in enumerate(groups):
-            if kin(head, word):
-                groups[k] = (head, total + share)
-                break
-        else:
-            groups.append((word, share))
-    groups.sort(key=lambda group: -group[1])
-    return tuple(word for word, share in groups[:3] if share >= MAIN_SHARE)
+    return tuple(word for word, share in kin_shares(pixels)[:3] if share >= MAIN_SHARE)
 
 
 def phrase(facts: BackgroundFacts) -> str:

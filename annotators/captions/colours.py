@@ -98,17 +98,10 @@ def kin(a: str, b: str) -> bool:
     return base(a) == base(b)
 
 
-def describe(pixels: np.ndarray, *, single: float = 0.45, double: float = 0.65) -> str | None:
-    """The words for a cloth: one colour, two ("white and blue"), or None where neither covers enough of it.
-
-    A word's share counts its kin (the same hue lighter or darker). `single` and `double` are the shares that one
-    colour, or two together, must reach.
-    """
-    found = list(shares(pixels).items())
-    if not found:
-        return None
+def kin_shares(pixels: np.ndarray) -> list[tuple[str, float]]:
+    """Each hue's leading word and the share of all its shades, largest first."""
     groups: list[tuple[str, float]] = []
-    for word, share in found:
+    for word, share in shares(pixels).items():
         for k, (head, total) in enumerate(groups):
             if kin(head, word):
                 groups[k] = (head, total + share)
@@ -116,6 +109,18 @@ def describe(pixels: np.ndarray, *, single: float = 0.45, double: float = 0.65) 
         else:
             groups.append((word, share))
     groups.sort(key=lambda group: -group[1])
+    return groups
+
+
+def describe(pixels: np.ndarray, *, single: float = 0.45, double: float = 0.65) -> str | None:
+    """The words for a cloth: one colour, two ("white and blue"), or None where neither covers enough of it.
+
+    A word's share counts its kin (the same hue lighter or darker). `single` and `double` are the shares that one
+    colour, or two together, must reach.
+    """
+    groups = kin_shares(pixels)
+    if not groups:
+        return None
     first, *rest = groups
     rest = [group for group in rest if _apart(first[0], group[0]) >= TWO_COLOURS]
     second = rest[0] if rest else ("", 0.0)

@@ -100,7 +100,7 @@ class ClipStage:
             return verdict(step, record, self.score_only)
         except UserError:
             raise
-        except Exception as e:
+        except Exception as e:  # only to say which step it was: the executor catches it
             raise StepError(step.name) from e
 
     def _open(self, clip: Clip, path: Path, probe: Probe, scan: Scan) -> ClipFrames:
