@@ -8,34 +8,28 @@ import numpy as np
 
 from humove.errors import UserError
 from humove.stage import Stage
-from pipelines.executors.local import died
-from pipelines.executors.worker import attempt, one_thread_a_kernel
+from pipelines.executors.local import LocalExecutor, died
 from pipelines.work import Done, Work, longest_first
 
 
 class _Actor:
-    """A stage in a Ray worker."""
+    """A stage in a Ray worker, in one process of its own.
+
+    A crash then ends that process and not the actor: Ray Data does not reliably replace an actor that dies under its
+    work, and an execution with a dead actor in its pool never ends.
+    """
 
     def __init__(self, stage: Stage, retries: int) -> None:
-        one_thread_a_kernel()
         self.stage = stage
-        self.retries = retries
-        self.failure: Exception | None = None
-        try:
-            stage.setup()
-        except Exception as e:  # for the first item to report: here it would only restart the actor, for ever
-            self.failure = e
+        self.local = LocalExecutor(workers=1, retries=retries)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         rows: list[Done | Exception] = []
-        for work in batch["work"]:
-            if self.failure is not None:
-                rows.append(self.failure)
-                break
-            try:
-                rows.extend(attempt(self.stage, work, self.retries))
-            except UserError as e:
-                rows.append(e)
+        try:
+            for work in batch["work"]:
+                rows.extend(self.local.map(self.stage, [work]))
+        except Exception as e:  # of the set-up or the user's: raised by the driver, as the local executor raises it
+            rows.append(e)
         column = np.empty(len(rows), dtype=object)
         column[:] = rows
         return {"done": column}
@@ -72,7 +66,7 @@ class RayExecutor:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        context.max_errored_blocks = -1  # an item whose actor died is tried alone, and counted; others go on
+        context.max_errored_blocks = -1  # an item whose machine was lost is counted; others go on
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         self.workers = workers
 
@@ -86,12 +80,9 @@ class RayExecutor:
             for work in [w for w in left.values() if any(p.unit_id == done.work.unit_id for p in w.parts)]:
                 del left[work.unit_id]
             yield done
-        # Whatever has no result was with an actor that died more often than Ray retries: alone, one by one.
-        for work in longest_first(list(left.values())):
-            pieces = work.parts or (work,)
-            for piece in pieces:
-                got = list(self._stream(stage, [piece]))
-                yield from got or [Done(work=piece, outcome=died(stage))]
+        # Whatever has no result was on a machine that was lost more often than Ray retries; the next build tries again.
+        for work in left.values():
+            yield Done(work=work, outcome=died(stage))
 
     def _stream(self, stage: Stage, works: list[Work]) -> Iterator[Done]:
         ray = self._ray
@@ -110,7 +101,7 @@ class RayExecutor:
             concurrency=(1, pool) if pool > 1 else 1,
             num_cpus=stage.resources.cpus,
             num_gpus=stage.resources.gpus or None,
-            max_task_retries=self.retries,  # of items whose actor died: the default is for ever
+            max_task_retries=self.retries,  # of items whose machine was lost: the default is for ever
         )
         for row in dataset.iter_rows():
             if isinstance(row["done"], Exception):
