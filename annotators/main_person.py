@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import Field
 
+from humove.bars import stage_bars
 from humove.config import Strict
 from humove.reasons import Reason
 from humove.stage import Reject
@@ -42,7 +43,6 @@ class SamplingConfig(Strict):
 class TrackConfig(Strict):
     """The rule of one main person."""
 
-    annotator: str = Field("blazepose", description="which model finds people")
     annotator: str = Field("blazepose", description="which annotator finds the people (`tracks.` in the registry)")
     sampling: SamplingConfig = SamplingConfig()
     min_person_share: float = Field(
@@ -60,6 +60,19 @@ class TrackConfig(Strict):
     min_person_height: float = Field(
         0.2, ge=0, le=1, description="the body's longer side over the frame's height, half of the time"
     )
+
+
+BARS = stage_bars(
+    "track",
+    "worst",
+    TrackConfig,
+    ("min_person_share", "person_share", Reason.NO_PERSON, "a person on {score:.0%} of the frames", 0, 1),
+    ("max_second_person_share", "second_person_share", Reason.SEVERAL_PEOPLE,
+     "a second large person on {score:.0%} of the frames", 0, 1),
+    ("min_leg_visibility", "leg_visibility", Reason.PARTIAL_BODY, "legs visible to {score:.2f}", 0, 1),
+    ("min_person_height", "person_height", Reason.PERSON_TOO_SMALL,
+     "the body fills {score:.0%} of the frame's height", 0, 1),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,24 +159,7 @@ def judge(scores: Mapping[str, float], config: TrackConfig) -> Reject | None:
     Of several bars missed the one that is missed by most is the reason, as a share of how far it could be missed; but
     where there is hardly anyone, nothing else that was measured means much.
     """
-    bars = (
-        ("person_share", Reason.NO_PERSON, "a person on {:.0%} of the frames", config.min_person_share, 1),
-        ("second_person_share", Reason.SEVERAL_PEOPLE, "a second large person on {:.0%} of the frames",
-         config.max_second_person_share, -1),
-        ("leg_visibility", Reason.PARTIAL_BODY, "legs visible to {:.2f}", config.min_leg_visibility, 1),
-        ("person_height", Reason.PERSON_TOO_SMALL, "the body fills {:.0%} of the frame's height",
-         config.min_person_height, 1),
-    )  # fmt: skip
-    worst, reject = 0.0, None
-    for name, reason, said, threshold, sign in bars:
-        score = scores[name]
-        room = threshold if sign > 0 else 1 - threshold
-        missed = sign * (threshold - score) / room if room else 0.0
-        if missed > worst:
-            detail = said.format(score)
-            reject = Reject(reason=reason, detail=detail, score=score, threshold=threshold, scores=dict(scores))
-            worst = missed if reason != Reason.NO_PERSON else 1.0
-    return reject
+    return BARS.judge(scores, config)
 
 
 def _scores(people_on: list[list[Seen]], height: int, ratio: float) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from annotators.landmark_fit.confidence import LIMBS, disagreement
 from annotators.landmark_fit.markers import load_markers
 from annotators.landmark_fit.size import bone_lengths, markers_of
+from humove.bars import stage_bars
 from humove.body import world_transforms
 from humove.camera import project
 from humove.config import Strict
@@ -42,6 +43,24 @@ class QualityConfig(Strict):
     max_bone_spread: float = Field(
         0.25, gt=0, description="Largest spread over time of the landmarks' limb lengths, as a share of their median."
     )
+
+
+BARS = stage_bars(
+    "quality",
+    "first",
+    QualityConfig,
+    ("min_valid_share", "valid_share", Reason.LOW_MOTION_QUALITY,
+     "the person was found on {score:.0%} of the frames", 0, 1),
+    ("min_confidence", "mean_confidence", Reason.LOW_MOTION_QUALITY,
+     "mean confidence of the motion is {score:.2f}", 0, 1),
+    ("max_reprojection_pct", "reprojection_pct", Reason.LOW_MOTION_QUALITY,
+     "the body is {score:.1f} % of the box off the keypoints", 0.1, 20),
+    ("max_mirror_disagreement_mm", "mirror_disagreement_mm", Reason.LOW_MOTION_QUALITY,
+     "picture and mirror differ by {score:.0f} mm", 1, 500),
+    ("max_jitter", "jitter", Reason.LOW_MOTION_QUALITY, "the motion jitters by {score:.0f} m/s^3", 1, 600),
+    ("max_bone_spread", "bone_spread", Reason.LOW_MOTION_QUALITY,
+     "limb lengths vary by {score:.0%} over the clip", 0.01, 1),
+)  # fmt: skip
 
 
 def measure(motion: SmplMotion, pose2d: Pose2D, landmarks: Landmarks, fps: float) -> dict[str, float]:
@@ -107,18 +126,4 @@ def reprojection_pct(motion: SmplMotion, pose2d: Pose2D) -> float:
 
 def judge(scores: dict[str, float], config: QualityConfig) -> Reject | None:
     """The first bar that the clip misses, or None. Scores that are missing (no valid frame) count as missed."""
-    bars = (
-        ("valid_share", config.min_valid_share, True, "the person was found on {:.0%} of the frames"),
-        ("mean_confidence", config.min_confidence, True, "mean confidence of the motion is {:.2f}"),
-        ("reprojection_pct", config.max_reprojection_pct, False, "the body is {:.1f} % of the box off the keypoints"),
-        ("mirror_disagreement_mm", config.max_mirror_disagreement_mm, False, "picture and mirror differ by {:.0f} mm"),
-        ("jitter", config.max_jitter, False, "the motion jitters by {:.0f} m/s^3"),
-        ("bone_spread", config.max_bone_spread, False, "limb lengths vary by {:.0%} over the clip"),
-    )
-    for name, bar, at_least, text in bars:
-        score = scores.get(name)
-        if score is None:
-            return Reject(reason=Reason.LOW_MOTION_QUALITY, detail=f"no {name}: no valid frame", threshold=bar)
-        if (score < bar) if at_least else (score > bar):
-            return Reject(reason=Reason.LOW_MOTION_QUALITY, detail=text.format(score), score=score, threshold=bar)
-    return None
+    return BARS.judge(scores, config)

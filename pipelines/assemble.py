@@ -12,7 +12,6 @@ from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.ids import file_sha256
 from pipelines.inputs import InputRef
 from pipelines.ledger import FaultRecord
-from pipelines.near_duplicates import Entry, find_near_duplicates
 from pipelines.outcomes import Counts, outcomes_of
 from pipelines.plan import Plan
 from pipelines.splits import split_of
@@ -31,6 +30,7 @@ from shards.format import (
     shard_name,
 )
 from shards.index import OutcomesWriter, TableWriter, index_schema, read_rows
+from shards.near_duplicates import Entry, find_near_duplicates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,12 @@ from humove.config import Strict
 from humove.errors import UserError
 from humove.video.crop import CropConfig
 from humove.video.encode import EncodeConfig
-from pipelines.near_duplicates import DedupConfig
 from pipelines.splits import SplitsConfig
 from pipelines.stages.cuts import SplitConfig
 from pipelines.stages.motion import MotionConfig
 from pipelines.stages.pose2d import Pose2DConfig
 from pipelines.stages.screen import ScreenConfig
+from shards.near_duplicates import DedupConfig
 
 PRESETS = Path(__file__).with_name("presets")
 

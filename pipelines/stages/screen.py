@@ -3,6 +3,7 @@
 import numpy as np
 from pydantic import Field
 
+from humove.bars import stage_bars
 from humove.config import Strict
 from humove.reasons import Reason
 from humove.stage import Reject
@@ -28,19 +29,20 @@ class ScreenConfig(Strict):
     )  # fmt: skip
 
 
-_BARS = (
-    ("short_side", "min_short_side", Reason.TOO_SMALL, "the picture's shorter side is {score:.0f} px, below {bar:.0f}"),
-    ("brightness", "min_brightness", Reason.TOO_DARK, "mean brightness {score:.3f} is below {bar}"),
-    ("highlights", "max_highlights", Reason.OVEREXPOSED, "{score:.0%} of the picture is burnt out, above {bar:.0%}"),
-    (
-        "still_share",
-        "max_still_share",
-        Reason.FROZEN,
-        "it stands still for {score:.0%} of its time, above {bar:.0%}",
-    ),
-    ("sharpness", "min_sharpness", Reason.BLURRY, "sharpness {score:.2f} is below {bar}"),
-)
-"""In the order in which they are judged: a dark or still picture isn't called blurry."""
+BARS = stage_bars(
+    "screen",
+    "first",
+    ScreenConfig,
+    # In the order in which they are judged: a dark or still picture isn't called blurry.
+    ("min_short_side", "short_side", Reason.TOO_SMALL,
+     "the picture's shorter side is {score:.0f} px, below {bar:.0f}", 0, 1080),
+    ("min_brightness", "brightness", Reason.TOO_DARK, "mean brightness {score:.3f} is below {bar}", 0, 0.5),
+    ("max_highlights", "highlights", Reason.OVEREXPOSED,
+     "{score:.0%} of the picture is burnt out, above {bar:.0%}", 0, 1),
+    ("max_still_share", "still_share", Reason.FROZEN,
+     "it stands still for {score:.0%} of its time, above {bar:.0%}", 0, 1),
+    ("min_sharpness", "sharpness", Reason.BLURRY, "sharpness {score:.2f} is below {bar}", 0, 1),
+)  # fmt: skip
 
 
 def screen_scores(scan: Scan, start: int, end: int, probe: Probe) -> dict[str, float]:
@@ -64,10 +66,4 @@ def _longest_run(flags: np.ndarray) -> int:
 
 def judge(scores: dict[str, float], config: ScreenConfig) -> Reject | None:
     """The first bar that the scores do not meet, with score and threshold; None where all are met."""
-    for name, bar_name, reason, text in _BARS:
-        score, bar = scores[name], float(getattr(config, bar_name))
-        if score < bar if bar_name.startswith("min_") else score > bar:
-            return Reject(
-                reason=reason, detail=text.format(score=score, bar=bar), score=score, threshold=bar, scores=scores
-            )
-    return None
+    return BARS.judge(scores, config)

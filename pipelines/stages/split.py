@@ -13,10 +13,10 @@ from humove.video.scan import Scan
 from pipelines.fetch import local_file
 from pipelines.inputs import InputRef
 from pipelines.ledger import Record
-from pipelines.near_duplicates import signature
 from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, plan_clips
 from pipelines.stages.scan import ScanStage
 from pipelines.stages.screen import screen_scores
+from shards.near_duplicates import signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

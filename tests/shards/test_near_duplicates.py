@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from humove.video.probe import probe
 from humove.video.scan import scan
-from pipelines.near_duplicates import DedupConfig, Entry, find_near_duplicates, signature
+from shards.near_duplicates import DedupConfig, Entry, find_near_duplicates, signature
 from tests.pipelines.scenes import scan_of, scene
 
 
