@@ -12,6 +12,7 @@ from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.ids import file_sha256
 from pipelines.inputs import InputRef
 from pipelines.ledger import FaultRecord
+from pipelines.measured import MeasuredWriter
 from pipelines.outcomes import Counts, outcomes_of
 from pipelines.plan import Plan
 from pipelines.splits import split_of
@@ -19,6 +20,7 @@ from pipelines.stages.pack import Packed, PackStage, ShardJob
 from pipelines.walk import KEPT, ClipState, InputState, walk
 from pipelines.work import Executor, Fault, Work
 from shards.card import write_card
+from shards.clips import CLIPS_FILE
 from shards.documents import BatchRow, DatasetDoc, ShardRow, SplitRow
 from shards.format import (
     DATASET_FILE,
@@ -199,12 +201,13 @@ def _pack(plan: Plan, out: Path, kept: list[Kept], next_numbers: dict[str, int],
 def _write_outcomes(plan: Plan, out: Path, twins: dict[str, str]) -> Counts:
     counts = Counts()
     seen: set[str] = set()
-    with OutcomesWriter(out / OUTCOMES_FILE) as table:
+    with OutcomesWriter(out / OUTCOMES_FILE) as table, MeasuredWriter(out / CLIPS_FILE, plan) as clips:
         for number in plan.ledger.batch_numbers():
             for state in walk(plan, plan.ledger.batch(number), seen):
                 counts.add(state, twins)
                 for outcome in outcomes_of(state, twins):
                     table.add(outcome)
+                clips.add(state, twins, number)
     return counts
 
 

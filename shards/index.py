@@ -90,6 +90,12 @@ def score_column(name: str) -> str:
     return f"score_{name}" if name in INDEX_COLUMNS else name
 
 
+def score_name(column: str) -> str:
+    """The score that a column of the index holds."""
+    name = column.removeprefix("score_")
+    return name if score_column(name) == column else column
+
+
 def category_text(major: str, fine: str) -> str:
     """A category as one string: "major/fine", or what there is of it."""
     return "/".join(part for part in (major, fine) if part)

@@ -1,10 +1,15 @@
 """Fixtures that every package's tests share."""
 
+import shutil
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+
+from pipelines.samples.film import Joined, write_film
+from pipelines.samples.maker import make_bad
+from tests.builds import film, run
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
@@ -18,3 +23,32 @@ def shared_data() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("no shared/data beside the repository")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory) -> Path:
+    """A small folder of real videos: rendered people, an empty room, and files that are no videos."""
+    folder = tmp_path_factory.mktemp("made") / "videos"
+    write_film(film("wave"), folder / "Daily Activity" / "wave.mp4")
+    write_film(film("squat", seed=2), folder / "squat.mp4")
+    write_film(Joined(film("wave", seed=3), film("squat", seed=4)), folder / "two shots <b>人.mp4")
+    shutil.copy(folder / "squat.mp4", folder / "squat_copy.mp4")
+    whole = (folder / "squat.mp4").read_bytes()
+    (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.mp4").write_text("no video")
+    make_bad("empty_room", folder / "empty_room.mp4")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(videos: Path, tmp_path_factory) -> Path:
+    """A finished data set of `videos`. Tests that change it work on a copy."""
+    out = tmp_path_factory.mktemp("built") / "set"
+    run(videos, out)
+    return out
+
+
+@pytest.fixture
+def copied(built: Path, tmp_path: Path) -> Path:
+    shutil.copytree(built, tmp_path / "set")
+    return tmp_path / "set"

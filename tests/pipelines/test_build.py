@@ -18,7 +18,7 @@ from pipelines.reselect import reselect
 from pipelines.samples.film import write_film
 from shards.reader import open_dataset
 from shards.verify import verify
-from tests.pipelines.builds import SETTINGS, Quiet, config, film, run
+from tests.builds import SETTINGS, Quiet, config, film, run
 
 
 def shas(out: Path) -> dict[str, str]:
@@ -135,7 +135,7 @@ import sys
 from pathlib import Path
 import pipelines.build
 from pipelines.executors.worker import attempt
-from tests.pipelines.builds import run
+from tests.builds import run
 
 class Here:
     def map(self, stage, works):

@@ -12,7 +12,7 @@ from pipelines.reselect import reselect
 from pipelines.stages.motion import MotionStep
 from shards.reader import open_dataset
 from shards.verify import verify
-from tests.pipelines.builds import Quiet, config
+from tests.builds import Quiet, config
 
 OTHER_FIT = "motion.landmark_fit.iterations=5"
 """Makes motion, and what follows, run again on what the ledger holds."""

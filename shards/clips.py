@@ -1,0 +1,177 @@
+"""Everything that was measured of every clip, kept or not: the table behind the report and the explorer.
+
+    OUT/ledger/clips.parquet   clip by clip: where it lies, what became of it, how far it was measured, every score
+
+The build writes it at assembly. Where there is no ledger the table is made from the index and the outcomes: of a
+rejected clip no more is known then than the score that it was rejected for.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from humove.bars import Bar, StageBars
+from humove.reasons import Reason
+from shards.format import LEDGER_FOLDER
+from shards.index import INDEX_COLUMNS, OUTCOMES_SCHEMA, TableWriter, read_table, score_name
+from shards.reader import Dataset
+
+CLIPS_FILE = f"{LEDGER_FOLDER}/clips.parquet"
+SCORE, CPU = "score.", "cpu."
+"""Prefixes of the columns that hold a score, and the CPU seconds of a step."""
+NEAR_DUPLICATES = "near_duplicates"
+
+_COLUMNS = [
+    ("clip_id", pa.string()),
+    ("video_id", pa.string()),
+    ("uri", pa.string()),
+    ("batch", pa.int64()),
+    ("split", pa.string()),
+    ("category", pa.string()),
+    ("caption", pa.string()),
+    ("start_frame", pa.int64()),
+    ("end_frame", pa.int64()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("duration_s", pa.float64()),
+    ("width", pa.int64()),
+    ("height", pa.int64()),
+    ("fps", pa.float64()),
+    ("stage", pa.string()),
+    ("outcome", pa.string()),
+    ("reason", pa.string()),
+    ("detail", pa.string()),
+    ("reached", pa.string()),
+    ("stopped", pa.string()),
+    ("stopped_reason", pa.string()),
+    ("signature", pa.list_(pa.uint64(), 8)),
+]
+CLIP_COLUMNS = tuple(name for name, _ in _COLUMNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipTable:
+    """One row a clip, in clip_id order, and the bars that they are held against.
+
+    Columns: clip_id, video_id, uri, batch, split, category, caption ("" where none), start_frame, end_frame, start_s,
+    end_s, duration_s, width, height (px of the video as displayed), fps; stage, outcome (kept, rejected, faulted),
+    reason, detail as the build settled them; reached (the last step that has a record), stopped and stopped_reason
+    (the step whose precondition failed, whatever the thresholds; "" where none did); score.NAME for each score (NaN
+    where it was not measured), cpu.STEP (CPU seconds, NaN where it did not run), signature (8 words, or None).
+    """
+
+    frame: pd.DataFrame
+    stage_bars: tuple[StageBars, ...]
+    steps: tuple[str, ...]
+    """The steps of a clip, in order."""
+    config: dict[str, Any]
+    video_cpu_s: dict[str, float]
+    """CPU seconds of the stages that work on whole videos: scan, split."""
+    complete: bool
+    """False where a rejected clip has one score at the most: the ledger is gone."""
+
+    def threshold(self, setting: str) -> float:
+        """A bar's threshold in the build's configuration. KeyError for a setting that does not exist."""
+        section, _, field = setting.partition(".")
+        return float(self.config[section][field])
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """Every bar, in stage order."""
+        return tuple(bar for stage in self.stage_bars for bar in stage.bars)
+
+
+class ClipsWriter(TableWriter):
+    """Writes clips.parquet; `scores` names every score that any row has, `steps` the steps of a clip."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        scores: Sequence[str],
+        steps: Sequence[str],
+        bars: Sequence[StageBars],
+        video_cpu_s: dict[str, float],
+        config: dict[str, Any],
+    ) -> None:
+        numbers = [*(f"{SCORE}{name}" for name in sorted(set(scores))), *(f"{CPU}{step}" for step in steps)]
+        stages = [asdict(stage) for stage in bars]
+        self._said = {"steps": list(steps), "bars": stages, "video_cpu_s": video_cpu_s, "config": config}
+        super().__init__(path, pa.schema([*_COLUMNS, *((name, pa.float64()) for name in numbers)]))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._table.add_key_value_metadata({"humove": json.dumps(self._said)})
+        return self
+
+
+def read_clips(dataset: Dataset) -> ClipTable:
+    """The clips of a data set: from its ledger, or, where that is gone, from its index and outcomes."""
+    if not dataset.exists(CLIPS_FILE):
+        return _from_outcomes(dataset)
+    with dataset.open(CLIPS_FILE) as raw:
+        return _parse(read_table(raw))
+
+
+def read_clips_file(path: Path) -> ClipTable:
+    """The clips of a table on disk: of a build that is not committed yet."""
+    return _parse(pq.read_table(path, use_threads=False))
+
+
+def _parse(table: pa.Table) -> ClipTable:
+    said = json.loads(table.schema.metadata[b"humove"])
+    bars = (
+        StageBars(
+            stage=stage["stage"],
+            rule=stage["rule"],
+            bars=tuple(Bar(**{**bar, "reason": Reason(bar["reason"])}) for bar in stage["bars"]),
+        )
+        for stage in said["bars"]
+    )
+    frame = table.to_pandas(use_threads=False).sort_values("clip_id", ignore_index=True)
+    return ClipTable(
+        frame=frame,
+        stage_bars=tuple(bars),
+        steps=tuple(said["steps"]),
+        config=said["config"],
+        video_cpu_s=said["video_cpu_s"],
+        complete=True,
+    )
+
+
+def _from_outcomes(dataset: Dataset) -> ClipTable:
+    index = pd.DataFrame(list(dataset.index_rows()))
+    outcomes = pd.DataFrame([asdict(row) for row in dataset.outcomes()], columns=OUTCOMES_SCHEMA.names)
+    frame = outcomes[outcomes["unit"] == "clip"].drop(columns=["unit", "score", "threshold"])
+    scores = [name for name in index.columns if name not in INDEX_COLUMNS] if len(index) else []
+    known = index.set_index("key") if len(index) else pd.DataFrame()
+    frame = frame.assign(
+        batch=0,
+        duration_s=frame["end_s"] - frame["start_s"],
+        reached=np.where(frame["outcome"] == "kept", "encode", ""),
+        stopped="",
+        stopped_reason="",
+        signature=None,
+    )
+    for name in ("split", "category", "caption"):
+        frame[name] = frame["clip_id"].map(known[name]) if len(known) else ""
+        frame[name] = frame[name].fillna("")
+    for name in ("width", "height", "fps"):
+        frame[name] = frame["clip_id"].map(known[name]) if len(known) else np.nan
+    for column in scores:
+        frame[f"{SCORE}{score_name(column)}"] = frame["clip_id"].map(known[column])
+    return ClipTable(
+        frame=frame.sort_values("clip_id", ignore_index=True),
+        stage_bars=(),
+        steps=(),
+        config=dataset.doc.config,
+        video_cpu_s={},
+        complete=False,
+    )
