@@ -15,6 +15,7 @@ from pipelines.assemble import assemble
 from pipelines.config import BuildConfig, differences
 from pipelines.inputs import InputRef, is_url, list_inputs
 from pipelines.ledger import FaultRecord, Ledger
+from pipelines.marks import keep_copy
 from pipelines.plan import Plan
 from pipelines.progress import Reporter
 from pipelines.stages.clips import ClipGroup
@@ -51,6 +52,7 @@ def build(
     _ours(out, ledger)
     _writable(out)
     with _locked(out):
+        keep_copy(config.marks, ledger.marks_folder)
         committed = _committed(out, config, config_hash, report)
         fresh = _freeze(ledger, inputs, report)
         pending = ledger.batch_numbers()

@@ -13,6 +13,7 @@ from humove.config import Strict
 from humove.errors import UserError
 from humove.video.crop import CropConfig
 from humove.video.encode import EncodeConfig
+from pipelines.marks import MarksConfig, resolved
 from pipelines.splits import SplitsConfig
 from pipelines.stages.cuts import SplitConfig
 from pipelines.stages.motion import MotionConfig
@@ -56,6 +57,7 @@ class BuildConfig(Strict):
     split: SplitConfig = SplitConfig()
     screen: ScreenConfig = ScreenConfig()
     dedup: DedupConfig = DedupConfig()
+    marks: MarksConfig = MarksConfig()
     track: TrackConfig = TrackConfig()
     crop: CropConfig = CropConfig()
     pose2d: Pose2DConfig = Pose2DConfig()
@@ -70,7 +72,7 @@ class BuildConfig(Strict):
 
     def data_settings(self) -> dict[str, Any]:
         """All that the data set depends on: everything but where the work is done."""
-        return self.model_dump(mode="json", exclude={"execution"})
+        return self.model_dump(mode="json", exclude={"execution": True, "marks": {"file"}})
 
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:
@@ -86,9 +88,10 @@ def configured(settings: dict, overrides: list[str]) -> BuildConfig:
             raise UserError(f"SET {override!r}: write section.key=value, as in dedup.near=off")
         _put(settings, dotted.strip().split("."), _value(override, value), override)
     try:
-        return BuildConfig.model_validate(settings)
+        config = BuildConfig.model_validate(settings)
     except ValidationError as e:
         raise UserError(_explain(e)) from e
+    return config.model_copy(update={"marks": resolved(config.marks)})
 
 
 def preset_names() -> list[str]:

@@ -4,6 +4,7 @@
     OUT/ledger/inputs/ab/abcdef.../ingest.KEY.json      one input file: its id and probe, or why it can't be read
     OUT/ledger/videos/ab/abcdef.../scan-000.KEY.npz     the per-frame series of one unit of a video
     OUT/ledger/clips/ab/abcdef...-s0000-c0000-p00/      one record a step: track, crop, pose2d, motion, ...
+    OUT/ledger/marks/SHA256.jsonl                       what people said of clips, where a build heeds it
     OUT/ledger/quarantine/UNIT.json                     a fault, with its traceback
 
 A record is a .json of scores (or of the reason why there is nothing) beside an .npz of arrays. KEY names all that
@@ -95,6 +96,11 @@ class Ledger:
 
     def clip(self, clip_id: str) -> Place:
         return Place(self.folder / "clips" / clip_id[:2] / clip_id)
+
+    @property
+    def marks_folder(self) -> Path:
+        """Where the marks lie that builds were told to heed."""
+        return self.folder / "marks"
 
     def index_part(self, shard: str) -> Path:
         """Where the index rows of a shard wait for the commit."""

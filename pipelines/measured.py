@@ -13,6 +13,7 @@ from typing import Any, Self, TextIO
 
 from annotators.main_person import BARS as TRACK_BARS
 from annotators.motion_quality import BARS as QUALITY_BARS
+from humove.reasons import Reason
 from pipelines.outcomes import clip_end
 from pipelines.plan import Plan
 from pipelines.splits import split_of
@@ -60,6 +61,8 @@ def _row(plan: Plan, state: ClipState, twins: dict[str, str]) -> dict[str, Any]:
         if record.reject is not None:
             stopped, stopped_reason = step.name, str(record.reject.reason)
             break
+    if state.reject is not None and state.reject.reason == Reason.NOT_SELECTED:  # no bar brings it back
+        stopped, stopped_reason = state.stage, str(state.reject.reason)
     stage, outcome, why = clip_end(state, twins)
     return {
         "clip_id": clip.clip_id,

@@ -12,6 +12,7 @@ from humove.stage import Resources
 from humove.types import Clip
 from pipelines.config import BuildConfig
 from pipelines.ledger import Ledger
+from pipelines.marks import Mark, kept_marks
 from pipelines.stages.caption import CaptionStep
 from pipelines.stages.clips import ClipStage
 from pipelines.stages.crop import CropStep
@@ -72,6 +73,11 @@ class Plan:
     @property
     def frame_settings(self) -> dict:
         return self.config.frames.model_dump(mode="json")
+
+    @cached_property
+    def marks(self) -> dict[str, Mark]:
+        """What people said of clips, where the configuration asks for it."""
+        return kept_marks(self.config.marks, self.ledger.marks_folder)
 
     def ingest_stage(self) -> IngestStage:
         return IngestStage(ledger=self.ledger, scratch=self.scratch, unit_s=self.config.execution.unit_seconds)

@@ -13,6 +13,7 @@ from humove.types import Clip, VideoRef
 from humove.video.probe import Probe
 from pipelines.inputs import InputRef, changed
 from pipelines.ledger import FaultRecord
+from pipelines.marks import judge as judge_mark
 from pipelines.plan import Plan
 from pipelines.stages.clips import verdict
 from pipelines.stages.ingest import IngestStage, probe_from_json
@@ -161,7 +162,9 @@ def _clip(plan: Plan, item: InputRef, video: VideoRef, shot_index: int, number: 
     )
     scores: dict[str, float] = dict(row["scores"])
     common = {"clip": clip, "times": tuple(row["times"]), "scores": scores, "signature": tuple(row["signature"])}
-    reject = None if plan.config.score_only else judge_screen(scores, plan.config.screen)
+    reject = judge_mark(clip.clip_id, plan.marks, plan.config.marks)
+    if reject is None and not plan.config.score_only:
+        reject = judge_screen(scores, plan.config.screen)
     if reject is not None:
         return ClipState(stage="screen", outcome=REJECTED, reject=reject, **common)
     place = plan.ledger.clip(clip.clip_id)
