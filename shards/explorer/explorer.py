@@ -1,0 +1,234 @@
+"""Everything that the explorer says about a data set, as JSON-able documents. No HTTP here."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from humove.atomic import write_text
+from humove.body import Body
+from humove.errors import UserError
+from shards.clips import CPU, SCORE, ClipTable
+from shards.explorer.asks import ClipsAsk, MarkAsk, SelectAsk, SelectionAsk
+from shards.explorer.body import skeleton
+from shards.explorer.clip import clip_path
+from shards.explorer.funnel import funnel_document
+from shards.explorer.marks import Marks
+from shards.explorer.media import ClipData, Media, Mp4, ShardMedia, read_mp4
+from shards.explorer.picture import Pictures, jpeg, picture
+from shards.explorer.query import Columns, View, column_kinds
+from shards.explorer.selection import KEPT, OUTCOMES, Selection, Selector
+from shards.reader import Dataset
+
+_EXTRA = ("now", "now_stage", "now_reason", "mark", "mark_why")
+_MARKS = ("", "good", "bad")
+_BINS = 40
+
+
+class Explorer:
+    """A table of clips, their media, and what people have marked."""
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset | None,
+        clips: ClipTable,
+        media: Sequence[Media],
+        marks: Path,
+        selections: Path,
+        building: bool,
+    ) -> None:
+        self._dataset, self._clips, self._media, self._building = dataset, clips, tuple(media), building
+        self.marks, self._selections = Marks(marks), selections
+        self._columns, self._selector = Columns(clips.frame), Selector(clips)
+        self._ids = clips.frame["clip_id"].to_numpy(dtype=object)
+        self._rows = {clip_id: row for row, clip_id in enumerate(self._ids)}
+        self._scores = [name for name in clips.frame.columns if name.startswith(SCORE)]
+        self._pictures, self._body = Pictures(), Body.load()
+        self._columns.searched("a")  # the first search is not to wait
+
+    def dataset(self) -> dict[str, Any]:
+        """What the page must know before it asks for clips."""
+        frame, doc, dedup = self._clips.frame, self._dataset.doc if self._dataset else None, self._selector.dedup()
+        kept = self._selector.kept_before
+        return {
+            "name": self._name(),
+            "building": self._building,
+            "complete": self._clips.complete,
+            "score_only": self._selector.lifted({}),
+            "num_clips": len(frame),
+            "num_kept": int(kept.sum()),
+            "num_videos": int(frame["video_id"].nunique()),
+            "hours_kept": round(float(np.nansum(self._selector.seconds[kept])) / 3600, 6),
+            "config_hash": doc.config_hash if doc else "",
+            "columns": column_kinds(self._columns, _EXTRA),
+            "bars": [
+                {
+                    "setting": bar.setting,
+                    "score": bar.score,
+                    "stage": stage.stage,
+                    "at_least": bar.at_least,
+                    "reason": str(bar.reason),
+                    "description": bar.description,
+                    "low": bar.low,
+                    "high": bar.high,
+                    "threshold": self._clips.threshold(bar.setting),
+                }
+                for stage in self._clips.stage_bars
+                for bar in stage.bars
+            ],
+            "dedup": dedup.model_dump(mode="json"),
+            **skeleton(),
+        }
+
+    def _name(self) -> str:
+        return Path(self._dataset.path).name if self._dataset else self._selections.parent.name
+
+    def clips(self, ask: ClipsAsk) -> dict[str, Any]:
+        """A window of the clips that match, and the groups of all that match."""
+        selection = self._selector.select(ask.thresholds, ask.dedup)
+        view = View(self._columns, self._changing(selection))
+        rows = view.chosen(ask.search, ask.filters)
+        before, groups = None, []
+        if ask.group is not None:
+            before, groups = view.grouped(rows, ask.group, selection.outcome == KEPT)
+        window = view.sorted(rows, ask.sort, before)[ask.offset : ask.offset + ask.limit]
+        shown = self._listed(window, selection)
+        return {"total": len(rows), "offset": ask.offset, "rows": shown, "groups": groups}
+
+    def _changing(self, selection: Selection) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        marks = self.marks.all()
+        said, why = np.zeros(len(self._ids), np.int64), np.zeros(len(self._ids), np.int64)
+        reasons = list(dict.fromkeys(["", *(mark.why for mark in marks.values())]))
+        place = {reason: number for number, reason in enumerate(reasons)}
+        for clip_id, mark in marks.items():
+            if clip_id in self._rows:
+                said[self._rows[clip_id]], why[self._rows[clip_id]] = _MARKS.index(mark.mark), place[mark.why]
+        return {
+            "now": (selection.outcome, np.array(OUTCOMES, dtype=object)),
+            "now_stage": (selection.stage, np.array(selection.stages, dtype=object)),
+            "now_reason": (selection.reason, np.array(selection.reasons, dtype=object)),
+            "mark": (said, np.array(_MARKS, dtype=object)),
+            "mark_why": (why, np.array(reasons, dtype=object)),
+        }
+
+    def _listed(self, rows: np.ndarray, selection: Selection) -> list[dict[str, Any]]:
+        frame = self._clips.frame.iloc[rows].drop(columns="signature")
+        marks = self.marks.all()
+        listed = []
+        for row, values in zip(rows.tolist(), frame.to_dict("records"), strict=True):
+            shown = {name: _plain(value) for name, value in values.items() if not name.startswith((SCORE, CPU))}
+            mark = marks.get(values["clip_id"])
+            listed.append(
+                {
+                    **shown,
+                    "now": OUTCOMES[selection.outcome[row]],
+                    "now_stage": selection.stages[selection.stage[row]],
+                    "now_reason": selection.reasons[selection.reason[row]],
+                    "mark": mark.mark if mark else "",
+                    "mark_why": mark.why if mark else "",
+                    "scores": {name.removeprefix(SCORE): _plain(values[name]) for name in self._scores},
+                    "cpu": {n.removeprefix(CPU): _plain(v) for n, v in values.items() if n.startswith(CPU)},
+                }
+            )
+        return listed
+
+    def select(self, ask: SelectAsk) -> dict[str, Any]:
+        """The funnel under other thresholds."""
+        return funnel_document(self._selector, self._selector.select(ask.thresholds, ask.dedup))
+
+    def save(self, ask: SelectionAsk) -> dict[str, Any]:
+        """Writes the whole configuration with these thresholds; {path, command}: what to run to build with it."""
+        thresholds = self._selector.thresholds(ask.thresholds)
+        config = {section: dict(v) if isinstance(v, dict) else v for section, v in self._clips.config.items()}
+        for setting, value in thresholds.items():
+            section, _, field = setting.partition(".")
+            whole = isinstance(config[section][field], int) and value == int(value)
+            config[section][field] = int(value) if whole else value
+        if ask.dedup is not None:
+            config["dedup"] = ask.dedup.model_dump(mode="json")
+        config["score_only"] = self._selector.lifted(ask.thresholds)
+        path = self._selections / f"{ask.name}.yaml"
+        try:
+            write_text(path, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        source = self._dataset.path if self._dataset else str(self._selections.parent)
+        command = shlex.join(["humove", "reselect", source, "OUT", "--preset", str(path)])
+        return {"path": str(path), "command": command}
+
+    def histogram(self, column: str) -> dict[str, Any]:
+        """{edges, kept, rejected}: how a column of numbers is spread; the outer bins hold the outermost 0.5 % too."""
+        values = self._columns.numbers(column)
+        known = np.isfinite(values)
+        if not known.any():
+            return {"edges": [], "kept": [], "rejected": []}
+        low, high = np.quantile(values[known], (0.005, 0.995))
+        edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+        inside = np.clip(values, edges[0], edges[-1])
+        kept = self._selector.kept_before
+        counted = (np.histogram(inside[known & who], bins=edges)[0].tolist() for who in (kept, ~kept))
+        return dict(zip(("edges", "kept", "rejected"), (edges.tolist(), *counted), strict=True))
+
+    def clip(self, clip_id: str) -> dict[str, Any] | None:
+        """A clip's page: its row, what is known of it, its way through the stages, and its neighbours."""
+        row = self._rows.get(clip_id)
+        if row is None:
+            return None
+        data, values = self.data(clip_id), self._clips.frame.iloc[row]
+        listed = self._listed(np.array([row]), self._selector.select({}))[0]
+        return {
+            "row": listed,
+            "meta": data.meta if data else {},
+            "path": clip_path(self._clips, values),
+            "previous": self._ids[row - 1] if row else None,
+            "next": self._ids[row + 1] if row + 1 < len(self._ids) else None,
+            # Whether another source than the shards has a video shows when it is asked for it: cutting it takes time.
+            "has_video": any(not isinstance(m, ShardMedia) or m.mp4(clip_id) is not None for m in self._media),
+            "has_motion": bool(data and data.motion is not None),
+            "has_keypoints": bool(data and data.pose2d is not None),
+        }
+
+    def data(self, clip_id: str) -> ClipData | None:
+        """The clip's arrays, from the first source that knows it."""
+        if clip_id not in self._rows:
+            return None
+        return next((data for media in self._media if (data := media.sample(clip_id)) is not None), None)
+
+    def mp4(self, clip_id: str) -> Mp4 | None:
+        """The clip's video, from the first source that has it."""
+        if clip_id not in self._rows:
+            return None
+        return next((mp4 for media in self._media if (mp4 := media.mp4(clip_id)) is not None), None)
+
+    def thumbnail(self, clip_id: str, plain: bool) -> bytes | None:
+        """The middle frame as JPEG, 320 px wide; with the body drawn over the person unless `plain`."""
+
+        def make() -> bytes | None:
+            mp4 = self.mp4(clip_id)
+            if mp4 is None:
+                return None
+            return jpeg(picture(read_mp4(mp4), None if plain else self.data(clip_id), self._body))
+
+        return self._pictures.get(clip_id, plain, make)
+
+    def mark(self, ask: MarkAsk) -> dict[str, str]:
+        """Marks a clip of the table; UserError for one that is not in it."""
+        if ask.clip_id not in self._rows:
+            raise UserError(f"no clip {ask.clip_id[:80]!r} to mark")
+        return self.marks.add(ask.clip_id, ask.mark, ask.why).model_dump()
+
+
+def _plain(value: Any) -> Any:
+    """A value of the table as JSON has it: None where there is none."""
+    if isinstance(value, str | bool) or value is None:
+        return value
+    if pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if not isinstance(value, float) or np.isfinite(value) else None

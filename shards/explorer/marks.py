@@ -1,0 +1,95 @@
+"""What people think of clips: good, bad, and why. One line a mark; the last one on a clip counts."""
+
+import fcntl
+import json
+import os
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from humove.config import Strict
+from humove.errors import UserError
+
+
+class Mark(Strict):
+    """One line of marks.jsonl; an empty mark takes back what was said before."""
+
+    clip_id: str = Field(max_length=1000)
+    mark: Literal["good", "bad", ""]
+    why: str = Field("", max_length=2000)
+    time: str = ""
+
+
+def read_marks(path: Path) -> dict[str, Mark]:
+    """The marks that count, by clip_id; none where there is no file. What a killed writer left of a line is skipped.
+
+    UserError naming the line that is no mark.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    marks: dict[str, Mark] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            mark = Mark.model_validate_json(line)
+        except ValidationError as error:
+            if number == len(lines) or b"\0" in line:
+                continue
+            said = error.errors()[0]["msg"]
+            raise UserError(f"{path}, line {number}: no mark: {said}; mend or remove the line") from error
+        marks[mark.clip_id] = mark
+    return {clip_id: mark for clip_id, mark in marks.items() if mark.mark}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    size: int
+    time_ns: int
+
+
+class Marks:
+    """The marks of one file. Several explorers may write to it; each sees what the others said."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: _Stamp | None = None
+        self._marks: dict[str, Mark] = {}
+
+    def all(self) -> dict[str, Mark]:
+        """The marks that count, by clip_id. A new dict whenever the file has changed, else the same one."""
+        with self._lock:
+            try:
+                stat = self._path.stat()
+            except FileNotFoundError:
+                stamp = _Stamp(0, 0)
+            else:
+                stamp = _Stamp(stat.st_size, stat.st_mtime_ns)
+            if stamp != self._stamp:
+                self._marks, self._stamp = read_marks(self._path), stamp
+            return self._marks
+
+    def add(self, clip_id: str, mark: Literal["good", "bad", ""], why: str) -> Mark:
+        """Appends a mark; it is on disk when this returns. UserError where the file cannot be written."""
+        said = Mark(clip_id=clip_id, mark=mark, why=why, time=datetime.now(UTC).isoformat(timespec="seconds"))
+        line = json.dumps(said.model_dump(), ensure_ascii=False).encode(errors="replace") + b"\n"
+        try:
+            with self._lock, self._path.open("ab+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # a killed writer's line ends here
+                        line = b"\n" + line
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(f"{self._path}: cannot be written: {error.strerror}") from error
+        return said
