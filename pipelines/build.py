@@ -1,12 +1,14 @@
 """A build: freeze the inputs, measure what the ledger lacks, assemble, commit."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from humove.atomic import write_text
 from humove.errors import EXIT_NO_SAMPLES, EXIT_TOO_MANY_FAULTS, UserError
 from humove.stage import Emit, Stage
 from humove.types import Clip
@@ -64,6 +66,7 @@ def build(
             return Built(doc=_some(committed, out), worked=False)
         if fresh:
             report.say(f"{fresh} new inputs")
+        write_text(ledger.config_file, json.dumps(config.data_settings(), sort_keys=True))
         executor = make_executor(config)
         try:
             _measure(plan, pending, executor, report)

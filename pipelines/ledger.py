@@ -4,6 +4,7 @@
     OUT/ledger/inputs/ab/abcdef.../ingest.KEY.json      one input file: its id and probe, or why it can't be read
     OUT/ledger/videos/ab/abcdef.../scan-000.KEY.npz     the per-frame series of one unit of a video
     OUT/ledger/clips/ab/abcdef...-s0000-c0000-p00/      one record a step: track, crop, pose2d, motion, ...
+    OUT/ledger/config.json                              the settings of the build that last worked here
     OUT/ledger/marks/SHA256.jsonl                       what people said of clips, where a build heeds it
     OUT/ledger/quarantine/UNIT.json                     a fault, with its traceback
 
@@ -96,6 +97,11 @@ class Ledger:
 
     def clip(self, clip_id: str) -> Place:
         return Place(self.folder / "clips" / clip_id[:2] / clip_id)
+
+    @property
+    def config_file(self) -> Path:
+        """The settings of the build that last worked here: what a look at an unfinished one goes by."""
+        return self.folder / "config.json"
 
     @property
     def marks_folder(self) -> Path:

@@ -18,14 +18,20 @@ from pipelines.outcomes import clip_end
 from pipelines.plan import Plan
 from pipelines.splits import split_of
 from pipelines.stages.screen import BARS as SCREEN_BARS
-from pipelines.walk import SPLIT, ClipState, InputState
+from pipelines.walk import MISSING, SPLIT, ClipState, InputState
 from shards.clips import CPU, SCORE, ClipsWriter
 
 STAGE_BARS = (SCREEN_BARS, TRACK_BARS, QUALITY_BARS)
 """Every bar that a clip is held against, in the order of the stages."""
 
 
-def measured(plan: Plan, state: InputState, twins: dict[str, str], batch: int) -> Iterator[dict[str, Any]]:
+OPEN = "open"
+"""The outcome of a clip that a running build has still to finish."""
+
+
+def measured(
+    plan: Plan, state: InputState, twins: dict[str, str], batch: int, building: bool
+) -> Iterator[dict[str, Any]]:
     """The rows of one input's clips, by the columns of shards.clips."""
     if state.outcome != SPLIT:
         return
@@ -42,10 +48,10 @@ def measured(plan: Plan, state: InputState, twins: dict[str, str], batch: int) -
     }
     for shot in state.shots:
         for clip in shot.clips:
-            yield common | _row(plan, clip, twins)
+            yield common | _row(plan, clip, twins, building)
 
 
-def _row(plan: Plan, state: ClipState, twins: dict[str, str]) -> dict[str, Any]:
+def _row(plan: Plan, state: ClipState, twins: dict[str, str], building: bool) -> dict[str, Any]:
     clip = state.clip
     place, keys = plan.ledger.clip(clip.clip_id), plan.clip_keys(clip)
     scores, cpu_s, caption = dict(state.scores), {}, ""
@@ -64,6 +70,8 @@ def _row(plan: Plan, state: ClipState, twins: dict[str, str]) -> dict[str, Any]:
     if state.reject is not None and state.reject.reason == Reason.NOT_SELECTED:  # no bar brings it back
         stopped, stopped_reason = state.stage, str(state.reject.reason)
     stage, outcome, why = clip_end(state, twins)
+    if building and state.outcome == MISSING:
+        stage, outcome, why = state.stage, OPEN, {}
     return {
         "clip_id": clip.clip_id,
         "caption": clip.video.source.caption or caption,
@@ -95,11 +103,12 @@ def _video_cpu_s(plan: Plan, video_id: str) -> dict[str, float]:
 class MeasuredWriter:
     """Rows of clips.parquet, one by one; the table appears at the end of the `with` block.
 
-    The rows wait on disk, since the columns are known only when all of them have been seen.
+    The rows wait on disk, since the columns are known only when all of them have been seen. While a build is running
+    its unfinished clips are open.
     """
 
-    def __init__(self, path: Path, plan: Plan) -> None:
-        self._path, self._plan = path, plan
+    def __init__(self, path: Path, plan: Plan, *, building: bool = False) -> None:
+        self._path, self._plan, self._building = path, plan, building
         self._scores: set[str] = set()
         self._video_cpu_s: Counter = Counter()
         self._waiting = path.with_suffix(".jsonl")
@@ -113,7 +122,7 @@ class MeasuredWriter:
         """Adds the clips of one input."""
         if state.stage != "ingest":
             self._video_cpu_s.update(_video_cpu_s(self._plan, state.video_id))
-        for row in measured(self._plan, state, twins, batch):
+        for row in measured(self._plan, state, twins, batch, self._building):
             self._scores.update(name.removeprefix(SCORE) for name in row if name.startswith(SCORE))
             self._lines.write(json.dumps(row) + "\n")
 

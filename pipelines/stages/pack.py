@@ -13,6 +13,7 @@ from humove.camera import crop_intrinsics
 from humove.stage import Emit, Resources
 from humove.types import Pose2D, Sample, SmplMotion, Source
 from pipelines.inputs import InputRef
+from pipelines.ledger import Place
 from pipelines.plan import Plan
 from pipelines.stages.pose2d import pose_from_arrays
 from pipelines.walk import ClipState, walk
@@ -90,12 +91,8 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
     caption = dict(place.read("caption", keys["caption"]).facts)
     if video.source.caption:
         caption |= {"full": video.source.caption, "source": f"manifest, {caption['source']}"}
-    motion = SmplMotion(**place.arrays("motion", keys["motion"]))
-    xyxy, width, height = crop["xyxy"], crop["width"], crop["height"]
-    motion = replace(motion, cam_intrinsics=crop_intrinsics(motion.cam_intrinsics, xyxy, width, height))
-    pose = pose_from_arrays(place.arrays("pose2d", keys["pose2d"]))
-    zoom = np.array([width / (xyxy[2] - xyxy[0]), height / (xyxy[3] - xyxy[1])])
-    keypoints = ((pose.keypoints - np.array(xyxy[:2])) * zoom).astype(np.float32)
+    motion = stored_motion(place, keys, crop)
+    xyxy = crop["xyxy"]
     shown = np.array([video.width / track["width"], video.height / track["height"]] * 2)
     meta = {
         "key": clip.clip_id,
@@ -110,8 +107,8 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
         "shot_index": clip.shot_index,
         "crop_xyxy": [float(v) for v in np.array(xyxy) * shown],
         "fps": f"{track['fps'][0]}/{track['fps'][1]}",
-        "width": width,
-        "height": height,
+        "width": crop["width"],
+        "height": crop["height"],
         "num_frames": len(motion.valid),
         "captions": caption,
         "category": _category(video.source),
@@ -126,9 +123,25 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
         split=split,
         mp4=place.file("encode", keys["encode"], "mp4").read_bytes(),
         motion=motion,
-        pose2d=Pose2D(keypoints=keypoints, scores=pose.scores, skeleton=pose.skeleton, names=pose.names),
+        pose2d=stored_pose(place, keys, crop),
         meta=meta,
     )
+
+
+def stored_motion(place: Place, keys: dict[str, str], crop: dict) -> SmplMotion:
+    """A clip's motion, seen through the camera of the stored picture."""
+    motion = SmplMotion(**place.arrays("motion", keys["motion"]))
+    intrinsics = crop_intrinsics(motion.cam_intrinsics, crop["xyxy"], crop["width"], crop["height"])
+    return replace(motion, cam_intrinsics=intrinsics)
+
+
+def stored_pose(place: Place, keys: dict[str, str], crop: dict) -> Pose2D:
+    """A clip's keypoints, in px of the stored picture."""
+    pose = pose_from_arrays(place.arrays("pose2d", keys["pose2d"]))
+    x0, y0, x1, y1 = crop["xyxy"]
+    zoom = np.array([crop["width"] / (x1 - x0), crop["height"] / (y1 - y0)])
+    keypoints = ((pose.keypoints - np.array((x0, y0))) * zoom).astype(np.float32)
+    return Pose2D(keypoints=keypoints, scores=pose.scores, skeleton=pose.skeleton, names=pose.names)
 
 
 def _shape_source(plan: Plan) -> str:

@@ -1,0 +1,140 @@
+"""Pictures of clips that no shard holds: cut from the source when somebody wants to look, with what was measured."""
+
+import threading
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from humove.types import Clip
+from humove.video.encode import EncodeConfig, encode
+from humove.video.frames import ClipFrames
+from humove.video.scan import Scan
+from pipelines.fetch import FetchError, local_file
+from pipelines.inputs import InputRef
+from pipelines.plan import Plan
+from pipelines.stages.pack import stored_motion, stored_pose
+from pipelines.walk import ClipState, InputState, walk
+from shards.clips import ClipTable
+from shards.explorer.media import ClipData
+
+_SIDE = 720
+"""px: the shorter side of a picture that is cut only to be looked at, at the most."""
+
+
+class LedgerMedia:
+    """Any clip that a ledger knows. Videos are cut once and kept in `folder`, which is the caller's to remove.
+
+    May be asked by several threads: one cuts at a time.
+    """
+
+    def __init__(self, plan: Plan, clips: ClipTable, folder: Path) -> None:
+        self._plan, self._folder = plan, folder
+        self._cutting = threading.Lock()
+        self._uris = dict(zip(clips.frame["clip_id"], clips.frame["uri"], strict=True))
+
+    def mp4(self, clip_id: str) -> Path | None:
+        """The video that the build encoded, or, where it came not so far, one cut now; None where the source is gone
+        or the clip is unknown."""
+        state = self._state(clip_id)
+        if state is None:
+            return None
+        clip = state.clip
+        encoded = self._plan.ledger.clip(clip_id).file("encode", self._plan.clip_keys(clip)["encode"], "mp4")
+        if encoded.exists():
+            return encoded
+        target = self._folder / f"{clip_id}.mp4"
+        with self._cutting:
+            if not target.exists() and not self._cut(clip, target):
+                return None
+        return target
+
+    def sample(self, clip_id: str) -> ClipData | None:
+        """What was measured of the clip, in px of what `mp4` shows; None for a clip that is unknown."""
+        state = self._state(clip_id)
+        if state is None:
+            return None
+        clip, plan = state.clip, self._plan
+        place, keys = plan.ledger.clip(clip_id), plan.clip_keys(clip)
+        track, caption = place.read("track", keys["track"]), place.read("caption", keys["caption"])
+        crop = place.read("crop", keys["crop"])
+        has = {
+            step: (record := place.read(step, keys[step])) is not None and record.reject is None
+            for step in ("pose2d", "motion")
+        }
+        meta = {
+            "key": clip_id,
+            "video_id": clip.video.video_id,
+            "uri": clip.video.uri,
+            "span": {"start_frame": clip.start_frame, "end_frame": clip.end_frame},
+            "rights": {name: getattr(clip.video.source, name) for name in ("licence", "source_url", "consent")},
+            "scores": state.scores,
+        }
+        if track is not None:
+            meta["fps"] = "{}/{}".format(*track.facts["fps"])
+        if caption is not None and caption.reject is None:
+            meta["captions"] = caption.facts
+        if crop is None or crop.reject is not None:
+            return ClipData(motion=None, pose2d=None, meta=meta)
+        window = crop.facts
+        shown = np.array([clip.video.width / track.facts["width"], clip.video.height / track.facts["height"]] * 2)
+        meta |= {"width": window["width"], "height": window["height"]}
+        meta["crop_xyxy"] = (np.array(window["xyxy"]) * shown).tolist()
+        return ClipData(
+            motion=stored_motion(place, keys, window) if has["motion"] else None,
+            pose2d=stored_pose(place, keys, window) if has["pose2d"] else None,
+            meta=meta,
+        )
+
+    @cached_property
+    def _items(self) -> dict[str, list[InputRef]]:
+        """Inputs by uri: several, where a file was replaced by another of its name."""
+        items: dict[str, list[InputRef]] = defaultdict(list)
+        for number in self._plan.ledger.batch_numbers():
+            for item in self._plan.ledger.batch(number):
+                items[item.uri].append(item)
+        return items
+
+    def _input(self, clip_id: str) -> InputState | None:
+        """The input that the clip is of."""
+        for item in self._items.get(self._uris.get(clip_id, ""), []):
+            (state,) = walk(self._plan, [item], set())
+            if state.video_id == clip_id.partition("-")[0]:
+                return state
+        return None
+
+    def _state(self, clip_id: str) -> ClipState | None:
+        state = self._input(clip_id)
+        clips = (clip for shot in state.shots for clip in shot.clips) if state else ()
+        return next((clip for clip in clips if clip.clip.clip_id == clip_id), None)
+
+    def _cut(self, clip: Clip, target: Path) -> bool:
+        plan, state = self._plan, self._input(clip.clip_id)
+        place, keys = plan.ledger.clip(clip.clip_id), plan.clip_keys(clip)
+        scans = plan.scan_stage()
+        scan = Scan.from_arrays(plan.ledger.video(clip.video.video_id).arrays(scans.name, scans.key()))
+        crop = place.read("crop", keys["crop"])
+        settings = plan.frame_settings if crop is not None else {"max_short_side": _SIDE}
+        try:
+            with local_file(state.item, self._folder) as path:
+                frames = ClipFrames(
+                    path,
+                    probe=state.probe,
+                    scan=scan,
+                    start_frame=clip.start_frame,
+                    end_frame=clip.end_frame,
+                    scratch=self._folder,
+                    **settings,
+                )
+                with frames:
+                    window = crop.facts if crop is not None and crop.reject is None else _whole(frames)
+                    size = (window["width"], window["height"])
+                    encode(frames, tuple(window["xyxy"]), *size, target, EncodeConfig())
+        except (FetchError, ConnectionError):
+            return False
+        return True
+
+
+def _whole(frames: ClipFrames) -> dict:
+    return {"xyxy": (0, 0, frames.width, frames.height), "width": frames.width, "height": frames.height}

@@ -1,0 +1,85 @@
+"""Clips that no shard holds: cut from the source, with what was measured of them; and builds that are not done."""
+
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from humove.errors import UserError
+from pipelines.preview import LedgerMedia
+from pipelines.snapshot import plan_of, snapshot
+from shards.clips import read_clips
+from shards.reader import open_dataset
+from tests.builds import run
+
+
+@pytest.fixture
+def media(built: Path, tmp_path: Path) -> LedgerMedia:
+    return LedgerMedia(plan_of(built), read_clips(open_dataset(str(built))), tmp_path)
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as box:
+        return [frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)]
+
+
+def test_a_rejected_clip_is_cut_from_its_source(built: Path, videos: Path, media: LedgerMedia) -> None:
+    clips = read_clips(open_dataset(str(built))).frame
+    row = clips[clips["uri"] == "empty_room.mp4"].iloc[0]
+    assert row["outcome"] == "rejected"
+    path = media.mp4(row["clip_id"])
+    shown, source = frames_of(path), frames_of(videos / "empty_room.mp4")
+    span = source[row["start_frame"] : row["end_frame"]]
+    assert len(shown) == len(span)
+    assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(shown, span, strict=True)) < 4
+    data = media.sample(row["clip_id"])
+    assert (data.motion, data.pose2d, data.meta["uri"]) == (None, None, "empty_room.mp4")
+
+
+def test_a_kept_clip_is_the_one_of_the_shard(built: Path, media: LedgerMedia) -> None:
+    dataset = open_dataset(str(built))
+    sample = next(dataset.samples())
+    assert media.mp4(sample.key).read_bytes() == sample.mp4
+    data = media.sample(sample.key)
+    assert np.array_equal(data.motion.joints, sample.motion.joints)
+    assert np.array_equal(data.motion.cam_intrinsics, sample.motion.cam_intrinsics)
+    assert np.array_equal(data.pose2d.keypoints, sample.pose2d.keypoints)
+    for name in ("fps", "width", "height", "crop_xyxy"):
+        assert data.meta[name] == sample.meta[name], name
+
+
+def test_a_source_that_is_gone_and_a_clip_that_is_unknown_give_nothing(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(videos / "empty_room.mp4", tmp_path / "videos")
+    with pytest.raises(UserError, match="no sample was kept"):
+        run(tmp_path / "videos", tmp_path / "out")
+    clips = read_clips(open_dataset(str(tmp_path / "out")))
+    media = LedgerMedia(plan_of(tmp_path / "out"), clips, tmp_path)
+    (clip_id,) = clips.frame["clip_id"]
+    (tmp_path / "videos" / "empty_room.mp4").unlink()
+    assert media.mp4(clip_id) is None
+    assert media.mp4("../../etc/passwd") is None and media.sample("0-s0000-c0000-p00") is None
+
+
+def test_a_build_that_is_not_done_can_be_looked_at(copied: Path, tmp_path: Path) -> None:
+    whole = read_clips(open_dataset(str(copied))).frame.set_index("clip_id")
+    first = whole.index[whole["outcome"] == "kept"][0]
+    for path in (copied / "ledger" / "clips").glob(f"*/{first}/motion.*"):
+        path.unlink()
+    (copied / "dataset.json").unlink()
+    clips = snapshot(plan_of(copied), tmp_path)
+    rows = clips.frame.set_index("clip_id")
+    assert list(rows.index) == list(whole.index)
+    assert (rows.loc[first, "outcome"], rows.loc[first, "stage"], rows.loc[first, "reached"]) == (
+        "open", "motion", "pose2d",
+    )  # fmt: skip
+    others = rows.index != first
+    settled = whole["outcome"].where(whole["reason"] != "near_duplicate", "kept")
+    assert (rows.loc[others, "outcome"] == settled[others]).all()
+
+
+def test_a_folder_without_a_build_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no build that has begun"):
+        plan_of(tmp_path)
