@@ -1,7 +1,5 @@
 """What people said of clips while looking at them, as a filter of a build.
 
-    marks.jsonl   a line a mark: {"clip_id": ..., "mark": "good" | "bad" | "", "why": ...}; a clip's last one counts
-
 A build keeps its own copy in the ledger, named by its content: the file may change or go, the data set says the same.
 """
 
@@ -11,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from humove.atomic import write_text
 from humove.config import Strict
 from humove.errors import UserError
 from humove.reasons import Reason
 from humove.stage import Reject
+from shards.explorer.marks import Mark, read_marks
 
 
 class MarksConfig(Strict):
@@ -30,35 +29,12 @@ class MarksConfig(Strict):
     sha256: str = Field("", description="the marks' content; filled in by the build")
 
 
-class Mark(Strict):
-    """One line of the file."""
-
-    clip_id: str
-    mark: Literal["good", "bad", ""]
-    why: str = ""
-    time: str = ""
-
-
-def read_marks(path: Path) -> dict[str, Mark]:
-    """The last mark of each clip; UserError naming the line that is none."""
-    marks: dict[str, Mark] = {}
-    number = 0
-    try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            number += 1
-            mark = Mark.model_validate_json(line)
-            marks[mark.clip_id] = mark
-    except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f"marks.file={path}: cannot be read: {e}; name a marks.jsonl that the explorer wrote") from e
-    except ValidationError as e:
-        raise UserError(f"marks.file={path}: line {number}: {e.errors()[0]['msg']}; mend or remove the line") from e
-    return {clip_id: mark for clip_id, mark in sorted(marks.items()) if mark.mark}
-
-
 def resolved(config: MarksConfig) -> MarksConfig:
     """The configuration with its file's content named."""
     if not config.file:
         return config
+    if not Path(config.file).is_file():
+        raise UserError(f"marks.file={config.file}: no such file; name a marks.jsonl that `humove view` wrote")
     text = _text(read_marks(Path(config.file)))
     return config.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
@@ -71,7 +47,12 @@ def keep_copy(config: MarksConfig, folder: Path) -> None:
 
 def kept_marks(config: MarksConfig, folder: Path) -> dict[str, Mark]:
     """The marks of the ledger's copy; none where the build uses none."""
-    return read_marks(_copy(config, folder)) if config.sha256 else {}
+    if not config.sha256:
+        return {}
+    path = _copy(config, folder)
+    if not path.is_file():
+        raise UserError(f"marks.sha256={config.sha256}: the ledger has no such marks; name them with marks.file")
+    return read_marks(path)
 
 
 def judge(clip_id: str, marks: Mapping[str, Mark], config: MarksConfig) -> Reject | None:
@@ -91,5 +72,5 @@ def _copy(config: MarksConfig, folder: Path) -> Path:
 
 
 def _text(marks: Mapping[str, Mark]) -> str:
-    rows = ({"clip_id": mark.clip_id, "mark": mark.mark, "why": mark.why} for mark in marks.values())
+    rows = ({"clip_id": clip_id, "mark": marks[clip_id].mark, "why": marks[clip_id].why} for clip_id in sorted(marks))
     return "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
