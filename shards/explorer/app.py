@@ -21,7 +21,7 @@ from shards.clips import ClipTable
 from shards.explorer.asks import Ask, ClipsAsk, MarkAsk, SelectAsk, SelectionAsk
 from shards.explorer.body import body_document
 from shards.explorer.explorer import Explorer
-from shards.explorer.guard import Guard, TooLarge
+from shards.explorer.guard import Guard
 from shards.explorer.media import Media
 from shards.explorer.motion import motion_document
 from shards.explorer.ranges import ranged
@@ -64,7 +64,7 @@ def make_app(
         Route("/api/body", lambda request: _Json(body_document())),
         Mount("/static", StaticFiles(directory=_STATIC, check_dir=False)),
     ]
-    handlers = {HTTPException: _said, UserError: _refused, TooLarge: _too_large, Exception: _failed}
+    handlers = {HTTPException: _said, UserError: _refused, Exception: _failed}
     return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Guard)])
 
 
@@ -162,10 +162,6 @@ def _said(request: Request, error: HTTPException) -> Response:
 
 def _refused(request: Request, error: UserError) -> Response:
     return _error(str(error), 400)
-
-
-def _too_large(request: Request, error: TooLarge) -> Response:
-    return _error("the request is too long", 413)
 
 
 def _failed(request: Request, error: Exception) -> Response:

@@ -15,8 +15,9 @@ _BEFORE = ("ingest", "scan", "split", "clip")
 def clip_path(clips: ClipTable, row: pd.Series) -> list[dict[str, Any]]:
     """[{stage, outcome, reason, detail, score, threshold, bars}] for every stage, as the build settled them.
 
-    outcome: passed, rejected, faulted, or "not run". score and threshold are those of the bar that it was rejected
-    for, or None; bars: [{setting, score, value, threshold, at_least, met}].
+    outcome: passed, rejected, faulted, "not run", or "open" where a running build has still to do it. score and
+    threshold are those of the bar that it was rejected for, or None; bars: [{setting, score, value, threshold,
+    at_least, met, reason}].
     """
     bars = {stage.stage: stage for stage in clips.stage_bars}
     steps = [*(clips.steps or ([row["stage"]] if row["stage"] not in ("", NEAR_DUPLICATES) else [])), NEAR_DUPLICATES]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pandas as pd
 import yaml
@@ -212,7 +213,10 @@ class Explorer:
             mp4 = self.mp4(clip_id)
             if mp4 is None:
                 return None
-            return jpeg(picture(read_mp4(mp4), None if plain else self.data(clip_id), self._body))
+            try:
+                return jpeg(picture(read_mp4(mp4), None if plain else self.data(clip_id), self._body))
+            except (av.FFmpegError, ValueError):  # a damaged video has no picture
+                return None
 
         return self._pictures.get(clip_id, plain, make)
 

@@ -1,6 +1,7 @@
 """Keeps other pages out: the explorer answers to its own name alone, and only to its own page."""
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,8 +20,11 @@ _HEADERS = {
 }
 
 
-class TooLarge(Exception):
+class TooLarge(HTTPException):
     """A request's body is longer than any of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(413, f"the request is longer than {MAX_BODY} bytes")
 
 
 class Guard:
@@ -47,11 +51,8 @@ class Guard:
 
         refusal = _refusal(scope)
         if refusal is None:
-            try:
-                await self._app(scope, _bounded(receive), headed)
-            except TooLarge:
-                refusal = 413, f"the request is longer than {MAX_BODY} bytes"
-        if refusal is not None:
+            await self._app(scope, _bounded(receive), headed)
+        else:
             await JSONResponse({"error": refusal[1]}, status_code=refusal[0])(scope, receive, headed)
 
 

@@ -7,12 +7,15 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from pydantic import Field, ValidationError
 
 from humove.config import Strict
 from humove.errors import UserError
+
+_LONGEST = 1 << 16
+"""Bytes; no line is longer."""
 
 
 class Mark(Strict):
@@ -36,11 +39,11 @@ def read_marks(path: Path) -> dict[str, Mark]:
     marks: dict[str, Mark] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            continue
+            continue  # the end of the file
         try:
             mark = Mark.model_validate_json(line)
         except ValidationError as error:
-            if number == len(lines) or b"\0" in line:
+            if number == len(lines):
                 continue
             said = error.errors()[0]["msg"]
             raise UserError(f"{path}, line {number}: no mark: {said}; mend or remove the line") from error
@@ -79,17 +82,28 @@ class Marks:
     def add(self, clip_id: str, mark: Literal["good", "bad", ""], why: str) -> Mark:
         """Appends a mark; it is on disk when this returns. UserError where the file cannot be written."""
         said = Mark(clip_id=clip_id, mark=mark, why=why, time=datetime.now(UTC).isoformat(timespec="seconds"))
-        line = json.dumps(said.model_dump(), ensure_ascii=False).encode(errors="replace") + b"\n"
+        line = json.dumps(said.model_dump()).encode() + b"\n"
         try:
             with self._lock, self._path.open("ab+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":  # a killed writer's line ends here
-                        line = b"\n" + line
+                _mend_end(file)
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise UserError(f"{self._path}: cannot be written: {error.strerror}") from error
         return said
+
+
+def _mend_end(file: BinaryIO) -> None:
+    """Ends the last line where that is a mark, and takes away what a killed writer left of one."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _LONGEST))
+    _, _, rest = (b"\n" + file.read()).rpartition(b"\n")
+    if not rest:
+        return
+    try:
+        Mark.model_validate_json(rest)
+    except ValidationError:
+        file.truncate(file.seek(0, os.SEEK_END) - len(rest))
+    else:
+        file.write(b"\n")
