@@ -6,13 +6,13 @@ EXTRAS ?=
 PRESET ?=
 OUT ?=
 # Users' texts reach the shell as variables, never as code.
-export VIDEOS OUT DATASET KEY PRESET
+export VIDEOS OUT DATASET KEY PRESET GATE PORT RUN
 pip_index = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 flags = $(if $(PRESET),--preset "$$PRESET") $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
 	$(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS))
 need = @test -n "$$$(1)" || { echo 'humove: $(1) is missing: make $@ $(2)' >&2; exit 2; }
 
-.PHONY: help setup demo test lint bench dataset reselect verify inspect
+.PHONY: help setup demo test lint bench dataset reselect verify report view inspect
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,7 +27,7 @@ $(BIN)/humove: pyproject.toml
 	$(BIN)/humove weights get
 	@touch $@
 
-demo: $(BIN)/humove  ## set up, make sample videos, build, verify: the whole job on a fresh machine
+demo: $(BIN)/humove  ## set up, make sample videos, build, verify, report: the whole job on a fresh machine
 	$(BIN)/humove demo $(if $(OUT),"$$OUT",out/demo)
 
 dataset: $(BIN)/humove  ## VIDEOS=folder|glob|manifest OUT=out/x [PRESET=local] [SET="k=v ..."] [EXECUTOR=ray|local] [ADDRESS=...]
@@ -43,6 +43,14 @@ reselect: $(BIN)/humove  ## DATASET=out/x OUT=out/y SET="...": other thresholds,
 verify: $(BIN)/humove  ## DATASET=out/x: proves the data set against its format
 	$(call need,DATASET,DATASET=out/mine)
 	$(BIN)/humove verify "$$DATASET"
+
+report: $(BIN)/humove  ## DATASET=out/x [GATE=gates.yaml]: report/index.html, to look at and send on, and report/report.json
+	$(call need,DATASET,DATASET=out/mine)
+	$(BIN)/humove report "$$DATASET" $(if $(GATE),--gate "$$GATE")
+
+view: $(BIN)/humove  ## DATASET=out/x [PORT=8710]: the explorer of every clip, kept or dropped; RUN=out/run: of a training run
+	@test -n "$$DATASET$$RUN" || { echo 'humove: DATASET is missing: make view DATASET=out/mine' >&2; exit 2; }
+	$(BIN)/humove view "$${DATASET:-$$RUN}" $(if $(PORT),--port "$$PORT")
 
 inspect: $(BIN)/humove  ## DATASET=out/x KEY=...: the body drawn over the person, as a video and a strip, in out/inspect
 	$(call need,DATASET,DATASET=out/mine KEY=...)

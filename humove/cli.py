@@ -89,6 +89,63 @@ def verify(
 
 
 @app.command()
+def report(
+    dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
+    out: Annotated[Path | None, typer.Option(help="The report's folder; DATASET/report where none is given.")] = None,
+    gate: Annotated[
+        Path | None, typer.Option(help="A YAML of bounds on figures of report.json, as in headline.samples: {min: 9}.")
+    ] = None,
+) -> None:
+    """Writes index.html, one file to look at and send on, and report.json. Ends with 5 where a gate is broken."""
+    import json
+
+    from pipelines.progress import reporter
+    from pipelines.report import report as run
+    from shards.report.build import FIGURES_FILE
+    from shards.report.gates import check_gates, read_gates
+
+    if gate is not None:
+        read_gates(gate)  # a mistake in it is said before the work
+    page = run(dataset, out, reporter().say)
+    print(page)
+    if gate is None:
+        return
+    broken = check_gates(json.loads(page.with_name(FIGURES_FILE).read_text(encoding="utf-8")), gate)
+    for line in broken:
+        print(f"gate: {line}")
+    if broken:
+        raise typer.Exit(EXIT_DEFECT)
+    print(f"{gate}: every gate is kept")
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="A")],
+    b: Annotated[str, typer.Argument(help="Another build's.", metavar="B")],
+) -> None:
+    """Compares two builds: samples added, removed and changed, settings and figures that differ."""
+    from shards.report.diff import diff as run
+
+    for line in run(a, b).lines():
+        print(line)
+
+
+@app.command()
+def view(
+    path: Annotated[Path, typer.Argument(help="A data set, finished or still building, or a training run.")],
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes one that is free.")] = 8710,
+) -> None:
+    """Serves the explorer: every clip, kept or dropped and why, its motion, and thresholds to move."""
+    import tempfile
+
+    from pipelines.explore import explorer
+    from shards.explorer.app import serve
+
+    with tempfile.TemporaryDirectory() as scratch:
+        serve(explorer(path, Path(scratch)), port, lambda url: print(f"{path}: {url} (Ctrl-C ends it)", flush=True))
+
+
+@app.command()
 def inspect(
     dataset: Out,
     key: Annotated[str, typer.Argument(help="A sample's key; see the index, or `humove outcomes`.")],
@@ -153,7 +210,7 @@ def render(
 
 @app.command()
 def demo(out: Annotated[Path, typer.Argument(help="The data set's folder.")] = Path("out/demo")) -> None:
-    """The whole job on sample videos: makes them, builds, verifies, and measures the motion against its truth."""
+    """The whole job on sample videos: makes them, builds, verifies, reports, and measures the motion's true error."""
     from pipelines.demo import demo as run
     from pipelines.progress import reporter
 

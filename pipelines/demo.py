@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.build import build
 from pipelines.config import load_config
 from pipelines.progress import Reporter
+from pipelines.report import report as write_report
 from pipelines.samples.maker import make_samples, truth_path
 from pipelines.samples.score import score
 from pipelines.summary import summary
@@ -29,7 +30,9 @@ def demo(out: Path, report: Reporter) -> bool:
     dataset = open_dataset(str(out))
     print(summary(out, built.doc))
     print(f"\nmotion against the truth of the rendered clips\n{error_table(dataset, videos)}")
-    print(f"\nlook at one: .venv/bin/humove inspect {out} {dataset.keys()[0]}")
+    print(f"\nthe report: {write_report(str(out), None, report.say)}")
+    print(f"look at every clip: .venv/bin/humove view {out}")
+    print(f"look at one: .venv/bin/humove inspect {out} {dataset.keys()[0]}")
     print(f"{out} is {'sound' if not defects else f'not sound: {len(defects)} defects'}")
     return not defects
 

@@ -2,25 +2,40 @@
 
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from humove.atomic import replacing
 from humove.types import Clip
 from humove.video.encode import EncodeConfig, encode
 from humove.video.frames import ClipFrames
 from humove.video.scan import Scan
+from pipelines.config import configured
 from pipelines.fetch import FetchError, local_file
 from pipelines.inputs import InputRef
+from pipelines.ledger import Ledger
 from pipelines.plan import Plan
 from pipelines.stages.pack import stored_motion, stored_pose
 from pipelines.walk import ClipState, InputState, walk
 from shards.clips import ClipTable
 from shards.explorer.media import ClipData
+from shards.format import LEDGER_FOLDER
+from shards.reader import Dataset
 
 _SIDE = 720
 """px: the shorter side of a picture that is cut only to be looked at, at the most."""
+
+
+def ledger_media(dataset: Dataset, clips: ClipTable, folder: Path) -> "LedgerMedia | None":
+    """The clips of a finished data set that no shard holds; None where its ledger is gone, or not on this machine."""
+    ledger = Ledger(Path(dataset.path) / LEDGER_FOLDER)
+    if not ledger.batch_numbers():
+        return None
+    return LedgerMedia(Plan.of(configured(dataset.doc.model_dump()["config"], []), ledger), clips, folder)
 
 
 class LedgerMedia:
@@ -49,6 +64,25 @@ class LedgerMedia:
             if not target.exists() and not self._cut(clip, target):
                 return None
         return target
+
+    def still(self, clip_id: str, index: int | None = None) -> np.ndarray | None:
+        """Frame `index` (the middle one where None) as `mp4` shows it, (H, W, 3) uint8 RGB, at the cost of one frame;
+        None where `mp4` is."""
+        state = self._state(clip_id)
+        if state is None:
+            return None
+        clip = state.clip
+        rows = self._source_frames(clip)
+        at = int(rows[len(rows) // 2 if index is None else index])
+        pictures: list[np.ndarray] = []
+
+        def look(frames: ClipFrames, window: dict) -> None:
+            x0, y0, x1, y1 = window["xyxy"]
+            size = (window["width"], window["height"])
+            pictures.append(cv2.resize(frames.rgb(0)[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA))
+
+        self._with_frames(clip, at, at + 1, look)
+        return pictures[0] if pictures else None
 
     def sample(self, clip_id: str) -> ClipData | None:
         """What was measured of the clip, in px of what `mp4` shows; None for a clip that is unknown."""
@@ -87,6 +121,13 @@ class LedgerMedia:
             meta=meta,
         )
 
+    def _source_frames(self, clip: Clip) -> np.ndarray:
+        """(N,) which source frame each frame of the clip shows."""
+        place, keys = self._plan.ledger.clip(clip.clip_id), self._plan.clip_keys(clip)
+        if place.read("track", keys["track"]) is None:
+            return np.arange(clip.start_frame, clip.end_frame)
+        return place.arrays("track", keys["track"])["source_frames"]
+
     @cached_property
     def _items(self) -> dict[str, list[InputRef]]:
         """Inputs by uri: several, where a file was replaced by another of its name."""
@@ -110,6 +151,14 @@ class LedgerMedia:
         return next((clip for clip in clips if clip.clip.clip_id == clip_id), None)
 
     def _cut(self, clip: Clip, target: Path) -> bool:
+        def write(frames: ClipFrames, window: dict) -> None:
+            with replacing(target) as temporary:
+                encode(frames, tuple(window["xyxy"]), window["width"], window["height"], temporary, EncodeConfig())
+
+        return self._with_frames(clip, clip.start_frame, clip.end_frame, write)
+
+    def _with_frames(self, clip: Clip, start: int, end: int, use: Callable[[ClipFrames, dict], None]) -> bool:
+        """Gives `use` the source's frames and the stored window of them; False where the source cannot be had."""
         plan, state = self._plan, self._input(clip.clip_id)
         place, keys = plan.ledger.clip(clip.clip_id), plan.clip_keys(clip)
         scans = plan.scan_stage()
@@ -117,20 +166,19 @@ class LedgerMedia:
         crop = place.read("crop", keys["crop"])
         settings = plan.frame_settings if crop is not None else {"max_short_side": _SIDE}
         try:
-            with local_file(state.item, self._folder) as path:
-                frames = ClipFrames(
+            with (
+                local_file(state.item, self._folder) as path,
+                ClipFrames(
                     path,
                     probe=state.probe,
                     scan=scan,
-                    start_frame=clip.start_frame,
-                    end_frame=clip.end_frame,
+                    start_frame=start,
+                    end_frame=end,
                     scratch=self._folder,
                     **settings,
-                )
-                with frames:
-                    window = crop.facts if crop is not None and crop.reject is None else _whole(frames)
-                    size = (window["width"], window["height"])
-                    encode(frames, tuple(window["xyxy"]), *size, target, EncodeConfig())
+                ) as frames,
+            ):
+                use(frames, crop.facts if crop is not None and crop.reject is None else _whole(frames))
         except (FetchError, ConnectionError):
             return False
         return True

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from humove.errors import UserError
-from pipelines.preview import LedgerMedia
+from pipelines.preview import LedgerMedia, ledger_media
 from pipelines.snapshot import plan_of, snapshot
 from shards.clips import read_clips
 from shards.reader import open_dataset
@@ -17,7 +17,8 @@ from tests.builds import run
 
 @pytest.fixture
 def media(built: Path, tmp_path: Path) -> LedgerMedia:
-    return LedgerMedia(plan_of(built), read_clips(open_dataset(str(built))), tmp_path)
+    dataset = open_dataset(str(built))
+    return ledger_media(dataset, read_clips(dataset), tmp_path)
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -34,6 +35,8 @@ def test_a_rejected_clip_is_cut_from_its_source(built: Path, videos: Path, media
     span = source[row["start_frame"] : row["end_frame"]]
     assert len(shown) == len(span)
     assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(shown, span, strict=True)) < 4
+    still = media.still(row["clip_id"])
+    assert np.abs(still.astype(int) - shown[len(shown) // 2]).mean() < 4
     data = media.sample(row["clip_id"])
     assert (data.motion, data.pose2d, data.meta["uri"]) == (None, None, "empty_room.mp4")
 
@@ -42,6 +45,8 @@ def test_a_kept_clip_is_the_one_of_the_shard(built: Path, media: LedgerMedia) ->
     dataset = open_dataset(str(built))
     sample = next(dataset.samples())
     assert media.mp4(sample.key).read_bytes() == sample.mp4
+    stored = frames_of(media.mp4(sample.key))
+    assert all(np.abs(media.still(sample.key, k).astype(int) - stored[k]).mean() < 5 for k in (0, 17, len(stored) - 1))
     data = media.sample(sample.key)
     assert np.array_equal(data.motion.joints, sample.motion.joints)
     assert np.array_equal(data.motion.cam_intrinsics, sample.motion.cam_intrinsics)
@@ -59,7 +64,7 @@ def test_a_source_that_is_gone_and_a_clip_that_is_unknown_give_nothing(videos: P
     media = LedgerMedia(plan_of(tmp_path / "out"), clips, tmp_path)
     (clip_id,) = clips.frame["clip_id"]
     (tmp_path / "videos" / "empty_room.mp4").unlink()
-    assert media.mp4(clip_id) is None
+    assert media.mp4(clip_id) is None and media.still(clip_id) is None
     assert media.mp4("../../etc/passwd") is None and media.sample("0-s0000-c0000-p00") is None
 
 
