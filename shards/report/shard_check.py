@@ -1,0 +1,54 @@
+"""Each shard's bytes against what dataset.json says of them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shards.documents import ShardRow
+from shards.format import SHARDS_FOLDER
+from shards.reader import Dataset
+
+HASHED_BYTES = 32 * 10**9
+"""A report hashes so much of a data set at the most; of other shards the size alone is compared."""
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardCheck:
+    """What was found: "sound", "size agrees" (not hashed), "missing", "wrong size", "wrong sha256"."""
+
+    found: str
+    readable: bool
+
+
+def check_shards(dataset: Dataset, say: Callable[[str], None]) -> dict[str, ShardCheck]:
+    """Every listed shard, by name; evenly spread ones are hashed where all would be too many."""
+    rows = dataset.doc.shards
+    total, hashed = sum(row.bytes for row in rows), 0
+    checks: dict[str, ShardCheck] = {}
+    for number, row in enumerate(rows):
+        due = total <= HASHED_BYTES or hashed + row.bytes <= HASHED_BYTES * (number + 1) / len(rows)
+        hashed += row.bytes if due else 0
+        checks[row.name] = _check(dataset, row, due)
+        if number % 50 == 49:
+            say(f"checked {number + 1} of {len(rows)} shards")
+    return checks
+
+
+def _check(dataset: Dataset, row: ShardRow, hashed: bool) -> ShardCheck:
+    name = f"{SHARDS_FOLDER}/{row.name}"
+    if not dataset.exists(name):
+        return ShardCheck(found="missing", readable=False)
+    size, digest = 0, hashlib.sha256()
+    with dataset.open(name) as raw:
+        if hashed:
+            while block := raw.read(_BLOCK):
+                size += len(block)
+                digest.update(block)
+        else:
+            size = raw.seek(0, 2)
+    if size != row.bytes:
+        return ShardCheck(found="wrong size", readable=False)
+    if hashed and digest.hexdigest() != row.sha256:
+        return ShardCheck(found="wrong sha256", readable=False)
+    return ShardCheck(found="sound" if hashed else "size agrees", readable=True)

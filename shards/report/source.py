@@ -1,0 +1,128 @@
+"""What a report is made of: the tables of a data set, and the small members of its samples, read once."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+
+from shards.clips import ClipTable
+from shards.documents import DatasetDoc
+from shards.format import INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER
+from shards.index import read_table
+from shards.reader import Dataset
+from shards.report.shard_check import ShardCheck, check_shards
+
+NOT_STATED = "not stated"
+_BLOCK = 512
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What the samples' documents add up to: clips and seconds by licence, source and the like."""
+
+    clips: int = 0
+    consent: int = 0
+    licences: Counter[str] = field(default_factory=Counter)
+    licence_seconds: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    source_seconds: Counter[str] = field(default_factory=Counter)
+    bodies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    caption_sources: Counter[str] = field(default_factory=Counter)
+    category_sources: Counter[str] = field(default_factory=Counter)
+
+    def add(self, meta: dict[str, Any], seconds: float) -> None:
+        rights, body = meta["rights"], meta["body_model"]
+        licence, source = rights["licence"] or NOT_STATED, source_of(meta["uri"], rights["source_url"])
+        self.clips += 1
+        self.consent += bool(rights["consent"])
+        self.licences[licence] += 1
+        self.licence_seconds[licence] += seconds
+        self.sources[source] += 1
+        self.source_seconds[source] += seconds
+        self.bodies[body["name"], body["licence"] or NOT_STATED, body["shape_source"]] += 1
+        self.caption_sources[meta["captions"]["source"]] += 1
+        self.category_sources[meta["category"]["source"] or NOT_STATED] += 1
+
+
+def source_of(uri: str, source_url: str) -> str:
+    """Where a clip comes from: the host of its source, the place of its file, or the folder that holds it."""
+    for address in (source_url, uri):
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            continue
+        if parts.netloc and "://" in address:
+            return parts.netloc if parts.scheme in ("http", "https") else f"{parts.scheme}://{parts.netloc}"
+    folder = uri.replace("\\", "/").strip("/").rpartition("/")[0]
+    return folder.partition("/")[0] + "/" if folder else "(top folder)"
+
+
+class ReportSource:
+    """The tables of a data set in memory, and its tars as far as they are there."""
+
+    def __init__(self, dataset: Dataset, clips: ClipTable, say: Say) -> None:
+        self.dataset, self.clips, self.say = dataset, clips, say
+        say("reading the tables")
+        self.index = self._table(INDEX_FILE)
+        self.outcomes = self._table(OUTCOMES_FILE)
+
+    @property
+    def doc(self) -> DatasetDoc:
+        return self.dataset.doc
+
+    def _table(self, name: str) -> pd.DataFrame:
+        with self.dataset.open(name) as raw:
+            return read_table(raw).to_pandas(use_threads=False)
+
+    @cached_property
+    def checks(self) -> dict[str, ShardCheck]:
+        """Each shard against dataset.json."""
+        return check_shards(self.dataset, self.say)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Of every sample whose shard is sound."""
+        self.say("reading the samples' documents")
+        tally = Tally()
+        for row, raw in self.members(self.index, "json"):
+            tally.add(json.loads(raw), float(row.duration_s))
+        return tally
+
+    def members(self, rows: pd.DataFrame, suffix: str) -> Iterator[tuple[Any, bytes]]:
+        """(row of the index, bytes of that member) of those rows whose shard is sound, in shard order."""
+        for shard, group in rows.groupby("shard", sort=True):
+            if not self.checks[shard].readable:
+                continue
+            with self.dataset.open(f"{SHARDS_FOLDER}/{shard}") as raw:
+                for row in group.sort_values("mp4_offset").itertuples(index=False):
+                    yield row, read_member(raw, int(row.mp4_offset) - _BLOCK, suffix)
+
+    def spread(self, most: int) -> pd.DataFrame:
+        """At most so many rows of the index, evenly spread over those whose shard is sound."""
+        good = [name for name, check in self.checks.items() if check.readable]
+        rows = self.index[self.index["shard"].isin(good)].sort_values("key", ignore_index=True)
+        if len(rows) <= most:
+            return rows
+        return rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
+    """A member of the sample whose first header lies at `offset` of a tar. ValueError when it has none."""
+    for _ in MEMBERS:
+        raw.seek(offset)
+        header = raw.read(_BLOCK)
+        name, size = header[:100].rstrip(b"\0").decode(errors="replace"), header[124:136].strip(b"\0 ")
+        if not size.isdigit():
+            break
+        length = int(size, 8)
+        if name.partition(".")[2] == suffix:
+            return raw.read(length)
+        offset += _BLOCK + -(-length // _BLOCK) * _BLOCK
+    raise ValueError(f"no .{suffix} where the index says that a sample lies; run `humove verify` on the data set")
