@@ -1,0 +1,126 @@
+"""The explorer against the build: what its sliders say is what a reselection gives."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from starlette.testclient import TestClient
+
+from humove.errors import UserError
+from pipelines.config import load_config
+from pipelines.explore import explorer
+from pipelines.reselect import reselect
+from shards.clips import read_clips
+from shards.reader import open_dataset
+from tests.builds import Quiet, config, run
+
+WEB = {"headers": {"Host": "127.0.0.1:80"}, "base_url": "http://127.0.0.1:80"}
+
+
+def client(path: Path, scratch: Path) -> TestClient:
+    return TestClient(explorer(path, scratch), **WEB)
+
+
+def ask(web: TestClient, path: str, **body: object) -> dict:
+    answer = web.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        {},
+        {"quality.max_jitter": 1.0},
+        {"screen.min_brightness": 0.4, "quality.min_confidence": 0.5},
+        {"screen.min_sharpness": 1.0},
+        {"track.min_person_share": 0.0, "track.max_second_person_share": 1.0},
+        {"track.min_person_height": 0.9, "quality.max_mirror_disagreement_mm": 30},
+    ],
+)
+def test_sliders_say_what_a_reselection_gives(copied: Path, tmp_path: Path, thresholds: dict[str, float]) -> None:
+    web = client(copied, tmp_path)
+    said = ask(web, "/api/select", thresholds=thresholds)
+    saved = ask(web, "/api/selection", thresholds=thresholds, name="mine")
+    preset = Path(saved["path"])
+    assert preset.parent == copied / "selections" and str(preset) in saved["command"]
+    quiet = Quiet()
+    try:
+        reselect(load_config(str(preset), ["execution.workers=2"]), copied, tmp_path / "out", quiet)
+    except UserError as error:  # nothing was kept
+        assert said["kept"] == 0 and "no sample was kept" in str(error)
+    built = open_dataset(str(tmp_path / "out"))
+    doc = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    clips = read_clips(built).frame
+    assert said["open"] == 0 and quiet.works["annotate"] == 0
+    assert (clips["outcome"] == "kept").sum() == said["kept"]
+    assert clips.loc[clips["outcome"] == "rejected", "reason"].value_counts().to_dict() == said["reasons"]
+    for row in said["funnel"]:
+        if row["stage"] in doc["counts"]:
+            counts = doc["counts"][row["stage"]]
+            assert {name: row[name] for name in counts} == counts, row["stage"]
+
+
+def test_clips_that_were_never_annotated_are_open(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("squat.mp4", "empty_room.mp4", "two shots <b>人.mp4"):
+        shutil.copy(videos / name, tmp_path / "videos")
+    with pytest.raises(UserError, match="no sample was kept"):
+        run(tmp_path / "videos", tmp_path / "strict", "screen.min_brightness=0.99")
+    web = client(tmp_path / "strict", tmp_path)
+    loose = {"screen.min_brightness": 0.06}
+    said = ask(web, "/api/select", thresholds=loose)
+    open_ones = {"thresholds": loose, "filters": [{"column": "now", "op": "=", "value": "open"}]}
+    listed = {row["clip_id"] for row in ask(web, "/api/clips", **open_ones)["rows"]}
+    assert said["kept"] == 0 and said["open"] == len(listed) > 1
+    quiet = Quiet()
+    reselect(config("screen.min_brightness=0.06"), tmp_path / "strict", tmp_path / "out", quiet)
+    clips = read_clips(open_dataset(str(tmp_path / "out"))).frame
+    assert quiet.works["annotate"] > 0
+    assert set(clips.loc[clips["reached"] != "screen", "clip_id"]) == listed
+
+
+def test_marks_made_on_the_page_filter_the_next_build(copied: Path, tmp_path: Path) -> None:
+    first, *_ = keys = open_dataset(str(copied)).keys()
+    ask(client(copied, tmp_path), "/api/mark", clip_id=first, mark="bad", why="feet cut off")
+    reselect(config(f"marks.file={copied / 'marks.jsonl'}"), copied, tmp_path / "out", Quiet())
+    assert set(open_dataset(str(tmp_path / "out")).keys()) == set(keys) - {first}
+
+
+def test_a_dropped_clip_is_shown_from_its_source(copied: Path, tmp_path: Path) -> None:
+    clips = read_clips(open_dataset(str(copied))).frame
+    dropped = clips.loc[clips["uri"] == "empty_room.mp4", "clip_id"].iloc[0]
+    web = client(copied, tmp_path)
+    video = web.get(f"/media/{dropped}.mp4", headers={"Range": "bytes=0-99"})
+    assert (video.status_code, len(video.content)) == (206, 100) and video.content[4:8] == b"ftyp"
+    assert web.get(f"/media/{dropped}.jpg").content[:2] == b"\xff\xd8"
+    assert web.get(f"/api/clip/{dropped}/motion").status_code == 404
+
+
+def test_a_build_that_is_going_on_is_shown(copied: Path, tmp_path: Path) -> None:
+    (copied / "dataset.json").unlink()
+    web = client(copied, tmp_path)
+    said = web.get("/api/dataset").json()
+    assert said["building"] and said["num_clips"] > 0
+    kept = ask(web, "/api/clips", filters=[{"column": "outcome", "op": "=", "value": "kept"}])["rows"]
+    assert web.get(f"/media/{kept[0]['clip_id']}.mp4").status_code == 200
+    assert web.get(f"/api/clip/{kept[0]['clip_id']}/motion").json()["num_frames"] > 0
+
+
+def test_a_run_is_shown_and_anything_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run" / "validation" / "10").mkdir(parents=True)
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.5}\n{"step": 2, "loss": 2.0}\n{"st')
+    assert client(tmp_path / "run", tmp_path).get("/api/runs").json()["curves"] == {"loss": [[1, 2.5], [2, 2.0]]}
+    with pytest.raises(UserError, match="holds no data set"):
+        explorer(tmp_path, tmp_path)
+
+
+def test_the_saved_selection_is_a_whole_preset(copied: Path, tmp_path: Path) -> None:
+    saved = ask(client(copied, tmp_path), "/api/selection", thresholds={"screen.min_short_side": 100}, name="low")
+    settings = yaml.safe_load(Path(saved["path"]).read_text())
+    assert settings["screen"]["min_short_side"] == 100
+    assert load_config(saved["path"], []).data_settings() == {
+        **open_dataset(str(copied)).doc.config, "screen": settings["screen"],
+    }  # fmt: skip
