@@ -25,7 +25,6 @@ from shards.explorer.query import Columns, View, column_kinds
 from shards.explorer.selection import KEPT, OUTCOMES, Selection, Selector
 from shards.reader import Dataset
 
-_EXTRA = ("now", "now_stage", "now_reason", "mark", "mark_why")
 _MARKS = ("", "good", "bad")
 _BINS = 40
 
@@ -66,7 +65,7 @@ class Explorer:
             "num_videos": int(frame["video_id"].nunique()),
             "hours_kept": round(float(np.nansum(self._selector.seconds[kept])) / 3600, 6),
             "config_hash": doc.config_hash if doc else "",
-            "columns": column_kinds(self._columns, _EXTRA),
+            "columns": column_kinds(self._columns, self._choices()),
             "bars": [
                 {
                     "setting": bar.setting,
@@ -85,6 +84,10 @@ class Explorer:
             "dedup": dedup.model_dump(mode="json"),
             **skeleton(),
         }
+
+    def _choices(self) -> dict[str, Sequence[str]]:
+        now = self._selector.select({})
+        return {"now": OUTCOMES, "now_stage": now.stages, "now_reason": now.reasons, "mark": _MARKS, "mark_why": ()}
 
     def _name(self) -> str:
         return Path(self._dataset.path).name if self._dataset else self._selections.parent.name

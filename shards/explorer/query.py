@@ -1,6 +1,6 @@
 """Searching, filtering, sorting and grouping the clips' table: whole columns at once, prepared when first asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -176,30 +176,35 @@ class View:
         """
         if not self._is_number(column):
             codes, names = self._text(column)
-            filters = [[{"column": column, "op": "=", "value": name}] for name in names]
-            return _tallied(codes[rows], list(names), filters, kept[rows], by_size=True)
+            return _tallied(codes[rows], names, lambda i: [_is(column, names[i])], kept[rows], by_size=True)
         values = self._columns.numbers(column)[rows]
         distinct = np.unique(values[~np.isnan(values)])
-        nothing = [{"column": column, "op": "=", "value": None}]
         if len(distinct) <= _FEW:
             codes = np.where(np.isnan(values), len(distinct), np.searchsorted(distinct, values))
-            filters = [[{"column": column, "op": "=", "value": value}] for value in distinct.tolist()]
-            return _tallied(codes, [*distinct.tolist(), None], [*filters, nothing], kept[rows], by_size=False)
+            names = [*distinct.tolist(), None]
+            return _tallied(codes, names, lambda i: [_is(column, names[i])], kept[rows], by_size=False)
         edges = np.unique(np.quantile(distinct, np.linspace(0, 1, _RANGES + 1)))
         codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
         codes[np.isnan(values)] = len(edges) - 1
-        filters, names = [], []
-        for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            upper = "<=" if high == edges[-1] else "<"
-            names.append(f"{low:.4g} to {high:.4g}")
-            filters.append(
-                [{"column": column, "op": ">=", "value": low}, {"column": column, "op": upper, "value": high}]
-            )
-        return _tallied(codes, [*names, None], [*filters, nothing], kept[rows], by_size=False)
+        ranges = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+        def filters(i: int) -> list[dict[str, Any]]:
+            if i == len(ranges):
+                return [_is(column, None)]
+            upper = "<=" if i == len(ranges) - 1 else "<"
+            low, high = ranges[i]
+            return [{"column": column, "op": ">=", "value": low}, {"column": column, "op": upper, "value": high}]
+
+        names = [*(f"{low:.4g} to {high:.4g}" for low, high in ranges), None]
+        return _tallied(codes, names, filters, kept[rows], by_size=False)
+
+
+def _is(column: str, value: Any) -> dict[str, Any]:
+    return {"column": column, "op": "=", "value": value}
 
 
 def _tallied(
-    codes: np.ndarray, names: list, filters: list[list[dict]], kept: np.ndarray, *, by_size: bool
+    codes: np.ndarray, names: Sequence, filters: Callable[[int], list[dict]], kept: np.ndarray, *, by_size: bool
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     counts = np.bincount(codes, minlength=len(names))
     survivors = np.bincount(codes[kept], minlength=len(names))
@@ -208,14 +213,15 @@ def _tallied(
     rank = np.zeros(len(names), np.int64)
     rank[order] = np.arange(len(order))
     groups = [
-        {"value": names[i], "count": int(counts[i]), "kept": int(survivors[i]), "filters": filters[i]}
+        {"value": names[i], "count": int(counts[i]), "kept": int(survivors[i]), "filters": filters(i)}
         for i in order[:_MOST_GROUPS].tolist()
     ]
     return rank[codes], groups
 
 
-def column_kinds(columns: Columns, extra: Sequence[str]) -> list[dict[str, Any]]:
-    """Every column as the page lists it: {name, kind}, and the values of text that has at most 50 of them."""
+def column_kinds(columns: Columns, extra: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Every column as the page lists it: {name, kind}, and the values of text that has at most 50 of them; `extra`
+    are columns of text that change, with the values that they may have, or none of them where it can be any text."""
     listed: list[dict[str, Any]] = []
     for name in columns.names():
         if columns.is_number(name):
@@ -224,4 +230,6 @@ def column_kinds(columns: Columns, extra: Sequence[str]) -> list[dict[str, Any]]
         _, values = columns.text(name)
         few = {"values": values.tolist()} if len(values) <= _FEW else {}
         listed.append({"name": name, "kind": "text", **few})
-    return listed + [{"name": name, "kind": "text"} for name in extra]
+    for name, choices in extra.items():
+        listed.append({"name": name, "kind": "text", **({"values": list(choices)} if choices else {})})
+    return listed

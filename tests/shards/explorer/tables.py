@@ -1,0 +1,81 @@
+"""Made-up tables of clips, with every bar of a build, and twins among them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.config import BuildConfig
+from pipelines.measured import STAGE_BARS
+from shards.clips import CPU, SCORE, ClipTable
+
+STEPS = ("screen", "track", "crop", "pose2d", "motion", "quality", "caption", "encode")
+SCALE = {"short_side": 1080.0, "reprojection_pct": 16.0, "mirror_disagreement_mm": 440.0, "jitter": 600.0}
+"""Scores lie between 0 and this, or 1."""
+
+
+def signatures(rng: np.random.Generator, count: int, twins: float = 0.3) -> np.ndarray:
+    """(count, 8) uint64: some clips are a few bits away from an earlier one."""
+    words = rng.integers(0, 2**64, (count, 8), dtype=np.uint64)
+    for row in np.flatnonzero(rng.random(count) < twins):
+        words[row] = words[rng.integers(0, row + 1)]
+        for bit in rng.integers(0, 512, rng.integers(0, 40)):
+            words[row, bit // 64] ^= np.uint64(1) << np.uint64(bit % 64)
+    return words
+
+
+def frame(count: int, seed: int, twins: float = 0.3) -> pd.DataFrame:
+    """Clips that came as far as chance has it, with no verdict yet: all count as kept."""
+    rng = np.random.default_rng(seed)
+    ids = [f"{number:016x}-s0000-c0000-p00" for number in range(count)]
+    reached = rng.choice(len(STEPS), count, p=[0.05] * 7 + [0.65])
+    stopped = np.where((rng.random(count) < 0.1) & (reached > 0), reached, -1)
+    reached = np.where((stopped < 0) & (rng.random(count) < 0.5), len(STEPS) - 1, reached)
+    columns: dict[str, Any] = {
+        "clip_id": ids,
+        "video_id": [name[:16] for name in ids],
+        "uri": [f"folder {number % 97}/vidéo {number} <b>.mp4" for number in range(count)],
+        "batch": rng.integers(0, 3, count),
+        "split": rng.choice(["train", "val", "test"], count, p=[0.8, 0.1, 0.1]),
+        "category": rng.choice(["Dance", "Athletics/Run", "Daily", ""], count),
+        "caption": [f"A person in red walks {number} steps." for number in range(count)],
+        "start_frame": np.zeros(count, np.int64),
+        "end_frame": np.full(count, 75),
+        "start_s": np.zeros(count),
+        "end_s": np.full(count, 2.5),
+        "duration_s": rng.uniform(1.5, 10, count),
+        "width": rng.choice([480, 640, 1920], count),
+        "height": rng.choice([640, 1080], count),
+        "fps": np.full(count, 30.0),
+        "stage": "near_duplicates",
+        "outcome": "kept",
+        "reason": "",
+        "detail": "",
+        "reached": [STEPS[place] for place in reached],
+        "stopped": [STEPS[place] if place >= 0 else "" for place in stopped],
+        "stopped_reason": np.where(stopped >= 0, "no_person", ""),
+        "signature": list(signatures(rng, count, twins)),
+    }
+    for stage in STAGE_BARS:
+        seen = reached >= STEPS.index(stage.stage)
+        for bar in stage.bars:
+            # Most clips pass: few would reach the last bar otherwise.
+            share = rng.random(count) ** (0.08 if bar.at_least else 6)
+            columns[f"{SCORE}{bar.score}"] = np.where(seen, share * SCALE.get(bar.score, 1.0), np.nan)
+    lost = rng.random(count) < 0.05
+    for name in ("reprojection_pct", "mirror_disagreement_mm", "bone_spread"):  # no valid frame
+        columns[f"{SCORE}{name}"] = np.where(lost, np.nan, columns[f"{SCORE}{name}"])
+    for step in STEPS:
+        columns[f"{CPU}{step}"] = np.where(reached >= STEPS.index(step), rng.random(count), np.nan)
+    return pd.DataFrame(columns)
+
+
+def table(clips: pd.DataFrame, config: BuildConfig | None = None) -> ClipTable:
+    return ClipTable(
+        frame=clips,
+        stage_bars=STAGE_BARS,
+        steps=STEPS,
+        config=(config or BuildConfig()).data_settings(),
+        video_cpu_s={},
+        complete=True,
+    )
