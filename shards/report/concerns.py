@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from shards.report.source import NOT_STATED
+
 Concern = tuple[str, str, str]
 """How grave ("wrong": the set should not be used as it is; "look": somebody should look), what, and which figure."""
 
@@ -69,16 +71,19 @@ def _reasons(figures: dict[str, Any]) -> Iterator[Concern]:
             if row[f"share_of_{unit}"] > 0.5:
                 yield (
                     "look",
-                    f"One reason, {reason}, drops {_percent(row[f'share_of_{unit}'])} of all {unit}.",
+                    f"One reason, {reason.replace('_', ' ')}, drops {_percent(row[f'share_of_{unit}'])} of all {unit}.",
                     f"reasons.{reason}.share_of_{unit}",
                 )
 
 
 def _categories(figures: dict[str, Any]) -> Iterator[Concern]:
     groups = figures["categories"]["groups"]
+    if groups.keys() == {NOT_STATED}:
+        yield "look", "No sample has a category.", "categories.count"
+        return
     small = [name for name, row in groups.items() if row["samples"] < 10]
     if small:
-        what = f"{_of(len(small), 'category', 'categories')} of {len(groups)} hold fewer than 10 samples"
+        what = f"{len(small)} of {_of(len(groups), 'category', 'categories')} have fewer than 10 samples"
         yield "look", f"{what}: {_some(small)}.", "categories.count"
 
 
@@ -108,7 +113,11 @@ def _rights(figures: dict[str, Any]) -> Iterator[Concern]:
     sources = rights["sources"]
     top = next(iter(sources["groups"].items()), None)
     if sources["count"] > 1 and top and (top[1]["share_of_hours"] or 0) > 0.5:
-        yield "look", f"One source, {top[0]}, gives {_percent(top[1]['share_of_hours'])} of all hours.", "rights.sources.count"
+        yield (
+            "look",
+            f"One source, {top[0]}, gives {_percent(top[1]['share_of_hours'])} of all hours.",
+            "rights.sources.count",
+        )
 
 
 def _splits(figures: dict[str, Any]) -> Iterator[Concern]:
@@ -144,7 +153,7 @@ def _bars(figures: dict[str, Any]) -> Iterator[Concern]:
 def _training(figures: dict[str, Any]) -> Iterator[Concern]:
     training = figures["training"]
     if training["used_share"] is not None and training["used_share"] < 0.9:
-        reasons = ", ".join(f"{name} {number}" for name, number in training["left_out"].items())
+        reasons = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in training["left_out"].items())
         yield (
             "look",
             f"Training will leave out {_of(training['left_out_count'], 'sample')}: {reasons}.",

@@ -12,10 +12,11 @@ from shards.report.distribution import distribution, share, tidy, weighted_top
 from shards.report.source import NOT_STATED, ReportSource
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_SMALL_WORDS = frozenset(
-    "a an and are as at be by for from has her his in into is it its of off on or over she he that the their them then "
-    "there they this to up was while who with".split()
-)
+_SMALL_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "her", "his", "in", "into", "is", "it",
+    "its", "of", "off", "on", "or", "over", "she", "he", "that", "the", "their", "them", "then", "there", "they",
+    "this", "to", "up", "was", "while", "who", "with",
+})  # fmt: skip
 _MOST_WORDS, _MOST_CAPTIONS, _MOST_SIZES = 48, 10, 16
 
 
@@ -73,9 +74,9 @@ def shape(source: ReportSource) -> dict[str, Any]:
         "aspect": distribution((index["width"] / index["height"]).to_numpy()),
         "mp4_bytes": distribution(index["mp4_bytes"].to_numpy()),
         "megabits_per_s": distribution((index["mp4_bytes"] * 8e-6 / index["duration_s"]).to_numpy()),
-        "sizes": {name: clips for name, clips in weighted_top(sizes, _MOST_SIZES)},
+        "sizes": dict(weighted_top(sizes, _MOST_SIZES)),
         "other_sizes": sum(clips for _, clips in weighted_top(sizes, len(sizes))[_MOST_SIZES:]),
-        "fps": {name: clips for name, clips in weighted_top(rates, _MOST_SIZES)},
+        "fps": dict(weighted_top(rates, _MOST_SIZES)),
         "other_fps": sum(clips for _, clips in weighted_top(rates, len(rates))[_MOST_SIZES:]),
     }
 

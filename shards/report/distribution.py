@@ -33,7 +33,7 @@ def summary(values: np.ndarray) -> dict[str, Any]:
 
 
 def edges_of(values: np.ndarray, *, bins: int = BINS, whole: bool = False, also: float | None = None) -> np.ndarray:
-    """Edges of a histogram of the finite `values` (N,); `whole` puts every edge half-way between whole numbers.
+    """Edges of a histogram of the finite `values` (N,); with `whole` each bar starts at a whole number.
 
     A far tail on either side is left to the first and the last bar. `also` (a threshold) is brought into the range
     where that does not squeeze the rest to a third.
@@ -49,8 +49,7 @@ def edges_of(values: np.ndarray, *, bins: int = BINS, whole: bool = False, also:
         low, high = min(low, also), max(high, also)
     if whole:
         step = max(1, int(np.ceil((high - low + 1) / bins)))
-        first = np.floor(low) - 0.5
-        return np.arange(first, high + step, step)
+        return np.floor(low) + step * np.arange(int((high - np.floor(low)) // step) + 2)
     if high <= low:
         half = abs(low) * 0.05 or 0.5
         return np.linspace(low - half, high + half, 4)

@@ -16,7 +16,7 @@ def _number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     text = f"{value:.3g}"
-    return f"{value:.6f}".rstrip("0").rstrip(".") if "e" in text and abs(value) >= 1e-5 else text
+    return f"{float(f'{value:.2g}'):.9f}".rstrip("0").rstrip(".") if "e" in text else text
 
 
 def _share(value: float) -> str:

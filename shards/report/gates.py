@@ -1,9 +1,9 @@
 """Gates: bounds on figures that a data set must keep, for CI of data sets.
 
-    headline.samples: {min: 1000}
-    scores.jitter.kept.median: {max: 80}
-    reasons.several_people.share_of_clips: {max: 0.3}
-    funnel.law.holds: {min: 1}
+headline.samples: {min: 1000}
+scores.jitter.kept.median: {max: 80}
+reasons.several_people.share_of_clips: {max: 0.3}
+funnel.law.holds: {min: 1}
 """
 
 from pathlib import Path

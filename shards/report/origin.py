@@ -50,9 +50,7 @@ def duplicates(source: ReportSource) -> dict[str, Any]:
     exact = rejected[rejected["reason"] == Reason.DUPLICATE]
     near = rejected[rejected["reason"] == Reason.NEAR_DUPLICATE]
     clips = int((outcomes["unit"] == "clip").sum())
-    twins = [
-        (row.clip_id, _TWIN.search(row.detail)) for row in near.sort_values("clip_id").itertuples() if row.clip_id
-    ]
+    twins = [(row.clip_id, _TWIN.search(row.detail)) for row in near.sort_values("clip_id").itertuples() if row.clip_id]
     winners = Counter(twin[0] for _, twin in twins if twin)
     dedup = source.doc.config.get("dedup", {})
     return {
@@ -74,9 +72,7 @@ def annotators(source: ReportSource) -> dict[str, Any]:
             "name": each.name,
             "version": each.version,
             "licence": each.licence or NOT_STATED,
-            "weights": [
-                {"name": w.name, "sha256": w.sha256, "licence": w.licence or NOT_STATED} for w in each.weights
-            ],
+            "weights": [{"name": w.name, "sha256": w.sha256, "licence": w.licence or NOT_STATED} for w in each.weights],
         }
         for each in source.doc.annotators
     ]

@@ -12,7 +12,7 @@ from humove.body import Body
 from shards.inspect import draw_row
 from shards.reader import Dataset
 
-HEIGHT = 264
+HEIGHT = 320
 _QUALITY = 78
 RejectedPicture = Callable[[str], np.ndarray | None]
 
