@@ -1,0 +1,100 @@
+// The page: which of its three views an address shows, and what all of them share.
+
+import { get } from "./api.js";
+import { clipPage } from "./clip.js";
+import { h } from "./dom.js";
+import { count, hours } from "./format.js";
+import { bindAlways, bindPage, listen, showHelp } from "./keys.js";
+import { listPage } from "./list.js";
+import { runsPage } from "./runs.js";
+import { address, restore, state } from "./state.js";
+
+const page = document.getElementById("page");
+let leave = () => {};
+let turn = 0;
+
+/** Shows the view of the present address; a view's function gives back what must be undone when one leaves. */
+async function show() {
+  const mine = ++turn;
+  leave();
+  leave = () => {};
+  bindPage([]);
+  const path = location.pathname;
+  document.body.dataset.view = path.startsWith("/clip/") ? "clip" : path === "/runs" ? "runs" : "list";
+  try {
+    state.dataset ??= await get("/api/dataset").catch((error) => {
+      if (error.status === 404 && document.body.dataset.view !== "clip") return null;
+      throw error;
+    });
+    if (mine !== turn) return;
+    head();
+    let undo;
+    if (path.startsWith("/clip/")) undo = await clipPage(page, decodeURIComponent(path.slice("/clip/".length)), go);
+    else if (path === "/runs" || !state.dataset) undo = await runsPage(page);
+    else {
+      restore();
+      undo = await listPage(page, go);
+    }
+    if (mine === turn) leave = undo ?? (() => {});
+    else undo?.();
+  } catch (error) {
+    if (mine !== turn) return;
+    document.title = "HuMoVe explorer";
+    page.replaceChildren(h("div.failed", {}, h("h1", {}, "This can't be shown"), h("p", {}, error.message),
+      h("p", {}, h("a", { href: "/" }, "All clips"))));
+  }
+}
+
+/** Goes to another address without loading the page anew. */
+export function go(path, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", path);
+  window.scrollTo(0, 0);
+  return show();
+}
+
+function head() {
+  const set = state.dataset;
+  document.getElementById("name").textContent = set ? set.name : "HuMoVe run";
+  document.getElementById("facts").replaceChildren(
+    ...(set
+      ? [
+          h("span", {}, `${count(set.num_kept)} of ${count(set.num_clips)} clips kept`),
+          h("span", {}, hours(set.hours_kept)),
+          h("span", {}, `${count(set.num_videos)} videos`),
+          set.building ? h("span.tag.open", { title: "The build goes on; reload to see what it has added" }, "building") : null,
+          set.complete ? null : h("span.tag.rejected", { title: "There was no ledger: a rejected clip has one score at most, and sliders can't follow it further" }, "scores incomplete"),
+        ].filter(Boolean)
+      : []));
+  const view = document.body.dataset.view;
+  document.getElementById("tabs").replaceChildren(
+    ...(set ? [h("a", { href: address(), "aria-current": view !== "runs" && "page" }, "Clips")] : []),
+    ...(!set || set.has_runs ? [h("a", { href: "/runs", "aria-current": view === "runs" && "page" }, "Runs")] : []));
+}
+
+function theme() {
+  const root = document.documentElement;
+  const dark = getComputedStyle(root).colorScheme === "dark" ||
+    (getComputedStyle(root).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  root.style.colorScheme = dark ? "light" : "dark";
+  localStorage.setItem("theme", root.style.colorScheme);
+  document.dispatchEvent(new Event("theme"));
+}
+
+document.documentElement.style.colorScheme = localStorage.getItem("theme") ?? "";
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("theme")));
+document.getElementById("theme").addEventListener("click", theme);
+document.getElementById("help-button").addEventListener("click", showHelp);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link.origin !== location.origin || link.target || link.hasAttribute("download")) return;
+  event.preventDefault();
+  go(link.pathname + link.search);
+});
+window.addEventListener("popstate", show);
+bindAlways("Everywhere", [
+  { keys: ["?"], said: "this help", run: showHelp },
+  { keys: ["l"], said: "light or dark", run: theme },
+]);
+listen();
+show();

@@ -1,0 +1,80 @@
+// The video, exact to the frame: `frame` is always the one that is shown, as the browser says, not the one asked for.
+
+import { h } from "./dom.js";
+
+export class Player {
+  /** shown(frame): another frame is on the screen. frames: how many, or null where only the video itself knows. */
+  constructor({ src, fps, frames, width, height, label, shown, failed }) {
+    Object.assign(this, { fps, frames, shown, frame: null, wanted: null });
+    this.video = h("video", { src, muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, "aria-label": label });
+    this.element = h("div.player", { id: "player" }, this.video);
+    if (width && height) this.element.style.setProperty("--aspect", width / height);
+    this.video.addEventListener("loadedmetadata", () => {
+      this.frames ??= Math.max(1, Math.round(this.video.duration * fps));
+      this.element.style.setProperty("--aspect", this.video.videoWidth / this.video.videoHeight);
+      this.ready?.();
+    });
+    this.video.addEventListener("error", () => failed());
+    this.video.addEventListener("seeked", () => this.settle());
+    for (const event of ["play", "pause", "ended"]) this.video.addEventListener(event, () => this.changed?.());
+    this.watch();
+  }
+
+  /** mediaTime is the presentation time of the very frame that is on the screen. */
+  watch() {
+    this.handle = this.video.requestVideoFrameCallback((_, { mediaTime }) => {
+      const frame = Math.max(0, Math.min(Math.round(mediaTime * this.fps), (this.frames ?? Infinity) - 1));
+      if (frame !== this.frame) {
+        this.frame = frame;
+        this.element.dataset.frame = frame;
+        this.shown(frame);
+      }
+      this.watch();
+    });
+  }
+
+  get paused() {
+    return this.video.paused;
+  }
+
+  get last() {
+    return (this.frames ?? 1) - 1;
+  }
+
+  /** Shows frame k: its middle is sought, since a time on the border belongs to either neighbour. */
+  seek(k) {
+    this.video.pause();
+    this.wanted = Math.max(0, Math.min(k, this.last));
+    if (!this.video.seeking) this.jump();
+  }
+
+  jump() {
+    this.video.currentTime = (this.wanted + 0.5) / this.fps;
+  }
+
+  /** While a frame was sought another one was asked for: only the last one asked for is sought next. */
+  settle() {
+    if (this.wanted === null) return;
+    const there = Math.abs(this.video.currentTime - (this.wanted + 0.5) / this.fps) < 0.25 / this.fps;
+    if (there) this.wanted = null;
+    else this.jump();
+  }
+
+  step(by) {
+    this.seek((this.wanted ?? this.frame ?? 0) + by);
+  }
+
+  toggle() {
+    if (!this.video.paused) return this.video.pause();
+    this.wanted = null;
+    if (this.video.ended || this.frame === this.last) this.video.currentTime = 0;
+    this.video.play();
+  }
+
+  close() {
+    this.video.cancelVideoFrameCallback(this.handle);
+    this.video.pause();
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+}
