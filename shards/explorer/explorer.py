@@ -1,9 +1,10 @@
 """Everything that the explorer says about a data set, as JSON-able documents. No HTTP here."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from shards.explorer.body import skeleton
 from shards.explorer.clip import clip_path
 from shards.explorer.funnel import funnel_document
 from shards.explorer.marks import Marks
-from shards.explorer.media import ClipData, Media, Mp4, ShardMedia, read_mp4
+from shards.explorer.media import ClipData, Media, Mp4, ShardMedia
 from shards.explorer.picture import Pictures, jpeg, picture
 from shards.explorer.query import Columns, View, column_kinds
 from shards.explorer.selection import KEPT, OUTCOMES, Selection, Selector
@@ -27,6 +28,7 @@ from shards.reader import Dataset
 
 _MARKS = ("", "good", "bad")
 _BINS = 40
+T = TypeVar("T")
 
 
 class Explorer:
@@ -199,27 +201,28 @@ class Explorer:
 
     def data(self, clip_id: str) -> ClipData | None:
         """The clip's arrays, from the first source that knows it."""
-        if clip_id not in self._rows:
-            return None
-        return next((data for media in self._media if (data := media.sample(clip_id)) is not None), None)
+        return self._first(clip_id, lambda media: media.sample(clip_id))
 
     def mp4(self, clip_id: str) -> Mp4 | None:
         """The clip's video, from the first source that has it."""
+        return self._first(clip_id, lambda media: media.mp4(clip_id))
+
+    def _first(self, clip_id: str, ask: Callable[[Media], T | None]) -> T | None:
         if clip_id not in self._rows:
             return None
-        return next((mp4 for media in self._media if (mp4 := media.mp4(clip_id)) is not None), None)
+        for media in self._media:
+            with suppress(OSError, av.FFmpegError):  # a file that is gone or damaged cannot be had
+                found = ask(media)
+                if found is not None:
+                    return found
+        return None
 
     def thumbnail(self, clip_id: str, plain: bool) -> bytes | None:
         """The middle frame as JPEG, 320 px wide; with the body drawn over the person unless `plain`."""
 
         def make() -> bytes | None:
-            mp4 = self.mp4(clip_id)
-            if mp4 is None:
-                return None
-            try:
-                return jpeg(picture(read_mp4(mp4), None if plain else self.data(clip_id), self._body))
-            except (av.FFmpegError, ValueError):  # a damaged video has no picture
-                return None
+            frame = self._first(clip_id, lambda media: media.still(clip_id))
+            return None if frame is None else jpeg(picture(frame, None if plain else self.data(clip_id), self._body))
 
         return self._pictures.get(clip_id, plain, make)
 

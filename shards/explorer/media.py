@@ -1,8 +1,13 @@
 """Where a clip's pictures and motion come from; for kept clips, straight out of the tars."""
 
+import io
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
+
+import av
+import numpy as np
 
 from humove.types import Pose2D, SmplMotion
 from shards.format import INDEX_FILE, SHARDS_FOLDER
@@ -31,6 +36,9 @@ class Media(Protocol):
 
     def mp4(self, clip_id: str) -> Mp4 | None:
         """The clip's video: a file, a part of one, or its bytes; None where it cannot be had here."""
+
+    def still(self, clip_id: str) -> np.ndarray | None:
+        """Frame N // 2 of its N as `mp4` shows it, (H, W, 3) uint8 RGB; None where `mp4` is."""
 
     def sample(self, clip_id: str) -> ClipData | None:
         """The clip's arrays; None where this source does not know the clip."""
@@ -63,6 +71,10 @@ class ShardMedia:
             return self._dataset.mp4(clip_id)
         return self._folder / shard, offset, size
 
+    def still(self, clip_id: str) -> np.ndarray | None:
+        mp4 = self.mp4(clip_id)
+        return None if mp4 is None else _middle_frame(_read(mp4))
+
     def sample(self, clip_id: str) -> ClipData | None:
         if clip_id not in self._places:
             return None
@@ -70,8 +82,7 @@ class ShardMedia:
         return ClipData(motion=sample.motion, pose2d=sample.pose2d, meta=sample.meta)
 
 
-def read_mp4(mp4: Mp4) -> bytes:
-    """The whole video."""
+def _read(mp4: Mp4) -> bytes:
     if isinstance(mp4, bytes):
         return mp4
     if isinstance(mp4, Path):
@@ -80,3 +91,19 @@ def read_mp4(mp4: Mp4) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.read(size)
+
+
+def _middle_frame(mp4: bytes) -> np.ndarray | None:
+    with av.open(io.BytesIO(mp4), format="mp4") as box:
+        stream = box.streams.video[0]
+        stream.codec_context.thread_count = 1
+        rate = Fraction(stream.average_rate or 25)
+        wanted = (stream.frames or 1) // 2
+        if stream.time_base and stream.frames:
+            box.seek(int(wanted / rate / stream.time_base) + (stream.start_time or 0), stream=stream)
+        found = None
+        for found in box.decode(stream):
+            time = (found.pts or 0) - (stream.start_time or 0)
+            if round(time * stream.time_base * rate) >= wanted:
+                break
+        return None if found is None else found.to_ndarray(format="rgb24")

@@ -1,12 +1,9 @@
 """Thumbnails: the middle frame of a clip, small, with the body drawn over the person."""
 
-import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
 
@@ -20,36 +17,15 @@ _REMEMBERED = 2000
 _SURE, _UNSURE = np.array((70, 190, 120), dtype=np.float32), np.array((226, 92, 70), dtype=np.float32)
 
 
-def middle_frame(mp4: bytes) -> tuple[np.ndarray, int]:
-    """The frame in the middle of a video, (H, W, 3) uint8 RGB, and its index. ValueError where none can be decoded."""
-    with av.open(io.BytesIO(mp4), format="mp4") as box:
-        stream = box.streams.video[0]
-        stream.codec_context.thread_count = 1
-        rate = Fraction(stream.average_rate or 25)
-        wanted = (stream.frames or 1) // 2
-        if stream.time_base and stream.frames:
-            box.seek(int(wanted / rate / stream.time_base) + (stream.start_time or 0), stream=stream)
-        found = None
-        for frame in box.decode(stream):
-            time = (frame.pts or 0) - (stream.start_time or 0)
-            found = frame, round(time * stream.time_base * rate)
-            if found[1] >= wanted:
-                break
-        if found is None:
-            raise ValueError("the video has no frame that can be decoded")
-        return found[0].to_ndarray(format="rgb24"), found[1]
-
-
-def picture(mp4: bytes, data: ClipData | None, body: Body) -> np.ndarray:
-    """The middle frame, 320 px wide, RGB; with the body over the person where `data` holds motion."""
-    frame, index = middle_frame(mp4)
+def picture(frame: np.ndarray, data: ClipData | None, body: Body) -> np.ndarray:
+    """A clip's middle frame (H, W, 3) uint8 RGB, 320 px wide; with the body over the person where there is motion."""
     scale = WIDTH / frame.shape[1]
     size = (WIDTH, max(1, round(frame.shape[0] * scale)))
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     motion = data.motion if data else None
     if motion is None or not len(motion.valid):
         return small
-    return _drawn(small, motion, min(index, len(motion.valid) - 1), scale, body)
+    return _drawn(small, motion, len(motion.valid) // 2, scale, body)
 
 
 def _drawn(rgb: np.ndarray, motion: SmplMotion, row: int, scale: float, body: Body) -> np.ndarray:

@@ -218,13 +218,20 @@ def test_a_damaged_video_has_no_thumbnail(tmp_path: Path) -> None:
         def mp4(self, clip_id: str) -> bytes:
             return b"no video"
 
+        def still(self, clip_id: str) -> None:
+            with av.open(io.BytesIO(self.mp4(clip_id))):
+                pass
+
         def sample(self, clip_id: str) -> None:
-            return None
+            raise FileNotFoundError(clip_id)
 
     clips = table(frame(2, 1))
     app = make_app(clips=clips, media=[Damaged()], marks=tmp_path / "m.jsonl", selections=tmp_path / "s")
-    answer = TestClient(app, base_url="http://127.0.0.1:8765").get(f"/media/{clips.frame['clip_id'][0]}.jpg")
+    client, name = TestClient(app, base_url="http://127.0.0.1:8765"), clips.frame["clip_id"][0]
+    answer = client.get(f"/media/{name}.jpg")
     assert answer.status_code == 404 and "error" in answer.json()
+    assert client.get(f"/api/clip/{name}/motion").status_code == 404
+    assert client.get(f"/api/clip/{name}").json()["meta"] == {}
 
 
 def test_pages_are_one_and_the_same(client: TestClient) -> None:
