@@ -33,14 +33,14 @@ def _shards(figures: dict[str, Any]) -> Iterator[Concern]:
     if shards["miscounted"]:
         yield (
             "wrong",
-            f"The index and dataset.json count the samples of {_of(shards['miscounted'], 'shard')} differently.",
+            f"The index and dataset.json count differently in {_of(shards['miscounted'], 'shard')}.",
             "shards.miscounted",
         )
     if shards["outliers"]:
         names = [row["name"] for row in shards["rows"] if row["outliers"]]
         yield (
             "look",
-            f"{_of(shards['outliers'], 'shard')} differ from the others: {_some(names)}.",
+            f"Shards that stand out from the others: {_some(names)}.",
             "shards.outliers",
         )
 
@@ -56,7 +56,11 @@ def _size(figures: dict[str, Any]) -> Iterator[Concern]:
             "headline.clips_kept_share",
         )
     if head["faulted"]:
-        yield "wrong", f"{_of(head['faulted'], 'unit')} failed: faults are our own failures.", "headline.faulted"
+        yield (
+            "wrong",
+            f"Failed on our side, not for what they hold: {_of(head['faulted'], 'unit')}.",
+            "headline.faulted",
+        )
     if head["sources"] > 1 and (head["largest_video_share"] or 0) > 0.5:
         yield (
             "look",
@@ -90,7 +94,7 @@ def _categories(figures: dict[str, Any]) -> Iterator[Concern]:
 def _captions(figures: dict[str, Any]) -> Iterator[Concern]:
     captions = figures["captions"]
     if captions["count"] and captions["empty"] / captions["count"] > 0.01:
-        yield "look", f"{_of(captions['empty'], 'caption')} are empty.", "captions.empty"
+        yield "look", f"Clips with an empty caption: {captions['empty']:,}.", "captions.empty"
     if captions["count"] >= 10 and (captions["distinct_share"] or 0) < 0.5:
         yield (
             "look",
@@ -109,7 +113,7 @@ def _rights(figures: dict[str, Any]) -> Iterator[Concern]:
         )
     elif rights["read"] and rights["licence_stated_share"] < 1:
         missing = rights["read"] - rights["licence_stated"]
-        yield "look", f"{_of(missing, 'clip')} of {rights['read']} state no licence.", "rights.licence_stated_share"
+        yield "look", f"Clips without a licence: {missing:,} of {rights['read']:,}.", "rights.licence_stated_share"
     sources = rights["sources"]
     top = next(iter(sources["groups"].items()), None)
     if sources["count"] > 1 and top and (top[1]["share_of_hours"] or 0) > 0.5:
@@ -126,8 +130,8 @@ def _splits(figures: dict[str, Any]) -> Iterator[Concern]:
     if empty:
         yield "look", f"Empty splits: {', '.join(empty)}.", f"splits.groups.{empty[0]}.samples"
     if splits["shared_videos"]:
-        shared = _of(splits["shared_videos"], "video")
-        yield "wrong", f"{shared} are in more than one split: what is tested was trained on.", "splits.shared_videos"
+        shared = f"Videos in more than one split: {splits['shared_videos']:,}; what is tested was trained on."
+        yield "wrong", shared, "splits.shared_videos"
 
 
 def _motion(figures: dict[str, Any]) -> Iterator[Concern]:

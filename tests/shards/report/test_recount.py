@@ -74,7 +74,9 @@ def test_motion(found: dict, members: dict):
     valid = np.concatenate([m["valid"] for m in motion.values()])
     said = found["motion"]
     assert (said["clips"], said["frames"], said["valid_frames"]) == (4, valid.size, valid.sum())
-    assert said["confidence"]["median"] == pytest.approx(np.median(np.concatenate([m["confidence"] for m in motion.values()])))
+    assert said["confidence"]["median"] == pytest.approx(
+        np.median(np.concatenate([m["confidence"] for m in motion.values()]))
+    )
     knee = np.concatenate([np.abs(m["body_pose"][m["valid"], 3, 2]) for m in motion.values()])  # turns about z alone
     high = np.degrees(np.percentile(knee, 99))
     assert said["joint_degrees"]["left_knee"]["p99"] == pytest.approx(high, rel=1e-4)

@@ -1,0 +1,106 @@
+"""The report's files: both whole or as they were, for sets of every size."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from humove.errors import UserError
+from humove.types import Sample
+from shards.report.build import build_report
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_it_goes_into_the_data_set_or_where_it_is_told(damaged: Path, tmp_path: Path):
+    said: list[str] = []
+    assert build_report(str(damaged), report=said.append) == damaged / "report" / "index.html"
+    assert said[0] == "reading the tables" and "pictures" in said[-1]
+    page = build_report(str(damaged), tmp_path / "elsewhere")
+    assert page == tmp_path / "elsewhere" / "index.html"
+    assert page.read_bytes() == (damaged / "report" / "index.html").read_bytes(), "the same set, the same report"
+    assert sorted(p.name for p in page.parent.iterdir()) == ["index.html", "report.json"]
+
+
+def test_a_failure_half_way_leaves_the_old_report(damaged: Path, monkeypatch: pytest.MonkeyPatch):
+    page = build_report(str(damaged))
+    before = {path.name: path.read_bytes() for path in page.parent.iterdir()}
+
+    def stopped(*args: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shards.report.build.render", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        build_report(str(damaged))
+    assert {path.name: path.read_bytes() for path in page.parent.iterdir()} == before
+
+
+def test_a_kill_leaves_the_old_report(damaged: Path):
+    page = build_report(str(damaged))
+    before = {path.name: path.read_bytes() for path in page.parent.iterdir()}
+    code = (
+        "import sys, time; from shards.report import build\n"
+        "real = build.render\n"
+        "def slow(*a): print('rendering', flush=True); time.sleep(60); return real(*a)\n"
+        "build.render = slow; build.build_report(sys.argv[1])"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(damaged)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"rendering\n"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert {path.name: path.read_bytes() for path in page.parent.iterdir() if "tmp" not in path.name} == before
+
+
+def test_pictures_of_dropped_clips_are_asked_for(make, samples: list[Sample], tmp_path: Path):
+    rows = make.outcomes(samples)
+    kept = next(row for row in rows if row.clip_id == samples[1].key)
+    gone = {"outcome": "rejected", "reason": "blurry", "detail": "sharpness 0.1 is below 0.5", "stage": "assemble"}
+    rows = [row for row in rows if row is not kept]
+    rows.append(kept.__class__(**{f: getattr(kept, f) for f in kept.__slots__} | gone))
+    make.dataset(tmp_path / "set", [s for s in samples if s is not samples[1]], rows)
+    asked: list[str] = []
+
+    def picture(clip_id: str) -> np.ndarray:
+        asked.append(clip_id)
+        return np.full((400, 200, 3), 128, np.uint8)
+
+    with_it = build_report(str(tmp_path / "set"), rejected_picture=picture).read_text()
+    without = build_report(str(tmp_path / "set")).read_text()
+    assert asked == [samples[1].key]
+    assert with_it.count("<img") == without.count("<img") + 1 and without.count("no picture") == 1
+    assert "sharpness 0.1 is below 0.5" in without
+
+
+def test_no_data_set_and_none_on_this_machine(built: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="holds no dataset.json"):
+        build_report(str(tmp_path))
+    with pytest.raises(UserError, match="--out"):
+        build_report(f"file://{built}")
+
+
+def test_two_hundred_thousand_rows_take_less_than_a_minute_and_two_gibibytes(large: Path, tmp_path: Path):
+    code = (
+        "import resource, sys; from pathlib import Path; from shards.report.build import build_report\n"
+        "build_report(sys.argv[1], Path(sys.argv[2]))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(large), str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True
+    )
+    took = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert found["headline"]["samples"] == 200_000 and found["headline"]["clips"] == 300_000
+    assert found["funnel"]["law"]["holds"]
+    assert found["training"]["used"] + found["training"]["left_out_count"] == 200_000
+    assert found["shards"]["outliers"] == 1
+    assert [row["outliers"] for row in found["shards"]["rows"] if row["outliers"]] == [["jitter"]]
+    assert took < 60 and int(done.stdout) < 2 * 1024**2, f"{took:.0f} s, {int(done.stdout) / 1024**2:.2f} GiB"
+    assert (tmp_path / "out" / "index.html").stat().st_size < 4e6

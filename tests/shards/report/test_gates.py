@@ -1,0 +1,71 @@
+"""Gates and paths."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from humove.errors import UserError
+from shards.report.gates import check_gates
+from shards.report.paths import join_path, look_up, numbers, split_path
+
+FIGURES = {"headline": {"samples": 12, "hours": None, "name": "x"}, "law": {"holds": True}, "rows": [{"a.b": 0.5}]}
+
+
+def gates(folder: Path, text: str) -> Path:
+    path = folder / "gates.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_line_for_each_figure_that_is_out_of_bounds(tmp_path: Path):
+    told = check_gates(
+        FIGURES,
+        gates(
+            tmp_path,
+            "headline.samples: {min: 13}\nheadline.hours: {max: 3}\nlaw.holds: {min: 1}\n"
+            "rows.0.a\\.b: {min: 0.1, max: 0.4}\n",
+        ),
+    )
+    assert told == ["headline.samples is 12, below 13", "headline.hours is not known", "rows.0.a\\.b is 0.5, above 0.4"]
+    assert check_gates(FIGURES, gates(tmp_path, "headline.samples: {min: 12, max: 12}")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("headline.sample: {min: 1}", "no 'sample' in headline; it has samples, hours"),
+        ("rows.7.x: {min: 1}", "no '7' in rows; it is a list of 1"),
+        ("headline.name: {min: 1}", "no number"),
+        ("headline: {min: 1}", "no number"),
+        ("headline.samples: {least: 1}", "least: Extra inputs"),
+        ("headline.samples: 3", "valid dictionary"),
+        ("headline.samples: {}", "give min, max or both"),
+        ("headline.samples: {min: 3, max: 2}", "min 3 is above max 2"),
+        ("headline.samples: {min: .nan}", "finite"),
+        ("[1]", "a mapping"),
+        ("", "a mapping"),
+        ("a: {", "not YAML"),
+        ("!!python/object/apply:os.system ['true']", "not YAML"),
+    ],
+)
+def test_a_mistake_in_the_gates_is_said_in_one_line(tmp_path: Path, text: str, said: str):
+    with pytest.raises(UserError, match="gates.yaml") as error:
+        check_gates(FIGURES, gates(tmp_path, text))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_gates_that_are_not_there(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot be read"):
+        check_gates(FIGURES, tmp_path / "none.yaml")
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=5))
+def test_a_path_leads_back_to_its_steps(steps: list[str]):
+    assert split_path(join_path(steps)) == steps
+    nested: object = 7
+    for step in reversed(steps):
+        nested = {step: nested}
+    assert look_up(nested, join_path(steps)) == 7
+    assert dict(numbers(nested)) == {join_path(steps): 7}
