@@ -23,13 +23,10 @@ def _law(figures: dict[str, Any]) -> Iterator[Concern]:
 
 def _shards(figures: dict[str, Any]) -> Iterator[Concern]:
     shards = figures["shards"]
-    for number, row in enumerate(shards["rows"]):
-        if row["check"] in ("missing", "wrong size", "wrong sha256"):
-            yield (
-                "wrong",
-                f"The shard {row['name']} is not what dataset.json says: {row['check']}.",
-                f"shards.rows.{number}.check",
-            )
+    for check in ("missing", "wrong size", "wrong sha256"):
+        names = [row["name"] for row in shards["rows"] if row["check"] == check]
+        if names:
+            yield "wrong", f"Shards that are not what dataset.json says, {check}: {_some(names)}.", "shards.unsound"
     if shards["miscounted"]:
         yield (
             "wrong",

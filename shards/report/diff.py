@@ -15,7 +15,9 @@ from shards.report.paths import numbers
 
 _PLACE = ("shard", "mp4_offset")
 """Where a sample lies is no part of it: the same sample in another shard has not changed."""
-_LEFT_OUT = ("report_version", "dataset")
+_LEFT_OUT = ("report_version", "dataset", "costs")
+_TIMES = ".cpu_s"
+"""What differs between any two runs, whatever they made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,8 @@ def _otherwise(a: dict[str, Any], b: dict[str, Any]) -> tuple[str, ...]:
 
 def _figures(dataset: Dataset) -> Iterator[tuple[str, float | None]]:
     found = figures(dataset, read_clips(dataset))
-    return numbers({name: value for name, value in found.items() if name not in _LEFT_OUT})
+    told = numbers({name: value for name, value in found.items() if name not in _LEFT_OUT})
+    return ((path, value) for path, value in told if not path.endswith(_TIMES))
 
 
 def _unequal(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

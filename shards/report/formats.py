@@ -21,7 +21,7 @@ def _number(value: float) -> str:
 
 def _share(value: float) -> str:
     percent = 100 * value
-    digits = 0 if percent in (0, 100) else 1 if 0.95 <= percent <= 99.04 else 2
+    digits = 0 if percent in (0, 100) else 2 if percent < 0.95 or 99.04 < percent < 100 else 1
     return f"{percent:.{digits}f} %"
 
 
