@@ -1,0 +1,58 @@
+"""The way of motion features into tokens and out of them, and the task's way into both streams.
+
+Shape suffixes: B batch, T frames, F the 235 features of a frame, M = 51 T motion tokens, D width.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from echomotion_model.model.config import TASKS
+from echomotion_model.model.layers import Float32Module, Linear
+from echomotion_model.motion.layout import GROUPS, SPLIT, TOKENS
+
+
+class MotionIn(Float32Module):
+    """Features (B, T, 235) to tokens (B, 51 T, D): an MLP for each group, shared by its tokens. In float32, since a
+    millimetre of a person four metres away is below what bfloat16 tells apart."""
+
+    def __init__(self, hidden: int, width: int) -> None:
+        super().__init__()
+        self.groups = nn.ModuleDict(
+            {g.name: nn.Sequential(nn.Linear(g.width, hidden), nn.SiLU(), nn.Linear(hidden, width)) for g in GROUPS}
+        )
+
+    def forward(self, features_BTF: torch.Tensor) -> torch.Tensor:
+        parts = features_BTF.float().split(SPLIT, -1)
+        tokens = [
+            self.groups[group.name](part.unflatten(-1, (group.tokens, group.width)))
+            for group, part in zip(GROUPS, parts, strict=True)
+        ]
+        return torch.cat(tokens, 2).flatten(1, 2)
+
+
+class MotionOut(Float32Module):
+    """Tokens (B, 51 T, D) to features (B, T, 235), float32."""
+
+    def __init__(self, hidden: int, width: int) -> None:
+        super().__init__()
+        self.groups = nn.ModuleDict(
+            {g.name: nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, g.width)) for g in GROUPS}
+        )
+
+    def forward(self, tokens_BMD: torch.Tensor) -> torch.Tensor:
+        parts = tokens_BMD.float().unflatten(1, (-1, TOKENS)).split([group.tokens for group in GROUPS], 2)
+        return torch.cat([self.groups[g.name](part).flatten(2) for g, part in zip(GROUPS, parts, strict=True)], -1)
+
+
+class TaskEmbedder(nn.Module):
+    """Tasks (B,) int64 to (B, 1, D), which is added to every token. It starts as zeros."""
+
+    def __init__(self, hidden: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(TASKS, hidden)
+        self.linear_1 = Linear(hidden, hidden)
+        self.linear_2 = Linear(hidden, width)
+
+    def forward(self, task_B: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        return self.linear_2(functional.silu(self.linear_1(self.embedding(task_B).to(dtype))))[:, None]

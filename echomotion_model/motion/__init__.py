@@ -1,0 +1,1 @@
+"""SMPL motion as the numbers that the model sees, 51 tokens a frame, and back."""

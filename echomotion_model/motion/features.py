@@ -1,0 +1,149 @@
+"""SMPL motion to features and back; resampling in time is echomotion_model/data/motion.py's.
+
+Shape suffixes: T frames, F the 235 numbers of a frame, ... any leading shape (a batch, or nothing).
+
+SMPL's 24 rotations theta and the global orientation gamma overlap: theta_0, the root's, *is* gamma. Here theta_0 is
+stored as a duplicate of gamma, and decoding reads both: their mean halves the variance of two separate guesses.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from echomotion_model.motion.layout import SPLIT
+from humove.body import Body, bone_length_sum, forward_kinematics, world_transforms
+from humove.rotations import axis_angle_to_matrix, matrix_to_6d, matrix_to_axis_angle, sixd_to_matrix
+from humove.skeletons import SMPL_PARENTS
+from humove.types import SmplMotion
+
+PROXY = "proxy"
+"""The shape_source of motion whose betas are no true shape."""
+_FLAG = 8.0
+"""Stands in the place of the last beta where the first is a stand-in body's size. Betas have unit variance: half of
+this, the boundary when reading, is four deviations away from them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecodedMotion:
+    """Motion that features tell of; float32, metres, radians, the camera's frame."""
+
+    global_orient: torch.Tensor
+    """(..., T, 3) axis-angle"""
+    body_pose: torch.Tensor
+    """(..., T, 23, 3) axis-angle"""
+    transl: torch.Tensor
+    """(..., T, 3)"""
+    joints: torch.Tensor
+    """(..., T, 24, 3): forward kinematics of the rotations on `rest_joints`, as motion.npz has them."""
+    told_joints: torch.Tensor
+    """(..., T, 24, 3): the joints as the position tokens say them, which need not keep the bones' lengths."""
+    rest_joints: torch.Tensor
+    """(..., 24, 3)"""
+    betas: torch.Tensor
+    """(..., 10): zeros where the shape is a stand-in's."""
+    proxy: torch.Tensor
+    """(...) bool: the shape token holds a stand-in body's size."""
+
+
+def encode_features(
+    *,
+    global_orient: torch.Tensor,
+    body_pose: torch.Tensor,
+    transl: torch.Tensor,
+    joints: torch.Tensor,
+    betas: torch.Tensor,
+    rest_joints: torch.Tensor,
+    proxy: torch.Tensor,
+) -> torch.Tensor:
+    """(..., T, 235) float32 of motion in the shapes of DecodedMotion; `proxy` (...) bool: betas are no true shape.
+
+    ValueError where true betas could be taken for a stand-in's.
+    """
+    pose = torch.cat([global_orient[..., None, :], body_pose, global_orient[..., None, :]], -2)
+    sixd = matrix_to_6d(axis_angle_to_matrix(pose.double()))
+    shape = _shape_token(betas, rest_joints, proxy)[..., None, :].expand(*transl.shape[:-1], -1)
+    position = torch.cat([transl[..., None, :], joints], -2)
+    return torch.cat([position.flatten(-2).double(), sixd.flatten(-2), shape.double()], -1).float()
+
+
+def encode_motion(motion: SmplMotion, shape_source: str) -> torch.Tensor:
+    """(T, 235) float32 of a clip's motion; `shape_source` as its .json's body_model says."""
+    names = ("global_orient", "body_pose", "transl", "joints", "betas", "rest_joints")
+    arrays = {name: torch.from_numpy(getattr(motion, name)) for name in names}
+    return encode_features(**arrays, proxy=torch.tensor(shape_source == PROXY))
+
+
+def decode_features(features_TF: torch.Tensor, rest_joints: torch.Tensor | None = None) -> DecodedMotion:
+    """What (..., T, 235) features say. They need not be exact: rotations are made orthonormal.
+
+    `rest_joints` (..., 24, 3) m: the person's own body in rest, where it is known. Otherwise it is the body whose
+    bones, turned by these rotations, come nearest to the told joints over all frames: of exact features, the very one.
+    """
+    position, rotation, shape = features_TF.double().split(SPLIT, -1)
+    position, sixd = position.unflatten(-1, (25, 3)), rotation.unflatten(-1, (25, 6))
+    transl, told = position[..., 0, :], position[..., 1:, :]
+    shape = shape.mean(-2)
+    proxy = shape[..., -1] > _FLAG / 2
+    # theta_0 and gamma are two copies of one rotation: summed, Gram-Schmidt gives their mean.
+    root = sixd[..., :1, :] + sixd[..., -1:, :]
+    rotmats = sixd_to_matrix(torch.cat([root, sixd[..., 1:-1, :]], -2))
+    pose = matrix_to_axis_angle(rotmats)
+    rest = _body_of(rotmats, told, transl) if rest_joints is None else rest_joints.to(pose)
+    joints = forward_kinematics(rest[..., None, :, :].expand_as(told), rotmats, transl)
+    return DecodedMotion(
+        global_orient=pose[..., 0, :].float(),
+        body_pose=pose[..., 1:, :].float(),
+        transl=transl.float(),
+        joints=joints.float(),
+        told_joints=told.float(),
+        rest_joints=rest.float(),
+        betas=torch.where(proxy[..., None], torch.zeros_like(shape), shape).float(),
+        proxy=proxy,
+    )
+
+
+def decode_motion(
+    features_TF: torch.Tensor, cam_intrinsics: np.ndarray, rest_joints: torch.Tensor | None = None
+) -> SmplMotion:
+    """The motion of one clip, (T, 235) features, as motion.npz stores it; see decode_features.
+
+    cam_intrinsics: (3, 3) px of the video that the motion goes with. Every row counts as seen.
+    """
+    told = decode_features(features_TF.cpu(), rest_joints)
+    pose = {name: getattr(told, name).numpy() for name in ("global_orient", "body_pose", "transl")}
+    frames = len(told.transl)
+    return SmplMotion(
+        betas=told.betas.numpy(),
+        rest_joints=told.rest_joints.numpy(),
+        joints=told.joints.numpy(),
+        cam_intrinsics=np.asarray(cam_intrinsics, dtype=np.float32),
+        confidence=np.ones(frames, dtype=np.float32),
+        valid=np.ones(frames, dtype=bool),
+        source_frames=np.arange(frames),
+        **pose,
+        **{f"raw_{name}": array.copy() for name, array in pose.items()},
+    )
+
+
+def _shape_token(betas: torch.Tensor, rest_joints: torch.Tensor, proxy: torch.Tensor) -> torch.Tensor:
+    """(..., 10): betas, or the stand-in body's size in the first place and the flag in the last."""
+    if bool(((betas[..., -1] > _FLAG / 2) & ~proxy).any()):
+        raise ValueError(f"a last beta above {_FLAG / 2:g} stands for a stand-in body: no true shape has one")
+    stand_in = torch.zeros_like(betas)
+    bones = rest_joints[..., 1:, :] - rest_joints[..., list(SMPL_PARENTS[1:]), :]
+    stand_in[..., 0] = bones.norm(dim=-1).sum(-1) / bone_length_sum(Body.load().rest_joints)
+    stand_in[..., -1] = _FLAG
+    return torch.where(proxy[..., None], stand_in, betas)
+
+
+def _body_of(rotmats: torch.Tensor, told: torch.Tensor, transl: torch.Tensor) -> torch.Tensor:
+    """(..., 24, 3) m: joints in rest. Each bone is the mean of the told ones, turned back to the rest pose."""
+    turns, _ = world_transforms(torch.zeros_like(told), rotmats, transl)
+    parents = list(SMPL_PARENTS[1:])
+    bones = told[..., 1:, :] - told[..., parents, :]
+    at_rest = (turns[..., parents, :, :].transpose(-1, -2) @ bones[..., None])[..., 0].mean(-3)
+    rest = [(told[..., 0, :] - transl).mean(-2)]
+    for joint, parent in enumerate(parents, start=1):
+        rest.append(rest[parent] + at_rest[..., joint - 1, :])
+    return torch.stack(rest, -2)
