@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
+from humove.errors import EXIT_DEFECT, UserError
 from shards.clips import ClipTable
 from shards.documents import DatasetDoc
 from shards.format import INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER
@@ -78,6 +79,8 @@ class ReportSource:
         return self.dataset.doc
 
     def _table(self, name: str) -> pd.DataFrame:
+        if not self.dataset.exists(name):
+            raise UserError(f"{self.dataset.path} has no {name}; run `humove verify` on it", EXIT_DEFECT)
         with self.dataset.open(name) as raw:
             return read_table(raw).to_pandas(use_threads=False)
 
@@ -114,7 +117,7 @@ class ReportSource:
 
 
 def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
-    """A member of the sample whose first header lies at `offset` of a tar. ValueError when it has none."""
+    """A member of the sample whose first header lies at `offset` of a tar. UserError when it has none."""
     for _ in MEMBERS:
         raw.seek(offset)
         header = raw.read(_BLOCK)
@@ -125,4 +128,7 @@ def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
         if name.partition(".")[2] == suffix:
             return raw.read(length)
         offset += _BLOCK + -(-length // _BLOCK) * _BLOCK
-    raise ValueError(f"no .{suffix} where the index says that a sample lies; run `humove verify` on the data set")
+    raise UserError(
+        f"no .{suffix} at byte {offset} of a shard, where the index says that a sample lies; run `humove verify` on it",
+        EXIT_DEFECT,
+    )

@@ -7,9 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from humove.errors import UserError
 from shards.buckets import COLUMNS, BucketConfig, count_buckets
 from shards.clips import read_clips
 from shards.reader import open_dataset
@@ -137,6 +139,19 @@ def test_a_damaged_or_missing_shard_is_said_and_the_rest_is_counted(damaged: Pat
     assert checks == {"train-000000.tar": "wrong sha256", "train-000001.tar": "sound", "val-000000.tar": "missing"}
     assert (found["rights"]["read"], found["rights"]["of"], found["motion"]["clips"]) == (1, 4, 1)
     assert [c["level"] for c in found["concerns"]][:2] == ["wrong", "wrong"]
+
+
+def test_an_index_that_points_astray_is_said_in_one_line(damaged: Path):
+    table = pq.read_table(damaged / "index.parquet")
+    column = table.schema.get_field_index("mp4_offset")
+    pq.write_table(table.set_column(column, "mp4_offset", pa.array([700] * len(table))), damaged / "index.parquet")
+    dataset = open_dataset(str(damaged))
+    with pytest.raises(UserError, match="run `humove verify`"):
+        figures(dataset, read_clips(dataset))
+    clips = read_clips(dataset)
+    (damaged / "outcomes.parquet").unlink()
+    with pytest.raises(UserError, match="has no outcomes.parquet"):
+        figures(dataset, clips)
 
 
 def test_the_same_set_gives_the_same_figures(built: Path, found: dict):
