@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from annotators.main_person import judge as judge_track
 from annotators.motion_quality import judge as judge_quality
+from humove.bars import StageBars
 from humove.errors import UserError
 from pipelines.config import BuildConfig, configured
 from pipelines.measured import STAGE_BARS
 from pipelines.stages.screen import judge as judge_screen
 from shards.clips import SCORE, ClipTable
 from shards.explorer.funnel import funnel_document
-from shards.explorer.selection import OUTCOMES, Selector
+from shards.explorer.selection import OUTCOMES, Selector, missed_bar
 from shards.near_duplicates import DedupConfig, Entry, find_near_duplicates
 from tests.shards.explorer.tables import SCALE, STEPS, frame, table
 
@@ -106,14 +107,56 @@ def test_a_table_settled_by_the_build_stays_as_it_is() -> None:
     assert document["reasons"]["near_duplicate"] > 5
 
 
-def test_crowds_of_twins_are_settled_as_without_the_shortcut() -> None:
-    clips = frame(200, 6, twins=0.0)
-    crowd = [clips["signature"][0].copy() for _ in range(150)]
+@settings(max_examples=60, deadline=None)
+@given(stage=st.sampled_from(STAGE_BARS), seed=st.integers(0, 2**32 - 1), coarse=st.booleans())
+def test_the_bar_that_counts_is_the_judges(stage: StageBars, seed: int, coarse: bool) -> None:
+    rng, count = np.random.default_rng(seed), 40
+
+    def drawn(score: str, low: float = 0.0) -> np.ndarray:
+        # On a coarse grid clips meet bars exactly, and miss several of them by as much.
+        share = rng.integers(1 if low else 0, 5, count) / 4 if coarse else rng.uniform(low, 1, count)
+        return share * SCALE.get(score, 1.0)
+
+    scores = {bar.score: np.where(rng.random(count) < 0.05, np.nan, drawn(bar.score)) for bar in stage.bars}
+    thresholds = {bar.setting: drawn(bar.score, 0.01)[0] for bar in stage.bars}
+    thresholds |= {name: round(value) for name, value in thresholds.items() if name.endswith("short_side")}
+    section = getattr(configured({}, overridden({k: np.asarray(v).item() for k, v in thresholds.items()})), stage.stage)
+    for clip, number in enumerate(missed_bar(stage, scores, thresholds)):
+        known = {name: float(column[clip]) for name, column in scores.items() if not np.isnan(column[clip])}
+        reject = JUDGES[stage.stage](known, section)
+        assert (reject and (reject.reason, reject.threshold)) == (
+            (stage.bars[number].reason, thresholds[stage.bars[number].setting]) if number >= 0 else None
+        )
+
+
+def alike(*distances: int, crowd: int) -> pd.DataFrame:
+    """`crowd` clips that share a bucket and are no twins, but for the last ones: each has the first one's pictures
+    with so many bits changed as `distances` say. All of one batch and size."""
     rng = np.random.default_rng(0)
-    for words in crowd:  # all in one bucket, and further apart than twins are
-        words[4:] ^= rng.integers(0, 2**64, 4, dtype=np.uint64) << np.uint64(16)
-    clips["signature"] = crowd + list(clips["signature"][150:])
-    for max_distance in (10, 90):
+    clips = frame(crowd, 6, twins=0.0).assign(batch=0, width=640, height=480, reached="encode", stopped="")
+    words = [clips["signature"][0].copy() for _ in range(crowd)]
+    for row in range(1, crowd):
+        words[row][4:] ^= rng.integers(0, 2**48, 4, dtype=np.uint64) << np.uint64(16)
+    for row, distance in enumerate(distances, start=crowd - len(distances)):
+        words[row] = words[0].copy()
+        for bit in range(distance):
+            words[row][4 + bit // 32] ^= np.uint64(1) << np.uint64(20 + bit % 32)
+    return clips.assign(signature=words)
+
+
+@pytest.mark.parametrize("crowd", [3, 5, 33, 34, 35, 150])
+def test_twins_are_found_whatever_the_crowd_between_them(crowd: int) -> None:
+    clips = alike(30, crowd=crowd)
+    config = configured({"score_only": True}, [])
+    found = said(Selector(table(clips, config)), {}, DedupConfig(max_distance=30))
+    assert found == settle(clips, config) and [row[0] for row in found] == ["kept"] * (crowd - 1) + ["rejected"]
+    found = said(Selector(table(clips, config)), {}, DedupConfig(max_distance=29))
+    assert [row[0] for row in found] == ["kept"] * crowd
+
+
+def test_a_crowd_is_settled_as_without_the_shortcut() -> None:
+    clips = alike(*range(20, 60), crowd=120)
+    for max_distance in (10, 25, 40, 90):
         dedup = DedupConfig(max_distance=max_distance)
         config = configured({"dedup": dedup.model_dump(), "score_only": True}, [])
         assert said(Selector(table(clips, config)), {}, dedup) == settle(clips, config)
