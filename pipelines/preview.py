@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 from humove.atomic import replacing
+from humove.body import Body
+from humove.overlay import overlay
 from humove.types import Clip
 from humove.video.encode import EncodeConfig, encode
 from humove.video.frames import ClipFrames
@@ -84,6 +86,26 @@ class LedgerMedia:
         self._with_frames(clip, at, at + 1, look)
         return pictures[0] if pictures else None
 
+    def drawn(self, clip_id: str) -> np.ndarray | None:
+        """`still`, with the body over the person where there is motion."""
+        picture, data = self.still(clip_id), self.sample(clip_id)
+        if picture is None or data.motion is None or data.pose2d is None:
+            return picture
+        motion, pose, row = data.motion, data.pose2d, len(data.motion.valid) // 2
+        return overlay(
+            picture,
+            self._body,
+            global_orient=motion.global_orient[row],
+            body_pose=motion.body_pose[row],
+            transl=motion.transl[row],
+            rest_joints=motion.rest_joints,
+            intrinsics=motion.cam_intrinsics,
+            keypoints=pose.keypoints[row],
+            scores=pose.scores[row],
+            confidence=float(motion.confidence[row]),
+            valid=bool(motion.valid[row]),
+        )
+
     def sample(self, clip_id: str) -> ClipData | None:
         """What was measured of the clip, in px of what `mp4` shows; None for a clip that is unknown."""
         state = self._state(clip_id)
@@ -127,6 +149,10 @@ class LedgerMedia:
         if place.read("track", keys["track"]) is None:
             return np.arange(clip.start_frame, clip.end_frame)
         return place.arrays("track", keys["track"])["source_frames"]
+
+    @cached_property
+    def _body(self) -> Body:
+        return Body.load()
 
     @cached_property
     def _items(self) -> dict[str, list[InputRef]]:

@@ -18,4 +18,4 @@ def report(path: str, out: Path | None, say: Callable[[str], None]) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         dataset = open_dataset(path)
         media = ledger_media(dataset, read_clips(dataset), Path(scratch))
-        return build_report(path, out, say, media.still if media else None)
+        return build_report(path, out, say, media.drawn if media else None)

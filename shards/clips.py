@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from humove.bars import Bar, StageBars
 from humove.reasons import Reason
-from shards.format import LEDGER_FOLDER
-from shards.index import INDEX_COLUMNS, OUTCOMES_SCHEMA, TableWriter, read_table, score_name
+from shards.format import INDEX_FILE, LEDGER_FOLDER, OUTCOMES_FILE
+from shards.index import INDEX_COLUMNS, TableWriter, read_table, score_name
 from shards.reader import Dataset
 
 CLIPS_FILE = f"{LEDGER_FOLDER}/clips.parquet"
@@ -147,11 +147,13 @@ def _parse(table: pa.Table) -> ClipTable:
 
 
 def _from_outcomes(dataset: Dataset) -> ClipTable:
-    index = pd.DataFrame(list(dataset.index_rows()))
-    outcomes = pd.DataFrame([asdict(row) for row in dataset.outcomes()], columns=OUTCOMES_SCHEMA.names)
+    with dataset.open(INDEX_FILE) as raw:
+        index = read_table(raw).to_pandas(use_threads=False)
+    with dataset.open(OUTCOMES_FILE) as raw:
+        outcomes = read_table(raw).to_pandas(use_threads=False)
     frame = outcomes[outcomes["unit"] == "clip"].drop(columns=["unit", "score", "threshold"])
-    scores = [name for name in index.columns if name not in INDEX_COLUMNS] if len(index) else []
-    known = index.set_index("key") if len(index) else pd.DataFrame()
+    scores = [name for name in index.columns if name not in INDEX_COLUMNS]
+    known = index.set_index("key")
     frame = frame.assign(
         batch=0,
         duration_s=frame["end_s"] - frame["start_s"],
@@ -161,10 +163,9 @@ def _from_outcomes(dataset: Dataset) -> ClipTable:
         signature=None,
     )
     for name in ("split", "category", "caption"):
-        frame[name] = frame["clip_id"].map(known[name]) if len(known) else ""
-        frame[name] = frame[name].fillna("")
+        frame[name] = frame["clip_id"].map(known[name]).fillna("")
     for name in ("width", "height", "fps"):
-        frame[name] = frame["clip_id"].map(known[name]) if len(known) else np.nan
+        frame[name] = frame["clip_id"].map(known[name])
     for column in scores:
         frame[f"{SCORE}{score_name(column)}"] = frame["clip_id"].map(known[column])
     return ClipTable(

@@ -47,6 +47,11 @@ def test_a_kept_clip_is_the_one_of_the_shard(built: Path, media: LedgerMedia) ->
     assert media.mp4(sample.key).read_bytes() == sample.mp4
     stored = frames_of(media.mp4(sample.key))
     assert all(np.abs(media.still(sample.key, k).astype(int) - stored[k]).mean() < 5 for k in (0, 17, len(stored) - 1))
+    middle = len(stored) // 2
+    changed = np.abs(media.drawn(sample.key).astype(int) - media.still(sample.key, middle)).max(axis=2) > 20
+    hip = sample.motion.joints[middle, 0] @ sample.motion.cam_intrinsics.T
+    x, y = (hip[:2] / hip[2]).astype(int)
+    assert changed[y, x] and 0.02 < changed.mean() < 0.6  # the body lies where the person is, and nowhere else
     data = media.sample(sample.key)
     assert np.array_equal(data.motion.joints, sample.motion.joints)
     assert np.array_equal(data.motion.cam_intrinsics, sample.motion.cam_intrinsics)
