@@ -1,0 +1,75 @@
+"""A trained model as files for others: the video branch in diffusers' layout, the motion beside it.
+
+OUT/transformer/config.json, diffusion_pytorch_model.safetensors   diffusers' WanTransformer3DModel reads them
+OUT/echomotion/config.json, motion.safetensors, normalizer.npz     all that Wan has not
+"""
+
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from echomotion_model.model.config import ModelConfig
+from echomotion_model.model.stored import StoredTensors, read_json
+from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
+from echomotion_model.model.wan_names import diffusers_config
+from echomotion_model.model.weights import check_config
+from echomotion_model.motion.normalizer import Normalizer
+from humove.errors import UserError
+
+_VIDEO, _MOTION = Path("transformer"), Path("echomotion")
+
+
+def export(config: ModelConfig, state: Mapping[str, torch.Tensor], normalizer: Normalizer, out: Path) -> None:
+    """Writes a whole state_dict (trained weights, or their average) to a new folder; it appears whole or not at all.
+
+    UserError where `out` holds something already, or cannot be written.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: is there already; give a new folder")
+    temporary = out.with_name(f".{out.name}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        _write_folder(
+            temporary / _VIDEO, diffusers_config(config), "diffusion_pytorch_model", _part(state, motion=False)
+        )
+        _write_folder(temporary / _MOTION, config.model_dump(mode="json"), "motion", _part(state, motion=True))
+        normalizer.save(temporary / _MOTION / "normalizer.npz")
+        temporary.rename(out)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{out}: could not be written ({' '.join(str(error).split())}); free or mend the disk"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_export(folder: Path) -> tuple[EchoMotionTransformer, Normalizer]:
+    """What `export` wrote: the model, float32 on the CPU, and its normalisation. UserError where it is not whole."""
+    try:
+        config = ModelConfig.model_validate(read_json(folder / _MOTION / "config.json"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{folder / _MOTION / 'config.json'}: {where}: {first['msg']}") from error
+    check_config(folder / _VIDEO, config)
+    model = EchoMotionTransformer(config)
+    for part, motion in ((_VIDEO, False), (_MOTION, True)):
+        StoredTensors(folder / part).fill(_part(model.state_dict(), motion=motion))
+    return model, Normalizer.load(folder / _MOTION / "normalizer.npz")
+
+
+def _part(state: Mapping[str, torch.Tensor], motion: bool) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in state.items() if is_motion(name) == motion}
+
+
+def _write_folder(folder: Path, config: dict, stem: str, tensors: dict[str, torch.Tensor]) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, folder / f"{stem}.safetensors", metadata={"format": "pt"})
