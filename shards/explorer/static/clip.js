@@ -13,6 +13,12 @@ import { Viewer } from "./viewer.js";
 let bodyAsked = null;
 const body = () => (bodyAsked ??= get("/api/body").catch((error) => { bodyAsked = null; throw error; }));
 
+/** The rate at which a clip is cut from a source: above 60 it is halved until it is not. */
+function cutRate(fps) {
+  while (fps > 60) fps /= 2;
+  return fps;
+}
+
 /** The clips before and after: of the list that one came from, or else of all clips. */
 async function neighbours(id, clip) {
   if (state.at) {
@@ -50,7 +56,7 @@ export async function clipPage(root, id, go) {
   const viewer = new Viewer({
     clip, motion, body: figure, dataset: state.dataset,
     src: videoUrl(id),
-    fps: motion?.fps ?? rate(clip.meta.fps ?? row.fps),
+    fps: motion?.fps ?? (clip.meta.fps ? rate(clip.meta.fps) : cutRate(row.fps)),
   });
   const back = () => go(state.at?.address ?? address());
   const arrow = (to, by, text, key) => h("a.button", {

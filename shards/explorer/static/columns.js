@@ -55,6 +55,9 @@ export function columnsOf(dataset) {
   const known = dataset.columns.map((column) => column.name);
   const first = ["clip_id", "now", "now_reason", "mark", "duration_s", "category", "split"].filter(
     (name) => known.includes(name) || ["clip_id", "now", "now_reason", "mark"].includes(name));
+  // Scores that are judged stand in the order in which they are, before those that are not.
+  const judged = dataset.bars.map((bar) => bar.score).filter((name) => known.includes(name));
+  first.push(...new Set(judged));
   const names = [...first, ...known.filter((name) => !first.includes(name))];
   return names.map((name) => {
     const column = dataset.columns.find((c) => c.name === name);
@@ -66,7 +69,7 @@ export function columnsOf(dataset) {
       label,
       number,
       width: fixed.width ?? (number ? Math.max(84, 22 + 7.2 * label.length) : 100),
-      shown: first.includes(name) || scored.has(name),
+      shown: first.includes(name),
       sortable: column !== undefined,
       bar: scored.get(name),
       cell: fixed.cell ?? ((row) => h("span", {}, value(field(row, name)))),

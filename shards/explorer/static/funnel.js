@@ -20,8 +20,8 @@ export class Funnel {
       type: "button", dataset: { count: name, value: n }, title: said, disabled: !filters || !n,
       onclick: () => this.filter(...filters),
     }, h("b", {}, count(n)), h("span", {}, name));
-    const now = (value) => ({ column: "now", op: "=", value });
-    const was = (value) => ({ column: "outcome", op: "=", value });
+    const now = (value, op = "=") => ({ column: "now", op, value });
+    const was = (op) => ({ column: "outcome", op, value: "kept" });
     const widest = Math.max(1, ...got.funnel.map((stage) => stage.inputs));
     const wide = (n) => ({ style: { width: `${(100 * n) / widest}%` } });
     this.element.replaceChildren(
@@ -31,8 +31,8 @@ export class Funnel {
         h("div.figure", {}, h("b", {}, hours(got.hours)), h("span", {}, "of video")),
         h("div.figure", { dataset: { count: "before", value: got.kept_before } }, h("b", {}, count(got.kept_before)), h("span", {}, "in the build"))),
       h("div.changes", {},
-        number("leave", got.left, "Kept by the build, not under these thresholds", [was("kept"), now("rejected")]),
-        number("return", got.returned, "Rejected by the build, kept under these thresholds", [was("rejected"), now("kept")]),
+        number("leave", got.left, "Kept by the build, not under these thresholds", [was("="), now("kept", "!=")]),
+        number("return", got.returned, "Not kept by the build, but under these thresholds", [was("!="), now("kept")]),
         number("never annotated", got.open, "Admitted by these thresholds, but the next step was never run on them: `humove reselect` would annotate them", [now("open")])),
       h("table.stages", {},
         h("thead", {}, h("tr", {}, ["stage", "in", "", "out"].map((text) => h("th", {}, text)))),

@@ -60,7 +60,7 @@ export class Drawing {
   box() {
     const { pen, canvas } = this;
     const { box, width, height, map } = this.crop;
-    const size = map ? Math.min(0.3 * canvas.width / width, 0.24 * canvas.height / height) : canvas.width / width;
+    const size = map ? Math.min(0.22 * canvas.width / width, 0.2 * canvas.height / height) : canvas.width / width;
     const tall = map ? size : canvas.height / height;
     const [left, top] = map ? [canvas.width - width * size - 0.02 * canvas.width, 0.02 * canvas.width] : [0, 0];
     const unit = Math.max(1.5, canvas.width / 400);

@@ -11,7 +11,7 @@ export class Panel {
   /** moved(): a threshold has another value; filter(...): the list shall show these clips only. */
   constructor({ dataset, moved, filter }) {
     Object.assign(this, { dataset, moved });
-    this.funnel = new Funnel(dataset, filter);
+    this.funnel = new Funnel(dataset, (...filters) => (this.closeDrawer(), filter(...filters)));
     this.sliders = dataset.bars.map((bar) => new Slider(bar, state.thresholds[bar.setting], (value) => this.set(bar, value)));
     const stages = [...new Set(dataset.bars.map((bar) => bar.stage))];
     this.resetButton = h("button", { type: "button", title: "All thresholds as the build had them (r)", onclick: () => this.reset() }, "Reset");

@@ -4,14 +4,12 @@ import { h } from "./dom.js";
 
 export class Player {
   /** shown(frame): another frame is on the screen. frames: how many, or null where only the video itself knows. */
-  constructor({ src, fps, frames, width, height, label, shown, failed }) {
+  constructor({ src, fps, frames, label, shown, failed }) {
     Object.assign(this, { fps, frames, shown, frame: null, wanted: null });
     this.video = h("video", { src, muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, "aria-label": label });
     this.element = h("div.player", { id: "player" }, this.video);
-    if (width && height) this.element.style.setProperty("--aspect", width / height);
     this.video.addEventListener("loadedmetadata", () => {
       this.frames ??= Math.max(1, Math.round(this.video.duration * fps));
-      this.element.style.setProperty("--aspect", this.video.videoWidth / this.video.videoHeight);
       this.ready?.();
     });
     this.video.addEventListener("error", () => failed());
@@ -29,6 +27,7 @@ export class Player {
         this.element.dataset.frame = frame;
         this.shown(frame);
       }
+      if (frame === this.wanted && !this.video.seeking) this.wanted = null;
       this.watch();
     });
   }
@@ -55,9 +54,8 @@ export class Player {
   /** While a frame was sought another one was asked for: only the last one asked for is sought next. */
   settle() {
     if (this.wanted === null) return;
-    const there = Math.abs(this.video.currentTime - (this.wanted + 0.5) / this.fps) < 0.25 / this.fps;
-    if (there) this.wanted = null;
-    else this.jump();
+    if (Math.abs(this.video.currentTime - (this.wanted + 0.5) / this.fps) > 0.25 / this.fps) this.jump();
+    else if (this.frame === this.wanted) this.wanted = null;
   }
 
   step(by) {

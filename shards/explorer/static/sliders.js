@@ -84,7 +84,7 @@ export class Slider {
         const high = (HIGH * Math.sqrt(total)) / most;
         const low = (high * n) / total;
         parts.push(svg("rect", { class: "kept", x, width, y: HIGH - low, height: low }));
-        parts.push(svg("rect", { class: "rejected", x, width, y: HIGH - high, height: high - low }));
+        parts.push(svg("rect", { class: "rejected", x, width, y: HIGH - high, height: Math.max(0, high - low) }));
       });
     }
     const built = this.x(bar.threshold);

@@ -6,6 +6,7 @@ import { state } from "./state.js";
 
 const TEXT = [["=", "is"], ["!=", "is not"], ["contains", "contains"]];
 const NUMBER = [[">=", "≥"], ["<=", "≤"], [">", ">"], ["<", "<"], ["=", "="], ["!=", "≠"]];
+const EQUAL = new Set(["=", "!="]);
 const SIGNS = Object.fromEntries([...TEXT, ...NUMBER, ["in", "in"]]);
 
 export class Toolbar {
@@ -66,9 +67,9 @@ export class Toolbar {
       this.chips.append(h("button.plain", { type: "button", onclick: () => this.set({ filters: [] }) }, "clear"));
   }
 
-  /** Adds a filter, in place of one on the same column with the same sign. */
+  /** Adds filters, in place of those on the same column that they would contradict. */
   add(...filters) {
-    const kept = state.filters.filter((old) => !filters.some((f) => f.column === old.column && f.op === old.op));
+    const kept = state.filters.filter((old) => !filters.some((f) => f.column === old.column && (f.op === old.op || EQUAL.has(f.op) || EQUAL.has(old.op))));
     this.set({ filters: [...kept, ...filters] });
   }
 

@@ -3,7 +3,6 @@
 import { BodyMesh, BodyOverlay, BodyRoom } from "./body3d.js";
 import { Curves } from "./curves.js";
 import { h } from "./dom.js";
-import { value } from "./format.js";
 import { Drawing } from "./keypoints.js";
 import { Player } from "./player.js";
 
@@ -17,16 +16,20 @@ export class Viewer {
     this.side = h("div.room", { id: "room" });
     this.bar = h("div.controls");
     this.element = h("section.viewer", {}, h("div.screen", {}, this.stage, this.bar), this.side);
+    this.aspect(motion?.width ?? clip.row.width, motion?.height ?? clip.row.height);
     if (clip.has_video)
       this.player = new Player({
         src, fps,
         frames: motion?.num_frames || clip.meta.num_frames || null,
-        width: motion?.width ?? clip.row.width, height: motion?.height ?? clip.row.height,
         label: `Video of ${clip.row.uri}`,
         shown: (frame) => this.show(frame),
         failed: () => this.unseen("The video of this clip can't be had: its source is gone, or the file is damaged."),
       });
     else this.unseen("There is no video of this clip.");
+  }
+
+  aspect(width, height) {
+    if (width && height) this.stage.style.setProperty("--aspect", width / height);
   }
 
   unseen(text) {
@@ -44,7 +47,10 @@ export class Viewer {
     if (solid) {
       this.room = new BodyRoom(this.side, new BodyMesh(body, motion, dataset.smpl_parents));
       this.side.append(h("div.hint", {}, "drag to turn · 0 front"), this.sureness = h("div.sure"));
-    } else this.side.append(h("p.empty", {}, "No motion was fitted to this clip."));
+    } else {
+      this.element.classList.add("flat");
+      this.side.append(h("p.empty", {}, "No motion was fitted to this clip."));
+    }
     if (motion) {
       this.curves = new Curves(motion, { joints: dataset.joint_names, seek: (k) => (player ?? this).seek(k) });
       this.element.append(this.curves.element);
@@ -62,6 +68,7 @@ export class Viewer {
   furnish() {
     const { motion, player, clip } = this;
     const { videoWidth: width, videoHeight: height } = player.video;
+    this.aspect(width, height);
     // A clip's own video is as large as its keypoints' picture; where it is of the source, they lie in the crop.
     const stored = { width: motion?.width ?? clip.meta.width ?? width, height: motion?.height ?? clip.meta.height ?? height };
     const crop = clip.meta.crop_xyxy ?? motion?.crop_xyxy;
@@ -140,7 +147,7 @@ export class Viewer {
     }
     if (this.clock) {
       this.scrub.value = k;
-      this.clock.textContent = `${k} / ${this.player.last} · ${value(k / this.fps)} s`;
+      this.clock.textContent = `${k} / ${this.player.last} · ${(k / this.fps).toFixed(2)} s`;
     }
   }
 
