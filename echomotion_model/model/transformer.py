@@ -146,8 +146,9 @@ class EchoMotionTransformer(Float32Tables):
     def _unpatched(self, tokens_BND: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
         """(B, C, F, H, W)."""
         _, down, across = self.config.patch
-        patches = tokens_BND.reshape(len(tokens_BND), *grid, down, across, -1)
-        return patches.permute(0, 6, 1, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)
+        frames, high, wide = grid
+        patches = tokens_BND.reshape(len(tokens_BND), frames, high, wide, down, across, -1).permute(0, 6, 1, 2, 4, 3, 5)
+        return patches.reshape(len(tokens_BND), -1, frames, high * down, wide * across)
 
 
 def _run(block: nn.Module, *arguments: object) -> tuple[torch.Tensor | None, torch.Tensor | None]:
