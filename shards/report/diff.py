@@ -100,6 +100,7 @@ def _digests(dataset: Dataset, keys: set[str], skip: set[str]) -> Iterator[tuple
                 if key in keys:
                     parts = {name: _hash(content) for name, content in members.items() if name != "json"}
                     fields = json.loads(members["json"])
+                    del fields["config_hash"]  # every sample has it anew; what it stands for is told by the settings
                     yield key, parts | {f"json.{name}": _hash(_packed(value)) for name, value in fields.items()}
 
 
