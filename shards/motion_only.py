@@ -71,11 +71,15 @@ class MotionOnlyDataset:
     def samples(self, split: str | None = None) -> Iterator[MotionOnlySample]:
         """Every sample of a split, or of all, in shard and key order; one in memory at a time."""
         for row in self.shards(split):
-            try:
-                with self.open(f"{SHARDS_FOLDER}/{row.name}") as raw:
-                    yield from map(_decode, _read(raw))
-            except _DAMAGE as error:
-                raise self._told(row.name, error) from error
+            yield from self.shard_samples(row.name)
+
+    def shard_samples(self, shard: str) -> Iterator[MotionOnlySample]:
+        """Every sample of one shard, in key order."""
+        try:
+            with self.open(f"{SHARDS_FOLDER}/{shard}") as raw:
+                yield from map(_decode, _read(raw))
+        except _DAMAGE as error:
+            raise self._told(shard, error) from error
 
     @cached_property
     def _places(self) -> dict[str, tuple[str, int]]:
