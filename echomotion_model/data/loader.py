@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -22,9 +23,10 @@ from shards.reader import Dataset, open_dataset
 class Loader:
     """Batches of one split for one rank.
 
-    Iterating yields what is left of the current epoch, and moves on to the next one: loop over it again for more.
-    `state_dict` is the position after the batch last handed out, whatever the workers have read ahead; a loader with
-    that state yields exactly the rest, also with other workers or another number of ranks.
+    Iterating yields what is left of the current epoch; loop over the loader again for the next one. `state_dict` is
+    the position after the batch last handed out, whatever the workers have read ahead (they read on into the next
+    epoch). A loader that is given this state yields exactly the rest, also with other workers or another number of
+    ranks.
     """
 
     def __init__(self, dataset: Dataset, config: LoaderConfig, *, rank: int = 0, world_size: int = 1) -> None:
@@ -37,44 +39,53 @@ class Loader:
         self._config, self._rank, self._world_size = config, rank, world_size
         self._catalogue = Catalogue(dataset, config.split, config.buckets)
         self._epoch, self._step = 0, 0
-        self._order = self._order_of(0)
-        self._ahead = _Ahead()
-        self._batches = DataLoader(
-            _Steps(self._catalogue, config),
-            batch_size=None,  # a step is a batch already
-            sampler=self._ahead,
-            num_workers=config.workers,
-            collate_fn=_as_it_is,
-            persistent_workers=config.workers > 0,
-        )
+        self._running: Iterator[Batch | _Failure] | None = None
+        order = next(_orders(self._catalogue, config, rank, world_size, 0))
+        self.steps_per_epoch = len(order)
+        """Steps of every epoch, on every rank."""
+        self.padding = order.padding
+        """Repeats of weight 0 in every epoch, over all ranks."""
 
     @property
     def counts(self) -> BucketCounts:
         """What an epoch uses by bucket and leaves out by reason; equal to `count_buckets` of the index."""
         return self._catalogue.counts
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps of every epoch, on every rank."""
-        return len(self._order)
-
-    @property
-    def padding(self) -> int:
-        """Repeats of weight 0 in every epoch, over all ranks."""
-        return self._order.padding
-
     def __iter__(self) -> Iterator[Batch]:
         """The batches left in this epoch. UserError where a shard is missing or damaged."""
-        order, first = self._order, self._step
-        self._ahead.steps = order.steps(first)
-        for batch in self._batches:
-            if isinstance(batch, _Failure):
-                raise UserError(batch.message, batch.exit_code)
-            self._step = batch.step + 1
-            if self._step == len(order):
-                self._epoch, self._step = self._epoch + 1, 0
-                self._order = self._order_of(self._epoch)
-            yield batch
+        epoch = self._epoch
+        while self._epoch == epoch:
+            yield self._next()
+
+    def _next(self) -> Batch:
+        if self._running is None:
+            self._running = iter(self._start())
+        batch = next(self._running)
+        if isinstance(batch, _Failure):
+            self.close()
+            raise UserError(batch.message, batch.exit_code)
+        self._step += 1
+        if self._step == self.steps_per_epoch:
+            self._epoch, self._step = self._epoch + 1, 0
+        return batch
+
+    def _start(self) -> DataLoader:
+        """Decoding from the present position on, without an end.
+
+        torch hands the steps to the workers in turn and returns their batches in the same order, however many.
+        """
+        orders = _orders(self._catalogue, self._config, self._rank, self._world_size, self._epoch)
+        return DataLoader(
+            _Batches(self._catalogue, self._config),
+            batch_size=None,  # a step is a batch already
+            sampler=_steps(orders, self._step),
+            num_workers=self._config.workers,
+            collate_fn=_as_it_is,
+        )
+
+    def close(self) -> None:
+        """Ends the workers; iterating starts them again where they were."""
+        self._running = None
 
     def state_dict(self) -> dict[str, Any]:
         """The position: plain numbers and strings."""
@@ -87,33 +98,32 @@ class Loader:
                 f"{self._catalogue.path}: the position to resume from was saved with other samples, buckets, seed or "
                 "batch_size; give the data set and settings of the run, or start a new one"
             )
+        self.close()
         self._epoch, self._step = int(state["epoch"]), int(state["step"])
-        self._order = self._order_of(self._epoch)
-
-    def _order_of(self, epoch: int) -> EpochOrder:
-        config = self._config
-        return EpochOrder(
-            self._catalogue.members,
-            seed=config.seed,
-            epoch=epoch,
-            batch_size=config.batch_size,
-            rank=self._rank,
-            world_size=self._world_size,
-        )
 
     def _identity(self) -> str:
         said = f"{self._catalogue.identity} {self._config.split} {self._config.seed} {self._config.batch_size}"
         return hashlib.sha256(said.encode()).hexdigest()
 
 
-class _Ahead:
-    """The sampler: hands the steps of the epoch to the workers, who return them in this order, however many."""
+def _orders(catalogue: Catalogue, config: LoaderConfig, rank: int, world_size: int, epoch: int) -> Iterator[EpochOrder]:
+    """The orders of an epoch and of all after it."""
+    for number in count(epoch):
+        yield EpochOrder(
+            catalogue.members,
+            seed=config.seed,
+            epoch=number,
+            batch_size=config.batch_size,
+            rank=rank,
+            world_size=world_size,
+        )
 
-    def __init__(self) -> None:
-        self.steps: Iterator[Step] = iter(())
 
-    def __iter__(self) -> Iterator[Step]:
-        return self.steps
+def _steps(orders: Iterator[EpochOrder], first: int) -> Iterator[Step]:
+    """The steps of the orders, one after the other, from number `first` of the first order on."""
+    for order in orders:
+        yield from order.steps(first)
+        first = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ class _Failure:
     exit_code: int
 
 
-class _Steps(TorchDataset):
+class _Batches(TorchDataset):
     """Turns steps into batches, in the training process or in a worker."""
 
     def __init__(self, catalogue: Catalogue, config: LoaderConfig) -> None:

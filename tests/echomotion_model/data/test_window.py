@@ -1,0 +1,47 @@
+"""Windows in time: inside the clip, on a frame at the start, each start as likely, the same again for the same key."""
+
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echomotion_model.data.window import draw_window, nearest_frames
+from shards.buckets import Bucket, BucketConfig, bucket_of
+
+RATES = [Fraction(n) for n in (12, 15, 16, 24, 25, 30, 48, 50, 60)] + [Fraction(n * 1000, 1001) for n in (24, 30, 60)]
+
+
+@given(st.integers(1, 700), st.sampled_from(RATES), st.sampled_from([8, 16, 24]), st.integers(0, 50))
+def test_every_window_of_a_clip_s_bucket_lies_inside_the_clip(n: int, rate: Fraction, fps: int, epoch: int) -> None:
+    bucket = bucket_of(n, float(rate), 832, 480, BucketConfig(fps=fps))
+    if not isinstance(bucket, Bucket):
+        return
+    instants = draw_window("key", n, float(rate), bucket.frames, fps, 3, epoch)
+    assert len(instants) == bucket.frames and instants[0] == int(instants[0]) >= 0 and instants[-1] <= n - 1
+    exact = [instants[0] + i * rate / fps for i in range(bucket.frames)]
+    np.testing.assert_allclose(instants, [float(t) for t in exact], atol=1e-9)
+    whole = [t.denominator == 1 for t in map(Fraction, exact)]
+    np.testing.assert_array_equal(instants == np.floor(instants), whole)
+    frames = nearest_frames(instants)
+    assert frames.min() >= 0 and frames.max() <= n - 1 and (np.abs(frames - instants) <= 0.5).all()
+
+
+def test_starts_are_as_likely_as_one_another_and_all_come() -> None:
+    starts = Counter(int(draw_window(f"k{i}", 35, 16.0, 17, 16, 0, i % 7)[0]) for i in range(9500))
+    assert sorted(starts) == list(range(19))
+    assert min(starts.values()) > 400 and max(starts.values()) < 600
+
+
+def test_a_window_follows_from_seed_epoch_and_key() -> None:
+    def start(seed: int, epoch: int, key: str) -> int:
+        return int(draw_window(key, 500, 30.0, 17, 16, seed, epoch)[0])
+
+    assert [start(0, 0, "a"), start(0, 1, "a"), start(1, 0, "a"), start(0, 0, "b")] == [196, 71, 261, 31]
+
+
+def test_a_clip_too_short_for_its_window() -> None:
+    with pytest.raises(ValueError, match="30 frames at 30 fps hold no 17 frames at 16 fps"):
+        draw_window("key", 30, 30.0, 17, 16, 0, 0)
