@@ -139,8 +139,8 @@ def alike(*distances: int, crowd: int) -> pd.DataFrame:
         words[row][4:] ^= rng.integers(0, 2**48, 4, dtype=np.uint64) << np.uint64(16)
     for row, distance in enumerate(distances, start=crowd - len(distances)):
         words[row] = words[0].copy()
-        for bit in range(distance):
-            words[row][4 + bit // 32] ^= np.uint64(1) << np.uint64(20 + bit % 32)
+        for bit in range(distance):  # one in each of the 12 bands that the crowd does not share, then the next
+            words[row][4 + bit % 4] ^= np.uint64(1) << np.uint64(16 + bit // 4 % 3 * 16 + bit // 12)
     return clips.assign(signature=words)
 
 
