@@ -43,10 +43,10 @@ const FIXED = {
   now_reason: { label: "reason now", width: 124, cell: reason },
   reason: { label: "reason", width: 140, cell: (row) => h("span.reason", { title: row.detail }, words(row.reason)) },
   outcome: { label: "outcome", width: 88, cell: (row) => tag(row.outcome) },
-  mark: { label: "mark", width: 74, cell: (row) => h(`span.mark.${row.mark || "none"}`, { title: row.mark_why }, MARKS[row.mark] ?? "") },
+  mark: { label: "mark", width: 60, cell: (row) => h(`span.mark.${row.mark || "none"}`, { title: row.mark_why }, MARKS[row.mark] ?? "") },
   caption: { label: "caption", width: 300 },
   detail: { label: "detail", width: 260 },
-  duration_s: { label: "length", width: 74, cell: (row) => h("span", {}, seconds(row.duration_s)) },
+  duration_s: { label: "length", width: 66, cell: (row) => h("span", {}, seconds(row.duration_s)) },
 };
 
 /** Every column of the list, in order: what the clip is, what became of it, then its scores. */
@@ -69,7 +69,8 @@ export function columnsOf(dataset) {
       label,
       number,
       width: fixed.width ?? (number ? Math.max(84, 22 + 7.2 * label.length) : 100),
-      shown: first.includes(name),
+      // A column that says the same of every clip waits in the menu.
+      shown: first.includes(name) && column?.values?.length !== 1,
       sortable: column !== undefined,
       bar: scored.get(name),
       cell: fixed.cell ?? ((row) => h("span", {}, value(field(row, name)))),

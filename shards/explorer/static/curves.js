@@ -29,7 +29,7 @@ export class Curves {
   constructor(motion, { joints, seek }) {
     Object.assign(this, { motion, joints, seek, plots: [], frame: 0 });
     this.chosen = JSON.parse(localStorage.getItem("angles") ?? "null")?.filter((name) => motion.angles?.[name]) ?? ["left_knee", "right_knee"];
-    this.element = h("section.card.curves", { id: "curves" }, h("h2", {}, "Over time"), (this.holder = h("div")));
+    this.element = h("section.card.curves", { id: "curves" }, h("h2", {}, "Over the frames"), (this.holder = h("div")));
     this.theme = () => this.draw();
     document.addEventListener("theme", this.theme);
     this.watch = new ResizeObserver(() => {

@@ -84,6 +84,8 @@ class List {
 
   arrived(error) {
     if (error) return toast(error.message, true);
+    if (!this.counted) this.panel.select(); // the rows come first
+    this.counted = true;
     const shown = this.groups?.reduce((sum, group) => sum + 1 + (this.open.has(group.value) ? group.count : 0), 0);
     this.table.setCount(shown ?? this.rows.total ?? 0);
     const total = this.groups ? this.groups.reduce((sum, group) => sum + group.count, 0) : this.rows.total;

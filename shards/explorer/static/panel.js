@@ -22,11 +22,12 @@ export class Panel {
         this.funnel.element,
         h("header.bars", {}, h("h2", {}, "Thresholds"), this.resetButton),
         dataset.bars.length ? null : h("p.dim", {}, "This data set has no ledger: its thresholds can't be moved."),
+        dataset.score_only ? this.lifted() : null,
         stages.map((stage) => h("section", {}, h("h3", {}, words(stage)), this.sliders.filter((s) => s.bar.stage === stage).map((s) => s.element))),
         dataset.dedup ? this.twins() : null,
         dataset.bars.length ? this.saver() : null));
-    this.ask = newest(() => this.select());
-    this.later = newest(() => new Promise((done) => setTimeout(done, 60)).then(() => this.moved()));
+    // The list follows the count, not beside it: the server judges every clip once for both.
+    this.follow = newest(() => this.select().then(() => this.moved()));
     this.observed = new IntersectionObserver((seen) => {
       for (const { isIntersecting, target } of seen) {
         if (!isIntersecting) continue;
@@ -37,19 +38,27 @@ export class Panel {
     }, { rootMargin: "200px" });
     for (const slider of this.sliders) this.observed.observe(slider.element);
     this.draw();
-    this.ask();
+  }
+
+  /** Every clip of a set of scores alone is kept, whatever its scores. */
+  lifted() {
+    return h("div.lifted", {}, h("p", {}, "Scores only: every clip is kept until a threshold is moved; then all of them hold."),
+      h("button", { type: "button", onclick: () => {
+        for (const slider of this.sliders) state.thresholds[slider.bar.setting] = slider.value;
+        this.update();
+      } }, "Hold the clips to these thresholds"));
   }
 
   set(bar, value) {
-    if (value === bar.threshold) delete state.thresholds[bar.setting];
+    // In a set of scores alone no threshold holds until one is named: one that is moved back is still named there.
+    if (value === bar.threshold && !this.dataset.score_only) delete state.thresholds[bar.setting];
     else state.thresholds[bar.setting] = value;
     this.update();
   }
 
   update() {
     this.draw();
-    this.ask();
-    this.later();
+    this.follow();
   }
 
   draw() {

@@ -24,7 +24,7 @@ export class Toolbar {
       value: state.search,
       oninput: () => {
         clearTimeout(this.timer);
-        this.timer = setTimeout(() => this.set({ search: this.search.value }), 150);
+        this.timer = setTimeout(() => this.set({ search: this.search.value }), 60);
       },
     });
     this.chips = h("span.chips");

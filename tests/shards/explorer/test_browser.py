@@ -36,6 +36,7 @@ FLAGS = (
     "--ignore-gpu-blocklist",
 )  # fmt: skip
 CLIPS = 3000
+expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on PATH: the page is tested in a real browser")
