@@ -12,7 +12,7 @@ from echomotion_model.latents.arrays import encode_tensor
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.documents import Entry, SideShard, json_name, null_text_name
 from echomotion_model.latents.plan import ShardJob
-from echomotion_model.latents.protocol import EncoderLoader, TextEncoder, VideoEncoder, ids_of
+from echomotion_model.latents.protocol import EncoderIds, EncoderLoader, TextEncoder, VideoEncoder, ids_of
 from echomotion_model.latents.source import entries, open_source, shard_row
 from humove.atomic import replacing, write_text
 from humove.errors import UserError
@@ -38,18 +38,19 @@ class EncodeShard:
         self.resources = resources or Resources(cpus=1.0, gpus=0.0 if device == "cpu" else 1.0)
         self._load, self._device = load, device
         self._encoders: tuple[VideoEncoder, TextEncoder] | None = None
+        self._ids: EncoderIds | None = None
 
     def setup(self) -> None:
         """Loads the encoders."""
         self._encoders = self._load(self._device)
+        self._ids = ids_of(*self._encoders)
 
     def process(self, batch: Sequence[ShardJob]) -> list[Emit[SideShard] | Reject]:
         """Writes each job's side shard."""
         return [Emit(outputs=(self._make(job),)) for job in batch]
 
     def _make(self, job: ShardJob) -> SideShard:
-        video, text = self._encoders
-        wanted, here = job.made_from.encoders, ids_of(video, text)
+        wanted, here = job.made_from.encoders, self._ids
         if here != wanted:
             raise UserError(
                 f"{job.name}: this worker has {here.video.name} {here.video.hash[:12]} and {here.text.name} "
@@ -60,7 +61,7 @@ class EncodeShard:
         if shard_row(source, job.name).sha256 != job.made_from.shard_sha256:
             raise UserError(f"{source.path}: {job.name} was replaced meanwhile; run `humove latents` again")
         settings, left_out = job.made_from.settings, Counter[str]()
-        write_null_text(job.out, text, settings.dtype)
+        write_null_text(job.out, self._encoders[1], settings.dtype)
         document = job.out / json_name(job.name)
         document.unlink(missing_ok=True)  # of an older side shard: it must never stand beside the new tar
         samples: dict[str, Entry] = {}

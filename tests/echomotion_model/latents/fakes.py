@@ -19,13 +19,13 @@ class BlockMeans:
 
 @dataclass
 class Words:
-    """Texts are padded to 16 tokens with a number that must not come back."""
+    """Texts are padded to 64 tokens with a number that must not come back."""
 
     name: str = "words"
     hash: str = "b" * 64
 
     def encode_text(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens = torch.full((len(texts), 16, 4), 99.0)
+        tokens = torch.full((len(texts), 64, 4), 99.0)
         lengths = []
         for row, text in enumerate(texts):
             words = ["<s>", *text.split()]
