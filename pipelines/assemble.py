@@ -129,7 +129,7 @@ def _kept(plan: Plan, number: int, seen: set[str], assembly: _Assembly) -> tuple
     # Earlier batches win, then the higher resolution, then the lower id.
     found.sort(key=lambda k: (-k.pixels, k.clip_id))
     entries = [Entry(clip_id=k.clip_id, signature=k.signature) for k in found]
-    twins = find_near_duplicates(assembly.winners + entries, plan.config.dedup)
+    twins = find_near_duplicates(assembly.winners + entries, plan.config.dedup, len(assembly.winners))
     assembly.twins |= twins
     assembly.winners += [e for e in entries if e.clip_id not in twins]
     kept = sorted((k for k in found if k.clip_id not in twins), key=lambda k: k.clip_id)

@@ -17,7 +17,7 @@ _GRID = 16
 _BITS = 256
 """Of each half of a signature: what the picture looks like, and how it changes."""
 _BANDS = 16
-_CROWD = 32
+CROWD = 32
 """In a bucket each clip is compared with so many at most: the first ones of the order of precedence."""
 
 
@@ -74,7 +74,7 @@ def signature(scan: Scan, start: int, end: int) -> np.ndarray:
     return np.concatenate([scan.dhash[at(_LOOKS)], np.packbits(bits).view(">u8").astype(np.uint64)])
 
 
-def _bands(signatures: np.ndarray) -> np.ndarray:
+def bands(signatures: np.ndarray) -> np.ndarray:
     """(N, _BANDS) uint32 keys of 24 bits: 16 of movement and 8 of look."""
     octets = np.ascontiguousarray(signatures).view(np.uint8).reshape(len(signatures), 2, _BITS // 8).astype(np.uint32)
     look, change = octets[:, 0, :: _BITS // 8 // _BANDS], octets[:, 1].reshape(len(signatures), _BANDS, 2)
@@ -82,17 +82,18 @@ def _bands(signatures: np.ndarray) -> np.ndarray:
 
 
 def _pairs(keys: np.ndarray) -> np.ndarray:
-    """(P, 2) int64 pairs i < j of rows that share a key."""
+    """(P, 2) int64 pairs i < j of rows that share a key: the first CROWD rows of a bucket with all after them."""
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
     sizes = np.diff(np.r_[starts, len(ranked)])
-    found = [np.zeros((0, 2), np.int64)]
-    for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
-        rows = order[start : start + size]
-        for k in range(min(size - 1, _CROWD)):
-            found.append(np.stack([np.full(size - k - 1, rows[k]), rows[k + 1 :]], axis=1))
-    return np.concatenate(found)
+    firsts = np.minimum(sizes - 1, CROWD)
+    within = np.arange(firsts.sum()) - np.repeat(np.cumsum(firsts) - firsts, firsts)
+    left = np.repeat(starts, firsts) + within
+    after = np.repeat(sizes, firsts) - within - 1
+    i = np.repeat(left, after)
+    j = i + 1 + np.arange(after.sum()) - np.repeat(np.cumsum(after) - after, after)
+    return np.stack([order[i], order[j]], axis=1)
 
 
 def _close(signatures: np.ndarray, pairs: np.ndarray, max_distance: int) -> np.ndarray:
@@ -101,23 +102,24 @@ def _close(signatures: np.ndarray, pairs: np.ndarray, max_distance: int) -> np.n
     return (apart[:, :half].sum(axis=1) <= max_distance) & (apart[:, half:].sum(axis=1) <= max_distance)
 
 
-def find_near_duplicates(entries: Sequence[Entry], config: DedupConfig) -> dict[str, str]:
+def find_near_duplicates(entries: Sequence[Entry], config: DedupConfig, settled: int = 0) -> dict[str, str]:
     """Which clips go, and for each the clip that stays in its place.
 
     `entries` come in order of precedence (earlier batches, then higher resolution, then lower clip_id): of two alike
-    the earlier one stays, and a clip goes only for one that stays. Banded hashing: a million clips take some hundred
-    bytes each and no pass over all pairs.
+    the earlier one stays, and a clip goes only for one that stays. The first `settled` entries are of earlier batches:
+    they lie in shards and stay, also where a crowded bucket compares others of them now than it did then. Banded
+    hashing: a million clips take some hundred bytes each and no pass over all pairs.
     """
     if config.near == "off" or len(entries) < 2:
         return {}
     signatures = np.array([entry.signature for entry in entries], dtype=np.uint64)
-    keys = _bands(signatures)
+    keys = bands(signatures)
     near: list[np.ndarray] = []
     for band in range(_BANDS):
         pairs = _pairs(keys[:, band])
         near.append(pairs[_close(signatures, pairs, config.max_distance)])
     gone: dict[int, int] = {}
     for first, second in np.unique(np.concatenate(near), axis=0).tolist():
-        if first not in gone and second not in gone:
+        if second >= settled and first not in gone and second not in gone:
             gone[second] = first
     return {entries[second].clip_id: entries[first].clip_id for second, first in gone.items()}

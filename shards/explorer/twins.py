@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from shards.near_duplicates import _CROWD, DedupConfig, Entry, _bands, find_near_duplicates
+from shards.near_duplicates import CROWD, DedupConfig, Entry, bands, find_near_duplicates
 
 
 class Twins:
@@ -43,7 +43,7 @@ class Twins:
         twins: set[str] = set()
         for batch in np.unique(self._batch[order]):
             entries = [self._entry(row) for row in order[self._batch[order] == batch]]
-            found = find_near_duplicates(winners + entries, config)
+            found = find_near_duplicates(winners + entries, config, len(winners))
             twins |= found.keys()
             winners += [entry for entry in entries if entry.clip_id not in found]
         rows = self._rows[order]
@@ -59,13 +59,13 @@ def _candidates(signatures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     (N,) bool, which clips are in a bucket so crowded that not all of it is compared."""
     crowded = np.zeros(len(signatures), dtype=bool)
     found: list[np.ndarray] = [np.zeros((0, 2), np.int64)]
-    for keys in _bands(signatures).T if len(signatures) else ():
+    for keys in bands(signatures).T if len(signatures) else ():
         order = np.argsort(keys, kind="stable")
         ranked = keys[order]
-        far = np.flatnonzero(ranked[_CROWD + 1 :] == ranked[: -_CROWD - 1])
-        for k in range(_CROWD + 2):
+        far = np.flatnonzero(ranked[CROWD + 1 :] == ranked[: -CROWD - 1])
+        for k in range(CROWD + 2):
             crowded[order[far + k]] = True
-        for k in range(1, _CROWD + 1):
+        for k in range(1, CROWD + 1):
             first = np.flatnonzero(ranked[k:] == ranked[:-k])
             if not len(first):
                 break

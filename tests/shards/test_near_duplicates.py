@@ -81,6 +81,14 @@ def test_a_crowd_of_copies_leaves_one() -> None:
     assert set(twins.values()) == {"0"}
 
 
+def test_what_lies_in_shards_stays() -> None:
+    """However alike two clips of earlier batches are: their batch has compared them, or was too crowded to."""
+    words = np.arange(8, dtype=np.uint64)
+    entries = [Entry(clip_id=name, signature=words) for name in "abc"]
+    assert find_near_duplicates(entries, DedupConfig(), 2) == {"c": "a"}
+    assert find_near_duplicates(entries, DedupConfig(), 3) == {}
+
+
 def test_real_files(shared_data: Path) -> None:
     names = [
         "dup_a.mp4", "dup_near_reencode_of_a.mp4", "codec_vp9.webm", "codec_mpeg4.avi", "odd_size_yuv444.mp4",

@@ -58,7 +58,7 @@ def settle(clips: pd.DataFrame, config: BuildConfig) -> list[tuple[str, str, str
             if outcome == "kept" and row["batch"] == batch
         ]
         entries = [Entry(clip_id=name, signature=words) for _, name, words in sorted(found, key=lambda f: f[:2])]
-        twins = find_near_duplicates(winners + entries, config.dedup)
+        twins = find_near_duplicates(winners + entries, config.dedup, len(winners))
         winners += [entry for entry in entries if entry.clip_id not in twins]
         for number, name in enumerate(clips["clip_id"]):
             if name in twins:
