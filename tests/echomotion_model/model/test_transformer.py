@@ -108,6 +108,17 @@ def test_the_first_velocities_are_zeros_and_branches_are_copies() -> None:
             assert torch.equal(parameter, own) and parameter.data_ptr() != own.data_ptr()
 
 
+def test_motion_tokens_know_which_they_are() -> None:
+    torch.manual_seed(0)
+    motion_in = EchoMotionTransformer(SMALL).motion_in
+    tokens = motion_in(torch.zeros(1, 2, 235))[0]
+    assert torch.allclose(tokens[:51], tokens[51:], atol=1e-6) and torch.pdist(tokens[:51]).min() > 0.1
+    moved = torch.zeros(1, 2, 235)
+    moved[0, 1, 3 * 24] = 1  # the last joint of the second frame: token 24 of 51
+    changed = ((motion_in(moved)[0] - tokens).abs() > 1e-3).any(-1)
+    assert changed.nonzero().flatten().tolist() == [51 + 24]
+
+
 class Halves(OneRank):
     """Two ranks played by one: what is cut is put together again, and attention sees what it should."""
 
