@@ -162,6 +162,17 @@ def test_blocks_may_be_computed_again_in_the_backward_pass() -> None:
     assert all(torch.equal(grads[0][name], grads[1][name]) for name in grads[0])
 
 
+def test_a_block_compiles_in_one_piece() -> None:
+    model, given = echo(), inputs()
+    with torch.no_grad():
+        plain = model(**given)
+        for block in model.blocks:
+            block.compile(backend="aot_eager", fullgraph=True)
+        compiled = model(**given)
+    for a, b in zip(plain, compiled, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
 def test_in_bfloat16_motion_comes_back_in_float32() -> None:
     model, given = echo(), inputs()
     with torch.no_grad():
