@@ -1,5 +1,7 @@
 """AMASS: one npz a recording, SMPL+H parameters in a world with z up, mostly at 60 to 250 frames per second."""
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from echomotion_model.importing.bodies import RestBody, TrueBodies, open_body
-from echomotion_model.importing.motion import SourceMotion, checked_rate
+from echomotion_model.importing.motion import SourceMotion, checked, checked_rate
 from echomotion_model.importing.reasons import BadMotion, LeftOut
 
 _RATES = ("mocap_framerate", "mocap_frame_rate")
@@ -18,8 +20,10 @@ _SMPL, _SMPLH, _SMPLX = 72, 156, 165
 _READ = ("poses", "trans", "betas", "gender", *_RATES)
 _BROKEN = (
     OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, RuntimeError, MemoryError,
+    struct.error, SyntaxError, tokenize.TokenError,
 )  # fmt: skip
-"""What numpy raises of files that are no npz, cut short, encrypted, or announce arrays beyond any memory."""
+"""What numpy raises of files that are cut short, encrypted, garbled (it parses headers as Python), or that announce
+arrays beyond any memory."""
 
 
 def read_amass(path: Path, bodies: TrueBodies | None) -> SourceMotion:
@@ -43,11 +47,7 @@ def read_amass(path: Path, bodies: TrueBodies | None) -> SourceMotion:
     if poses.shape[1] == _SMPLX:
         raise BadMotion(LeftOut.SMPLX_BODY, "poses of SMPL-X; download AMASS's SMPL+H G files")
     betas = _numbers(arrays, "betas").ravel() if "betas" in arrays else np.zeros(0)
-    for name, values in (("poses", poses), ("trans", trans), ("betas", betas)):
-        if not np.isfinite(values).all():
-            raise BadMotion(
-                LeftOut.NOT_FINITE, f"{name} holds {np.count_nonzero(~np.isfinite(values))} NaN or infinite"
-            )
+    checked(poses=poses, trans=trans, betas=betas)
     body = _body(_gender(arrays), betas, bodies)
     pose = np.zeros((len(poses), 24, 3))
     kept = 24 if poses.shape[1] == _SMPL else 22

@@ -78,6 +78,7 @@ def file_inputs(source: Path, kind: str, settings: ImportSettings) -> list[Input
     found = []
     for path in files(source, KINDS[kind]):
         file = path.name if path == source else path.relative_to(source).as_posix()
+        file = file.encode("utf-8", "replace").decode()  # a name need not be text; what is stored must be
         part = Part(captions=_captions(path.with_suffix(".txt")))
         found.append(Input(source=file, file=file, path=path, split=split_of(file, kind, settings), parts=(part,)))
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from echomotion_model.importing.bodies import open_body
-from echomotion_model.importing.motion import SourceMotion, checked_rate
+from echomotion_model.importing.motion import SourceMotion, checked, checked_rate
 from echomotion_model.importing.reasons import BadMotion, LeftOut
 from humove.body import Body
 from humove.bvh import read_bvh
@@ -19,15 +19,16 @@ def read_mocap(path: Path) -> SourceMotion:
         bvh = read_bvh(path)
     except UserError as error:
         raise BadMotion(LeftOut.UNREADABLE, str(error).removeprefix(f"{path}: ")) from error
+    except TypeError as error:  # channels that belong to an end site, not a joint
+        raise BadMotion(LeftOut.UNREADABLE, f"not a whole BVH file ({error})") from error
     fps = checked_rate(bvh.fps)
-    if not (
-        np.isfinite(bvh.offsets).all() and np.isfinite(bvh.rotations).all() and np.isfinite(bvh.translations).all()
-    ):
-        raise BadMotion(LeftOut.NOT_FINITE, "holds NaN or infinite values")
+    checked(rotations=bvh.rotations)
     try:
-        motion = retarget(bvh, Body.load(), source=path.name)
+        with np.errstate(all="ignore"):  # what overflows is found below
+            motion = retarget(bvh, Body.load(), source=path.name)
     except (UserError, ValueError) as error:
         raise BadMotion(LeftOut.UNKNOWN_SKELETON, str(error).removeprefix(f"{path.name}: ")) from error
+    checked(transl=motion.transl, pose=motion.body_pose, orient=motion.global_orient, joints=motion.body.rest_joints)
     body = open_body(motion.body)
     return SourceMotion(
         global_orient=motion.global_orient,

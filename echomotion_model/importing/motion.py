@@ -13,6 +13,9 @@ _EXACT = 1e-6
 """Frames: nearer than this to a whole frame is that frame."""
 
 
+_LARGEST = 1e4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceMotion:
     """SMPL motion over N frames. All arrays are finite; rotations are axis-angle in radians, lengths metres."""
@@ -61,6 +64,16 @@ class SourceMotion:
             source_frames=self.source_frames[np.minimum(np.floor(instants + 0.5), len(self) - 1).astype(np.int64)],
             fps=Fraction(max_fps),
         )
+
+
+def checked(**arrays: np.ndarray) -> None:
+    """BadMotion where a number is not finite, or no metres and radians of a person."""
+    for name, values in arrays.items():
+        if not np.isfinite(values).all():
+            bad = np.count_nonzero(~np.isfinite(values))
+            raise BadMotion(LeftOut.NOT_FINITE, f"{bad} of {values.size} values of {name} are NaN or infinite")
+        if np.abs(values).max(initial=0) > _LARGEST:
+            raise BadMotion(LeftOut.OUT_OF_RANGE, f"{name} reaches {np.abs(values).max():.3g}")
 
 
 def checked_rate(fps: float) -> Fraction:

@@ -15,6 +15,8 @@ class LeftOut(StrEnum):
     NO_FRAME_RATE = "no_frame_rate"
     BAD_SHAPE = "bad_shape"
     NOT_FINITE = "not_finite"
+    OUT_OF_RANGE = "out_of_range"
+    """Metres or radians beyond ten thousand: of another unit, or damaged."""
     TOO_SHORT = "too_short"
     SMPLX_BODY = "smplx_body"
     """Of SMPL-X, whose pelvis and shape space are others: the SMPL+H files of the same motion are wanted."""

@@ -79,6 +79,7 @@ def test_a_pickled_body_is_refused(body_models):
         ({"poses": np.zeros((240, 165))}, "smplx_body"),
         ({"trans": np.full((240, 3), np.inf)}, "not_finite"),
         ({"betas": np.full(16, np.nan)}, "not_finite"),
+        ({"trans": np.full((240, 3), 1e6)}, "out_of_range"),
         ({"poses": np.array([{}] * 240, dtype=object)}, "pickled"),
     ],
 )
@@ -107,6 +108,17 @@ def test_what_is_no_npz_is_unreadable(tmp_path):
         with pytest.raises(BadMotion) as bad:
             read_amass(path, None)
         assert bad.value.reason == "unreadable", name
+
+
+def test_a_header_that_is_no_python_is_unreadable(tmp_path):
+    npy = io.BytesIO()
+    np.save(npy, np.zeros((240, 156)))
+    garbled = npy.getvalue().replace(b"(240, 156)", b"(240, (156")
+    with zipfile.ZipFile(write_amass(tmp_path / "a.npz", poses=None), "a") as box:
+        box.writestr("poses.npy", garbled)
+    with pytest.raises(BadMotion) as bad:
+        read_amass(tmp_path / "a.npz", None)
+    assert bad.value.reason == "unreadable"
 
 
 def test_a_member_that_is_no_array_is_unreadable(tmp_path):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 
 import numpy as np
@@ -75,6 +76,14 @@ def test_long_recordings_are_cut_each_piece_with_its_own_camera(amass, tmp_path)
     assert {s.meta.captions for s in long} == {("a person walks", "someone is walking")}
 
 
+def test_names_may_be_no_text(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_amass(tmp_path / "in" / "a.npz").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/l\xe4uft\n.npz"))
+    import_motion(tmp_path / "in", tmp_path / "out", settings=ALL_TRAIN)
+    (sample,) = open_motion_only(str(tmp_path / "out")).samples()
+    assert sample.meta.source.file == "l?uft\n.npz"
+
+
 def test_the_same_files_give_the_same_bytes(amass, tmp_path):
     import_motion(amass, tmp_path / "a")
     import_motion(amass, tmp_path / "b")
@@ -144,13 +153,17 @@ def bvh_folder(folder):
     (folder / "turn.txt").write_text("a person turns")
     (folder / "cut.bvh").write_text(person(turn)[:-400])
     (folder / "nan.bvh").write_text(person([{"Hips.Yrotation": float("nan")}] * 60))
+    (folder / "end.bvh").write_text(person(turn).replace("{ OFFSET 0 0.1 0 }", "{ CHANNELS 1 Xrotation }", 1))
+    (folder / "far.bvh").write_text(person([{"Hips.Xposition": 1e30}] * 60))
     (folder / "dog.bvh").write_text(person(turn).replace("LeftUpLeg", "HindLeg"))
     return folder
 
 
 def test_bvh_is_retargeted_and_flagged(tmp_path):
     done = import_motion(bvh_folder(tmp_path / "in"), tmp_path / "out", settings=ALL_TRAIN, licence="CC0")
-    assert done.left_out == {"not_finite": 1, "unknown_skeleton": 1, "unreadable": 1} and done.kept == 1
+    assert (
+        done.left_out == {"not_finite": 1, "unknown_skeleton": 1, "unreadable": 2, "out_of_range": 1} and done.kept == 1
+    )
     (sample,) = open_motion_only(str(tmp_path / "out")).samples()
     assert sample.caption == "a person turns" and sample.meta.rights.licence == "CC0"
     assert sample.meta.source.frame == "world_y_up" and sample.meta.body_model.shape_source == "proxy"
