@@ -19,6 +19,7 @@ async function show() {
   leave();
   leave = () => {};
   bindPage([]);
+  const stale = () => mine !== turn; // one has gone on, while this view was still asking the server
   const path = location.pathname;
   document.body.dataset.view = path.startsWith("/clip/") ? "clip" : path === "/runs" ? "runs" : "list";
   try {
@@ -26,19 +27,18 @@ async function show() {
       if (error.status === 404 && document.body.dataset.view !== "clip") return null;
       throw error;
     });
-    if (mine !== turn) return;
+    if (stale()) return;
     head();
     let undo;
-    if (path.startsWith("/clip/")) undo = await clipPage(page, decodeURIComponent(path.slice("/clip/".length)), go);
-    else if (path === "/runs" || !state.dataset) undo = await runsPage(page);
+    if (path.startsWith("/clip/")) undo = await clipPage(page, decodeURIComponent(path.slice("/clip/".length)), go, stale);
+    else if (path === "/runs" || !state.dataset) undo = await runsPage(page, stale);
     else {
       restore();
-      undo = await listPage(page, go);
+      undo = await listPage(page, go, stale);
     }
-    if (mine === turn) leave = undo ?? (() => {});
-    else undo?.();
+    if (undo) leave = undo;
   } catch (error) {
-    if (mine !== turn) return;
+    if (stale()) return;
     document.title = "HuMoVe explorer";
     page.replaceChildren(h("div.failed", {}, h("h1", {}, "This can't be shown"), h("p", {}, error.message),
       h("p", {}, h("a", { href: "/" }, "All clips"))));

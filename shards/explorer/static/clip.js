@@ -37,7 +37,7 @@ async function neighbours(id, clip) {
   return { previous: clip.previous, next: clip.next, said: "in clip order", step: () => {} };
 }
 
-export async function clipPage(root, id, go) {
+export async function clipPage(root, id, go, stale) {
   const clip = await get(`/api/clip/${encodeURIComponent(id)}`);
   const { row } = clip;
   const [beside, motion] = await Promise.all([
@@ -45,6 +45,7 @@ export async function clipPage(root, id, go) {
     clip.has_motion || clip.has_keypoints ? get(`/api/clip/${encodeURIComponent(id)}/motion`).catch(said) : null,
   ]);
   const figure = motion?.rest_joints ? await body().catch(said) : null;
+  if (stale()) return null;
   const [folder, name] = split(row.uri);
   document.title = `${name} · HuMoVe explorer`;
   const turn = (to, by) => {

@@ -40,7 +40,7 @@ const FIXED = {
   clip_id: { label: "clip", width: 220, cell: clip },
   uri: { label: "video", width: 220 },
   now: { label: "now", width: 104, cell: change },
-  now_reason: { label: "reason now", width: 124, cell: reason },
+  now_reason: { label: "reason now", width: 136, cell: reason },
   reason: { label: "reason", width: 140, cell: (row) => h("span.reason", { title: row.detail }, words(row.reason)) },
   outcome: { label: "outcome", width: 88, cell: (row) => tag(row.outcome) },
   mark: { label: "mark", width: 60, cell: (row) => h(`span.mark.${row.mark || "none"}`, { title: row.mark_why }, MARKS[row.mark] ?? "") },

@@ -174,8 +174,9 @@ class List {
     const row = windows?.row(at);
     if (!row) return;
     try {
-      await post("/api/mark", { clip_id: row.clip_id, mark, why: "" });
-      Object.assign(row, { mark, mark_why: "" });
+      const why = mark ? row.mark_why : "";
+      await post("/api/mark", { clip_id: row.clip_id, mark, why });
+      Object.assign(row, { mark, mark_why: why });
       this.table.made.delete(row);
       this.table.draw();
       toast(mark ? `Marked ${mark}: ${row.clip_id}` : `Mark taken away: ${row.clip_id}`);
@@ -230,8 +231,9 @@ class List {
   }
 }
 
-export async function listPage(root, go) {
+export async function listPage(root, go, stale) {
   state.dataset = await get("/api/dataset"); // its counts move while a build goes on
+  if (stale()) return null;
   document.title = `${state.dataset.name} · HuMoVe explorer`;
   const list = new List(root, go);
   return () => list.close();

@@ -5,7 +5,7 @@ import { h, toast } from "./dom.js";
 import { Funnel } from "./funnel.js";
 import { Slider } from "./sliders.js";
 import { words } from "./format.js";
-import { changed, settings, state } from "./state.js";
+import { changed, remember, settings, state } from "./state.js";
 
 export class Panel {
   /** moved(): a threshold has another value; filter(...): the list shall show these clips only. */
@@ -57,6 +57,7 @@ export class Panel {
   }
 
   update() {
+    remember();
     this.draw();
     this.follow();
   }

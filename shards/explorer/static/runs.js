@@ -6,8 +6,9 @@ import { h } from "./dom.js";
 import { bindPage } from "./keys.js";
 import { value } from "./format.js";
 
-export async function runsPage(root) {
+export async function runsPage(root, stale) {
   const { curves, samples } = await get("/api/runs");
+  if (stale()) return null;
   document.title = "Run · HuMoVe explorer";
   const names = Object.keys(curves);
   const plots = [];

@@ -70,6 +70,8 @@ export class Toolbar {
   /** Adds filters, in place of those on the same column that they would contradict. */
   add(...filters) {
     const kept = state.filters.filter((old) => !filters.some((f) => f.column === old.column && (f.op === old.op || EQUAL.has(f.op) || EQUAL.has(old.op))));
+    for (const column of this.columns) column.shown ||= filters.some((f) => f.column === column.name);
+    this.table.forget();
     this.set({ filters: [...kept, ...filters] });
   }
 

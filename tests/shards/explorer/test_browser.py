@@ -397,6 +397,32 @@ def test_keys_lead_through_the_explorer(look, viewed, hostile) -> None:
     assert urlsplit(page.url).path == "/"
 
 
+def test_a_view_that_was_left_does_not_come_back(look, viewed, hostile) -> None:
+    keys = [sample.key for sample in hostile[1]]
+    view = look(viewed)
+    page = view.open()
+    total(page, len(keys))
+    page.evaluate(
+        """slow => {
+          const fetched = window.fetch;
+          window.fetch = (url, ...more) => String(url).includes(slow)
+            ? new Promise((done) => setTimeout(done, 1000)).then(() => fetched(url, ...more))
+            : fetched(url, ...more);
+        }""",
+        keys[0],
+    )
+    page.keyboard.press("Enter")  # its answer takes a second
+    page.go_back()
+    total(page, len(keys))
+    page.locator("a.row").nth(1).click()
+    expect(page.locator("article")).to_have_attribute("data-clip", keys[1])
+    page.wait_for_timeout(1500)
+    expect(page.locator("article")).to_have_attribute("data-clip", keys[1])
+    view.step_to(0)
+    page.keyboard.press(".")
+    view.step_to(1)
+
+
 def test_nothing_that_is_named_like_markup_runs(look, viewed, hostile) -> None:
     sample = hostile[1][0]
     view = look(viewed)
