@@ -1,0 +1,1 @@
+"""Training in two phases: motion alone, then video and motion together."""

@@ -1,0 +1,249 @@
+"""The training loop: phase 1 on motion alone, then phase 2 on motion and video, from wherever the run stands."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
+from echomotion_model.model.weights import load_wan
+from echomotion_model.train.batch import Given
+from echomotion_model.train.checkpoint import (
+    RunState,
+    check_model,
+    checkpoints,
+    load_tensors,
+    read_state,
+    save_checkpoint,
+)  # fmt: skip
+from echomotion_model.train.config import CONFIG_FILE, TrainConfig, config_text
+from echomotion_model.train.ema import Ema
+from echomotion_model.train.encoders import Encoders
+from echomotion_model.train.log import MetricsLog
+from echomotion_model.train.lora import add_lora
+from echomotion_model.train.mfu import peak_flops, step_flops
+from echomotion_model.train.optimizer import PhaseConfig, make_optimizer, set_rate
+from echomotion_model.train.sets import Sets, Sources, fit_normalizer, open_sets, saved_normalizer
+from echomotion_model.train.source import Source
+from echomotion_model.train.state import checkpoint_tensors, named
+from echomotion_model.train.step import PassLoss, pass_loss
+from echomotion_model.train.stopping import StopAsked, stop_on_signals
+from echomotion_model.train.world import OneProcess, World
+from humove.atomic import write_text
+from humove.errors import EXIT_DEFECT, UserError
+from shards.format import DATASET_FILE
+
+PHASES = ("motion", "paired")
+"""In their order; the logs count them from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """How a call of `train` ended."""
+
+    step: int
+    """Steps that the run has taken, over both phases."""
+    finished: bool
+    """False where it was told to stop: the same call goes on."""
+
+
+def train(
+    config: TrainConfig,
+    dataset: str,
+    out: Path,
+    *,
+    motion_only: Sequence[str] = (),
+    world: World | None = None,
+    stop: StopAsked | None = None,
+    on_metrics: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Trained:
+    """Trains on a data set, and on motion-only sets in phase 1, into the run's folder `out`; resumes what is there.
+
+    A first SIGTERM or SIGINT saves and returns, and so does `stop`. UserError, one line, for what the user can mend;
+    the last checkpoint then stands.
+    """
+    world, stop = world or OneProcess(), stop or StopAsked()
+    if (out / DATASET_FILE).exists():
+        raise UserError(f"{out} is a data set; give OUT a folder of its own for the run")
+    sets = open_sets(dataset, motion_only, config)
+    with stop_on_signals(stop):
+        run = _Run(config, sets, out, world, stop, on_metrics)
+        try:
+            return run.go()
+        finally:
+            run.close()
+
+
+class _Run:
+    """One process's part of a run."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        sets: Sets,
+        out: Path,
+        world: World,
+        stop: StopAsked,
+        on_metrics: Callable[[int, Mapping[str, float]], None] | None,
+    ) -> None:
+        self._config, self._out, self._world, self._stop, self._on_metrics = config, out, world, stop, on_metrics
+        self._log: MetricsLog | None = None
+        last = next(reversed(checkpoints(out)), None)
+        self._state = read_state(last) if last else None
+        if self._state:
+            check_model(last, self._state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
+        self._last = last
+        if world.main:
+            out.mkdir(parents=True, exist_ok=True)
+            write_text(out / CONFIG_FILE, config_text(config))
+        world.barrier()
+        self._sources = Sources(sets, config, out, Encoders(config.encoders), world)
+        self._normalizer = saved_normalizer(out, lambda: fit_normalizer(sets.motions, config.data.buckets.fps), world)
+        self._null_LE = self._sources.texts.null().to(world.device)
+        self._model = world.wrap(start_model(config, resumed=last is not None))
+        self._trainable = {name for name, parameter in named(self._model) if parameter.requires_grad}
+        self._ema = Ema(named(self._model), config.ema.decay) if config.ema.decay else None
+        self._peak = peak_flops(world.device) * world.devices
+        self.step = self._state.step if self._state else 0
+
+    def close(self) -> None:
+        if self._log:
+            self._log.close()
+
+    def go(self) -> Trained:
+        if self._world.main:
+            self._log = MetricsLog(self._out, self.step)
+        first = PHASES.index(self._state.phase) if self._state else 0
+        for name in PHASES[first:]:
+            if not self._phase(name):
+                return Trained(step=self.step, finished=False)
+        return Trained(step=self.step, finished=True)
+
+    def _phase(self, name: str) -> bool:
+        """Runs what is left of a phase; False where the run was told to stop."""
+        phase: PhaseConfig = getattr(self._config.phases, name)
+        done = self._state.phase_step if self._state else 0
+        if done >= phase.steps and not self._resumes():
+            return True
+        for parameter_name, parameter in named(self._model):
+            parameter.requires_grad_(parameter_name in self._trainable and self._trains(parameter_name, name))
+        optimizer = make_optimizer(named(self._model), self._config.optimizer)
+        source: Source = getattr(self._sources, name)(self._normalizer)
+        if self._resumes():
+            load_tensors(self._last, checkpoint_tensors(self._model, self._ema, optimizer))
+            if self._ema:
+                self._ema.updates = self._state.ema_updates
+            source.load_state_dict(self._state.data)
+        self._state = self._last = None
+        batches = iter(source)
+        for phase_step in range(done, phase.steps):
+            self._step(name, phase, phase_step, optimizer, batches)
+            ends = phase_step + 1 == phase.steps
+            stopped = self._world.any(bool(self._stop))
+            if ends or stopped or self.step % self._config.checkpoint.every == 0:
+                self._save(name, phase_step + 1, source, optimizer)
+            if stopped and not (ends and name == PHASES[-1]):
+                return False
+        return True
+
+    def _resumes(self) -> bool:
+        return self._last is not None
+
+    def _trains(self, parameter: str, phase: str) -> bool:
+        if phase == "paired" or is_motion(parameter):
+            return True
+        return self._config.phases.motion.train_shared and parameter.startswith("condition_embedder.")
+
+    def _step(
+        self, name: str, phase: PhaseConfig, phase_step: int, optimizer: torch.optim.Optimizer, batches: Iterator[Given]
+    ) -> None:
+        began = time.perf_counter()
+        rate = phase.rate(phase_step)
+        set_rate(optimizer, rate)
+        optimizer.zero_grad(set_to_none=True)
+        losses, waited = [], 0.0
+        most = max(getattr(self._config.phases, each).accumulate for each in PHASES)
+        for micro in range(phase.accumulate):
+            waits = time.perf_counter()
+            given = next(batches).to(self._world.device)
+            waited += time.perf_counter() - waits
+            done = pass_loss(self._model, given, self._null_LE, self._config, self._world, self.step * most + micro)
+            (done.loss / phase.accumulate).backward()
+            losses.append(done)
+        trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        norm = nn.utils.clip_grad_norm_(trained, self._config.optimizer.clip_norm)
+        norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        if not math.isfinite(norm):
+            last = next((path.name for path in reversed(checkpoints(self._out))), "none")
+            raise UserError(
+                f"step {self.step + 1}: the gradient is {norm}, so the run has diverged; lower phases.{name}."
+                f"learning_rate and go on from the last checkpoint ({last})",
+                EXIT_DEFECT,
+            )
+        optimizer.step()
+        if self._ema:
+            self._ema.update(named(self._model))
+        self.step += 1
+        seconds = time.perf_counter() - began
+        if self.step % self._config.log.every == 0 or phase_step + 1 == phase.steps:
+            metrics = {"phase": PHASES.index(name) + 1, "learning_rate": rate, "grad_norm": norm}
+            metrics |= self._figures(losses, seconds) | {"step_seconds": seconds, "data_seconds": waited}
+            self._tell(metrics)
+
+    def _figures(self, losses: Sequence[PassLoss], seconds: float) -> dict[str, float]:
+        """Losses over all passes and ranks, and how fast they were."""
+        config, figures = self._config, {}
+        for name in ("video", "motion"):
+            said = [value for each in losses if (value := getattr(each, name)) is not None]
+            if said:
+                figures[f"loss_{name}"] = sum(said) / len(said)
+        weighted = [
+            config.loss.video * (each.video or 0.0) + config.loss.motion * (each.motion or 0.0) for each in losses
+        ]
+        tokens = sum(each.samples * (each.video_tokens + each.motion_tokens) for each in losses)
+        flops = sum(
+            each.samples * step_flops(config.model, each.video_tokens, each.motion_tokens, config.encoders.text_tokens)
+            for each in losses
+        )
+        return {
+            "loss": sum(weighted) / len(weighted),
+            **figures,
+            "samples": sum(each.samples for each in losses),
+            "tokens_per_second": tokens / seconds,
+            "tflops": flops / seconds / 1e12,
+            "mfu": flops / seconds / self._peak,
+        }
+
+    def _tell(self, metrics: Mapping[str, float]) -> None:
+        if self._log:
+            self._log.write(self.step, metrics)
+        if self._on_metrics:
+            self._on_metrics(self.step, metrics)
+
+    def _save(self, phase: str, phase_step: int, source: Source, optimizer: torch.optim.Optimizer) -> None:
+        state = RunState(
+            step=self.step,
+            phase=phase,
+            phase_step=phase_step,
+            data=source.state_dict(),
+            model=self._config.model.model_dump(mode="json"),
+            lora=self._config.lora.model_dump(mode="json"),
+            ema_updates=self._ema.updates if self._ema else 0,
+        )
+        tensors = checkpoint_tensors(self._model, self._ema, optimizer)
+        save_checkpoint(self._out, state, tensors, self._config.checkpoint.keep, self._world)
+
+
+def start_model(config: TrainConfig, *, resumed: bool = False) -> EchoMotionTransformer:
+    """The model before its first step, the same for the same configuration: from Wan's weights where they are given,
+    with adapters where they are set. A resumed run's weights come from its checkpoint instead."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.data.seed)
+        model = EchoMotionTransformer(config.model)
+    if config.encoders.weights and not resumed:
+        load_wan(model, Path(config.encoders.weights))
+    return add_lora(model, config.lora, config.data.seed) if config.lora.rank else model

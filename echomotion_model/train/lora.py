@@ -1,0 +1,78 @@
+"""Low-rank adapters: training a large model by a few numbers beside each of its matrices."""
+
+import math
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from echomotion_model.diffusion.streams import stream
+from humove.config import Strict
+from humove.errors import UserError
+
+_WHOLE = ("motion_", "task_embedder.")
+"""Beginnings of names of parameters that train without adapters."""
+
+
+class LoraConfig(Strict):
+    """Adapters beside the linear layers whose name ends as one of `targets`. Those and the motion's ways in and out,
+    for which there are no weights to start from, train; everything else is frozen."""
+
+    rank: int = Field(0, ge=0, description="of each adapter; 0: none, all weights train")
+    alpha: float = Field(16.0, gt=0, allow_inf_nan=False, description="the adapter's answer is scaled by alpha / rank")
+    targets: tuple[str, ...] = Field(
+        ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"), description="ends of layers' names"
+    )
+
+
+class LoraLinear(nn.Linear):
+    """A linear layer with an adapter. Its weight and bias keep their names, so that a checkpoint's keys fit."""
+
+    def __init__(self, layer: nn.Linear, rank: int, alpha: float, generator: torch.Generator) -> None:
+        super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
+        self.weight, self.bias = layer.weight, layer.bias
+        down = torch.empty(rank, layer.in_features)
+        nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
+        self.lora_down = nn.Parameter(down.to(layer.weight))
+        self.lora_up = nn.Parameter(torch.zeros(layer.out_features, rank).to(layer.weight))
+        self.scale = alpha / rank
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + self.scale * F.linear(F.linear(x, self.lora_down), self.lora_up)
+
+    def merged(self) -> nn.Linear:
+        """A plain layer that answers the same."""
+        layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
+        weight = self.weight.detach().float() + self.scale * self.lora_up.detach().float() @ self.lora_down.float()
+        layer.weight, layer.bias = nn.Parameter(weight.to(self.weight)), self.bias
+        return layer
+
+
+def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> nn.Module:
+    """The model with adapters beside its targets, and Wan's own weights frozen. UserError where nothing is a target."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(_WHOLE))
+    found = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and any(f".{name}".endswith(f".{end}") for end in config.targets)
+    ]
+    if not found:
+        raise UserError(f"lora.targets: no layer of the model ends in {', '.join(config.targets)}")
+    for name, layer in found:
+        _put(model, name, LoraLinear(layer, config.rank, config.alpha, stream("lora", seed, name)))
+    return model
+
+
+def merge_lora(model: nn.Module) -> nn.Module:
+    """The model with its adapters added into the weights."""
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, LoraLinear):
+            _put(model, name, layer.merged())
+    return model
+
+
+def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+    owner, _, last = name.rpartition(".")
+    setattr(model.get_submodule(owner), last, layer)

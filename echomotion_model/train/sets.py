@@ -1,0 +1,130 @@
+"""The data of a run: the sets that it reads, their encoded windows, and the normalisation of their motion."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from echomotion_model.data.loader import Loader
+from echomotion_model.latents.config import LatentsSettings
+from echomotion_model.latents.plan import LATENTS_FOLDER, plan_latents
+from echomotion_model.latents.protocol import EncoderLoader, TextEncoder, VideoEncoder, ids_of
+from echomotion_model.latents.reader import Latents, open_latents
+from echomotion_model.latents.stage import EncodeShard
+from echomotion_model.motion.normalizer import Normalizer
+from echomotion_model.train.config import TrainConfig
+from echomotion_model.train.motion_loader import MotionLoader, features_at
+from echomotion_model.train.motions import MotionCatalogue
+from echomotion_model.train.source import MotionSource, Source, VideoSource
+from echomotion_model.train.texts import Texts
+from echomotion_model.train.world import World
+from shards.motion_only import MotionOnlyDataset, open_motion_only
+from shards.reader import Dataset, open_dataset
+
+NORMALIZER_FILE = "normalizer.npz"
+_FITTED = 5000
+"""Clips that the normalisation is taken of, spread evenly, where there are more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sets:
+    """The opened sets of a run."""
+
+    paired: Dataset
+    motion_only: tuple[MotionOnlyDataset, ...]
+    motions: MotionCatalogue
+    """What the first phase reads: motion of all sets."""
+
+
+def open_sets(dataset: str, motion_only: Sequence[str], config: TrainConfig) -> Sets:
+    """UserError where a set is not there, or has nothing that trains."""
+    paired, others = open_dataset(dataset), tuple(map(open_motion_only, motion_only))
+    return Sets(paired=paired, motion_only=others, motions=MotionCatalogue(paired, others, config.data))
+
+
+class Sources:
+    """Makes the source of each phase. Encoders are loaded when something is first to be encoded."""
+
+    def __init__(self, sets: Sets, config: TrainConfig, run: Path, load: EncoderLoader, world: World) -> None:
+        self._sets, self._config, self._run, self._load, self._world = sets, config, run, load, world
+        self._encoders: tuple[VideoEncoder, TextEncoder] | None = None
+        self._paired = self._latents(sets.paired)
+        if self._paired is None and config.encoders.windows:
+            self._paired = self._made()
+        others = [self._latents(each) for each in sets.motion_only]
+        found = [each for each in (self._paired, *others) if each is not None]
+        whole = len(found) == 1 + len(others)
+        self.texts = Texts(config.encoders.text_tokens, found, None if whole else self.encoders()[1])
+
+    def encoders(self) -> tuple[VideoEncoder, TextEncoder]:
+        if self._encoders is None:
+            self._encoders = self._load(str(self._world.device))
+        return self._encoders
+
+    def motion(self, normalizer: Normalizer) -> Source:
+        """Of the first phase."""
+        return self._motions(self._sets.motions, self._config.phases.motion.batch_size, None, normalizer)
+
+    def paired(self, normalizer: Normalizer) -> Source:
+        """Of the second phase."""
+        if self._paired is not None:
+            catalogue = MotionCatalogue(self._sets.paired, (), self._config.data)
+            return self._motions(catalogue, self._config.data.batch_size, self._paired, normalizer)
+        loader = Loader(self._sets.paired, self._config.data, rank=self._world.rank, world_size=self._world.size)
+        return VideoSource(loader, self.texts, normalizer, self.encoders()[0], self._world.device)
+
+    def _motions(
+        self, catalogue: MotionCatalogue, batch_size: int, latents: Latents | None, normalizer: Normalizer
+    ) -> Source:
+        loader = MotionLoader(
+            catalogue, self._config.data, batch_size,
+            latents=latents, rank=self._world.rank, world_size=self._world.size,
+        )  # fmt: skip
+        return MotionSource(loader, self.texts, normalizer)
+
+    def _latents(self, source: Dataset | MotionOnlyDataset) -> Latents | None:
+        """Those beside a set, where it has any. UserError where they are stale."""
+        names = (row.name.removesuffix(".tar") + ".json" for row in source.shards())
+        if not any(source.exists(f"{LATENTS_FOLDER}/{name}") for name in names):
+            return None
+        return open_latents(f"{source.path.rstrip('/')}/{LATENTS_FOLDER}", source, self._config.data)
+
+    def _made(self) -> Latents:
+        """Those of the run's own, made now where they are not there already."""
+        folder, dataset, config = self._run / LATENTS_FOLDER, self._sets.paired, self._config
+        if self._world.main:
+            settings = LatentsSettings(
+                buckets=config.data.buckets, seed=config.data.seed, windows=config.encoders.windows
+            )
+            folder.mkdir(parents=True, exist_ok=True)
+            jobs = plan_latents(dataset.path, folder, settings, ids_of(*self.encoders())).jobs
+            if jobs:
+                stage = EncodeShard(lambda device: self.encoders(), device=str(self._world.device))
+                stage.setup()
+                for job in jobs:
+                    stage.process([job])
+        self._world.barrier()
+        return open_latents(str(folder), dataset, config.data)
+
+
+def fit_normalizer(catalogue: MotionCatalogue, fps: int) -> Normalizer:
+    """The mean and deviation of features at the training rate, over whole clips."""
+    rows = np.sort(np.concatenate(list(catalogue.members.values())))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _FITTED)).round().astype(int)]
+
+    def features(row: int) -> torch.Tensor:
+        place = catalogue.place(row)
+        return features_at(catalogue.read(row), np.arange(0, place["num_frames"] - 1 + 1e-6, place["fps"] / fps))
+
+    return Normalizer.fit(features(int(row)) for row in rows)
+
+
+def saved_normalizer(run: Path, fit: Callable[[], Normalizer], world: World) -> Normalizer:
+    """The run's own: made once, then the same for as long as the run lives."""
+    path = run / NORMALIZER_FILE
+    if world.main and not path.exists():
+        fit().save(path)
+    world.barrier()
+    return Normalizer.load(path)
