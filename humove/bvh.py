@@ -65,7 +65,7 @@ def read_bvh(path: str | Path) -> Bvh:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a BVH file") from error
     try:
         return _parse(text.replace("{", " { ").replace("}", " } ").split())
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, IndexError, KeyError, TypeError) as error:  # the last: channels of an end site
         raise UserError(f"{path}: not a whole BVH file ({error}); export it again") from error
 
 

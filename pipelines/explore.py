@@ -12,10 +12,8 @@ from shards.clips import read_clips
 from shards.explorer.app import make_app
 from shards.explorer.media import ShardMedia
 from shards.explorer.runs import METRICS_FILE
-from shards.format import DATASET_FILE, LEDGER_FOLDER
+from shards.format import DATASET_FILE, LEDGER_FOLDER, MARKS_FILE, SELECTIONS_FOLDER
 from shards.reader import open_dataset
-
-MARKS_FILE, SELECTIONS_FOLDER = "marks.jsonl", "selections"
 
 
 def explorer(path: Path, scratch: Path) -> Starlette:

@@ -18,9 +18,8 @@ from shards.format import (
     CARD_FILE,
     DATASET_FILE,
     INDEX_FILE,
-    LEDGER_FOLDER,
     OUTCOMES_FILE,
-    REPORT_FOLDER,
+    ROOT_NAMES,
     SHARDS_FOLDER,
 )
 from shards.reader import Dataset, open_dataset
@@ -90,9 +89,8 @@ def verify(
 
 def leftovers(dataset: Dataset) -> Iterator[str]:
     """Files that dataset.json does not list: no part of the set, mostly what a killed build left behind."""
-    known = {".lock", DATASET_FILE, CARD_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, REPORT_FOLDER, LEDGER_FOLDER}
     listed = {row.name for row in dataset.doc.shards}
-    for folder, belongs in (("", known), (SHARDS_FOLDER, listed)):
+    for folder, belongs in (("", ROOT_NAMES), (SHARDS_FOLDER, listed)):
         for name in sorted(dataset.names(folder) - belongs):
             yield f"{folder}/{name}".lstrip("/") + ": is no part of the set (dataset.json does not list it)"
 

@@ -4,20 +4,14 @@ The tars are plain ustar: every header is 512 bytes, so a member's data lies at 
 name and anyone can range-read.
 """
 
-import hashlib
-import tarfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
-from humove.atomic import replacing
 from humove.types import Sample
 from shards.documents import ShardRow
 from shards.format import MEMBERS, parse_key, sample_members, shard_name
-
-BLOCK = tarfile.BLOCKSIZE
-_END = b"\0" * (2 * BLOCK)
+from shards.tars import BLOCK, TarWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,45 +25,22 @@ class Placement:
     mp4_bytes: int
 
 
-class _OpenShard:
+class _OpenShard(TarWriter):
     """One tar being written."""
 
     def __init__(self, path: Path, split: str) -> None:
-        self.name, self.split = path.name, split
-        self.position, self.num_samples = 0, 0
-        self._hash = hashlib.sha256()
-        self._files = ExitStack()
-        self._out: IO[bytes] = self._files.enter_context(self._files.enter_context(replacing(path)).open("wb"))
-
-    def put(self, raw: bytes) -> None:
-        self._out.write(raw)
-        self._hash.update(raw)
-        self.position += len(raw)
-
-    def entry(self, name: str, raw: bytes) -> int:
-        """Adds one member and returns the offset of its data."""
-        head = tarfile.TarInfo(name)
-        head.size, head.mtime, head.uid, head.gid, head.mode = len(raw), 0, 0, 0, 0o644
-        self.put(head.tobuf(tarfile.USTAR_FORMAT))
-        offset = self.position
-        self.put(raw)
-        self.put(b"\0" * (-len(raw) % BLOCK))
-        return offset
+        super().__init__(path)
+        self.name, self.split, self.num_samples = path.name, split, 0
 
     def commit(self) -> ShardRow:
-        self.put(_END)
-        self.put(b"\0" * (-self.position % tarfile.RECORDSIZE))
-        self._files.close()
+        self.__exit__(None, None, None)
         return ShardRow(
             name=self.name,
             split=self.split,
             num_samples=self.num_samples,
-            bytes=self.position,
-            sha256=self._hash.hexdigest(),
+            bytes=self.written.bytes,
+            sha256=self.written.sha256,
         )
-
-    def abandon(self, *error: object) -> None:
-        self._files.__exit__(*error)
 
 
 class ShardWriter:
@@ -99,7 +70,7 @@ class ShardWriter:
             self._commit()
         elif self._open is not None:
             try:
-                self._open.abandon(kind, error, trace)
+                self._open.__exit__(kind, error, trace)
             finally:
                 self._open = None
 
@@ -118,7 +89,7 @@ class ShardWriter:
             raise ValueError(f"{key}: members {[suffix for suffix, _ in members]}, wanted {list(MEMBERS)}")
         size = sum(BLOCK + len(raw) + -len(raw) % BLOCK for _, raw in members)
         shard = self._shard_for(size)
-        offsets = {suffix: shard.entry(f"{key}.{suffix}", raw) for suffix, raw in members}
+        offsets = {suffix: shard.add(f"{key}.{suffix}", raw) for suffix, raw in members}
         shard.num_samples += 1
         self._last_key = key
         return Placement(
@@ -130,7 +101,7 @@ class ShardWriter:
         if shard and (shard.num_samples >= self._max_samples or shard.position + size > self._max_bytes):
             self._commit()
         if self._open is None:
-            self._open = _OpenShard(self._folder / shard_name(self._split, self._next), self._split)
+            self._open = _OpenShard(self._folder / shard_name(self._split, self._next), self._split).__enter__()
             self._next += 1
         return self._open
 

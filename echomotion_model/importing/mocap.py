@@ -19,8 +19,6 @@ def read_mocap(path: Path) -> SourceMotion:
         bvh = read_bvh(path)
     except UserError as error:
         raise BadMotion(LeftOut.UNREADABLE, str(error).removeprefix(f"{path}: ")) from error
-    except TypeError as error:  # channels that belong to an end site, not a joint
-        raise BadMotion(LeftOut.UNREADABLE, f"not a whole BVH file ({error})") from error
     fps = checked_rate(bvh.fps)
     checked(rotations=bvh.rotations)
     try:

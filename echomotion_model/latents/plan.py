@@ -8,12 +8,11 @@ from echomotion_model.latents.documents import MadeFrom, SideShard, json_name, p
 from echomotion_model.latents.protocol import EncoderIds
 from echomotion_model.latents.source import open_source
 from humove.errors import UserError
-from shards.format import DATASET_FILE, SHARDS_FOLDER
+from shards.format import DATASET_FILE, LATENTS_FOLDER, SHARDS_FOLDER
 from shards.motion_only import MotionOnlyDataset
 from shards.motion_only_documents import MOTION_FILE
 from shards.reader import Dataset
 
-LATENTS_FOLDER = "latents"
 """Where they lie unless another place is named: in the data set's own folder."""
 
 

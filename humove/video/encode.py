@@ -79,13 +79,14 @@ def _command(
     frames: Frames, width: int, height: int, out_width: int, out_height: int, path: Path, config: EncodeConfig
 ) -> subprocess.Popen:
     rate = f"{frames.fps.numerator}/{frames.fps.denominator}"
+    # On the input too: untagged pictures would be taken for bt601 and converted to what the output says.
+    tags = {"color_range": "tv", "colorspace": _MATRIX_TAGS[frames.matrix]}
     stream = ffmpeg.input(
-        "pipe:", format="rawvideo", pix_fmt="yuv420p", s=f"{width}x{height}", framerate=rate, threads=1
+        "pipe:", format="rawvideo", pix_fmt="yuv420p", s=f"{width}x{height}", framerate=rate, threads=1, **tags
     )
     if (width, height) != (out_width, out_height):
         stream = stream.filter("scale", out_width, out_height, flags="bicubic+accurate_rnd")
     stream = stream.filter("setsar", "1")
-    tags = {"color_range": "tv", "colorspace": _MATRIX_TAGS[frames.matrix]}
     stream = stream.output(
         f"file:{path}", format="mp4", vcodec="libx264", pix_fmt="yuv420p", preset=config.preset, crf=config.crf,
         threads=1, filter_threads=1, movflags="+faststart", fflags="+bitexact", map_metadata=-1,

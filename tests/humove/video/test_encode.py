@@ -55,6 +55,24 @@ def test_window_and_scale(frames: ArrayFrames, tmp_path: Path) -> None:
     assert np.abs(picture - wanted).mean() < 6
 
 
+@pytest.mark.parametrize("matrix", ["bt709", "bt601"])
+@pytest.mark.parametrize("size", [(64, 96), (32, 48)])
+def test_colours_are_stored_as_they_came(tmp_path: Path, matrix: str, size: tuple[int, int]) -> None:
+    class Flat(ArrayFrames):
+        def yuv(self, index: int) -> np.ndarray:
+            return np.repeat(np.array([101, 94, 192], np.uint8), (96, 24, 24))[:, None] * np.ones((1, 64), np.uint8)
+
+    frames = Flat(np.zeros((3, 96, 64, 3), np.uint8), 30)
+    frames.matrix = matrix
+    encode(frames, (0, 0, 64, 96), *size, tmp_path / "a.mp4", EncodeConfig())
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stored = next(container.decode(video=0))
+    planes, high = stored.to_ndarray(), size[1]
+    found = [np.median(planes[rows]) for rows in (slice(high), slice(high, high * 5 // 4), slice(high * 5 // 4, None))]
+    assert found == [101, 94, 192]
+    assert int(stored.colorspace) == {"bt709": 1, "bt601": 6}[matrix]
+
+
 def test_crop_yuv_cuts_each_plane() -> None:
     yuv = np.arange(12 * 8, dtype=np.uint8).reshape(12, 8)  # 8x8 luma, 4x4 U, 4x4 V
     cut = np.frombuffer(crop_yuv(yuv, (2, 4, 6, 8)), np.uint8)
