@@ -24,13 +24,13 @@ def wants_cudnn(device: torch.device) -> bool:
 
 def attention_kernel(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
     """What blocks run within: cuDNN alone for half precision on Hopper, PyTorch's own choice elsewhere."""
-    if wants_cudnn(device) and precision.itemsize == 2:
-        return sdpa_kernel(SDPBackend.CUDNN_ATTENTION)
-    return nullcontext()
+    return sdpa_kernel(SDPBackend.CUDNN_ATTENTION) if _is_asserted(device, precision) else nullcontext()
 
 
 def check_attention(device: torch.device, precision: torch.dtype, head_dim: int) -> None:
-    """Attends once, forward and backward, with the kernel that blocks will use. UserError where it is not there."""
+    """Attends once, forward and backward, with the kernel that is asserted, if any. UserError where it is not there."""
+    if not _is_asserted(device, precision):
+        return
     shape = (1, 1, 64, head_dim)
     query, key, value = (torch.zeros(shape, dtype=precision, device=device, requires_grad=True) for _ in range(3))
     try:
@@ -42,3 +42,7 @@ def check_attention(device: torch.device, precision: torch.dtype, head_dim: int)
             f"in PyTorch {torch.__version__} with cuDNN {torch.backends.cudnn.version()}; install a PyTorch wheel for "
             "CUDA 12.8 or later, which brings its own cuDNN"
         ) from error
+
+
+def _is_asserted(device: torch.device, precision: torch.dtype) -> bool:
+    return wants_cudnn(device) and precision.itemsize == 2  # cuDNN has none in float32

@@ -1,6 +1,7 @@
 """How a block is run: what of it is kept for the backward pass, whether it is compiled, and by which attention."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
 
@@ -40,26 +41,43 @@ def prepare_blocks(
     What is changed is the forward function of each block, within its hooks: where FSDP shards a block, its weights are
     gathered before this runs, and before the backward pass runs parts of it again.
     """
-    run = Block.forward if keep == "everything" else _checkpointed(keep)
-    if compiled:
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
-        # One function for all blocks, so that it is compiled once and not once a block.
-        run = torch.compile(run, backend=backend, dynamic=False)
+    kernel = partial(attention_kernel, device, precision)
+    # One function for all blocks, so that it is compiled once and not once a block.
+    run = block_runner(Block.forward, keep=keep, compiled=compiled, kernel=kernel, backend=backend)
     for block in model.blocks:
-        block.forward = partial(_within_kernel, run, device, precision, block)
+        block.forward = partial(run, block)
 
 
-def _within_kernel(run: Callable, device: torch.device, precision: torch.dtype, *arguments: Any) -> Any:
-    with attention_kernel(device, precision):
-        return run(*arguments)
+def block_runner(
+    function: Callable,
+    *,
+    keep: Keep,
+    compiled: bool,
+    kernel: Callable[[], AbstractContextManager],
+    backend: str = "inductor",
+) -> Callable:
+    """`function(block, ...)`, attending with `kernel`, of which the backward pass computes again what is not kept."""
+    if compiled:
+        # The kernel is settled once, while it is traced; what is computed again is part of what was compiled.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_SHAPES)
+        run = function if keep == "everything" else _checkpointed(function, keep)
+        return partial(_within, kernel, torch.compile(run, backend=backend, dynamic=False))
+    # Not compiled, it must be settled anew when the attention is computed again.
+    run = partial(_within, kernel, function)
+    return run if keep == "everything" else _checkpointed(run, keep)
 
 
-def _checkpointed(keep: Keep) -> Callable:
+def _within(kernel: Callable[[], AbstractContextManager], function: Callable, *arguments: Any) -> Any:
+    with kernel():
+        return function(*arguments)
+
+
+def _checkpointed(function: Callable, keep: Keep) -> Callable:
     contexts = partial(create_selective_checkpoint_contexts, partial(_policy, keep))
 
-    def run(block: Block, *arguments: Any) -> Any:
+    def run(block: nn.Module, *arguments: Any) -> Any:
         def forward(*inner: Any) -> Any:
-            return Block.forward(block, *inner)
+            return function(block, *inner)
 
         return checkpoint(forward, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
 

@@ -19,7 +19,7 @@ from echomotion_model.train.config import TrainConfig
 from echomotion_model.train.log import METRICS_FILE
 from echomotion_model.train.loop import Trained, train
 from echomotion_model.train.parallel.config import ParallelConfig
-from echomotion_model.train.parallel.processes import Processes
+from echomotion_model.train.parallel.processes import BACKENDS, PATIENCE, Processes
 from echomotion_model.train.stopping import StopAsked
 from humove.errors import UserError
 
@@ -86,7 +86,9 @@ def train_on_ray(
                 "parallel": parallel,
                 "orders": orders,
             },
-            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if scaling.use_gpu else "gloo"),
+            torch_config=TorchConfig(
+                backend=BACKENDS["cuda" if scaling.use_gpu else "cpu"], timeout_s=int(PATIENCE.total_seconds())
+            ),
             scaling_config=scaling,
             run_config=RunConfig(
                 name="run",

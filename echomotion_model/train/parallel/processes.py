@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,11 @@ from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.fsdp import shard_model
 from echomotion_model.train.parallel.ulysses import Ulysses
 from humove.errors import UserError
+
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""Of torch.distributed, by type of device."""
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for each other: the first may be encoding latents meanwhile, or writing a checkpoint."""
 
 
 class Processes:
@@ -75,7 +81,7 @@ class Processes:
     def any(self, flag: bool) -> bool:
         if self._all == 1:
             return flag
-        said = torch.tensor([float(flag)], device=self.device)
+        said = torch.tensor([float(flag)])  # on the CPU: a GPU's queue need not run dry for it
         dist.all_reduce(said, dist.ReduceOp.MAX)
         return bool(said.item())
 
@@ -97,7 +103,7 @@ def local_device() -> torch.device:
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Joins the processes that torchrun has started with this one."""
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group(BACKENDS[device.type], timeout=PATIENCE)
     try:
         yield
         dist.barrier()  # one that leaves while another is still sending takes that one down (gloo)

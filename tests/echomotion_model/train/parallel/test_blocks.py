@@ -1,0 +1,123 @@
+"""What blocks keep for the backward pass, compiling them, and the kernel that they attend with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from echomotion_model.train.parallel import blocks
+from echomotion_model.train.parallel.attention import attention_kernel, check_attention
+from echomotion_model.train.parallel.blocks import ATTENTION, PRODUCTS, prepare_blocks
+from humove.errors import UserError
+from tests.echomotion_model.model.small import echo
+from tests.echomotion_model.train.parallel.steps import CONFIG, loss_of
+
+CPU = torch.device("cpu")
+
+
+class Counted(TorchDispatchMode):
+    """How often the operations of interest were computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = self.products = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):  # noqa: ANN001
+        self.attention += function in ATTENTION
+        self.products += function in PRODUCTS
+        return function(*arguments, **(named or {}))
+
+
+def gradients(keep: str, *, compiled: bool = False, backend: str = "aot_eager") -> dict[str, torch.Tensor]:
+    model = echo(CONFIG)
+    prepare_blocks(model, keep=keep, compiled=compiled, device=CPU, precision=torch.float32, backend=backend)
+    loss_of(model, 0).backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def counts(keep: str) -> tuple[int, int]:
+    """Attention and products of a forward and a backward pass."""
+    with Counted() as counted:
+        gradients(keep)
+    return counted.attention, counted.products
+
+
+def test_what_is_kept_is_not_computed_again() -> None:
+    """A dual block attends three times: both streams together, and each to the text. A branch has ten products, of
+    which one widens; weights' gradients are products too, the same for all choices."""
+    attention, products = counts("everything")
+    blocks_, branches = CONFIG.layers, 2 * CONFIG.layers
+    assert attention == 3 * blocks_
+    assert counts("products") == (attention, products)
+    assert counts("projections") == (attention, products + branches)
+    assert counts("attention") == (attention, products + 10 * branches)
+    assert counts("nothing") == (2 * attention, products + 10 * branches)
+
+
+@pytest.mark.parametrize("keep", ["nothing", "attention", "projections", "products"])
+def test_computing_again_changes_no_bit_of_a_gradient(keep: str) -> None:
+    expected, found = gradients("everything"), gradients(keep)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_blocks_are_compiled_once_for_all_and_answer_alike() -> None:
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    expected, found = gradients("everything"), gradients("attention", compiled=True, backend=counter)
+    assert counter.frame_count == 1
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("keep", ["everything", "attention", "nothing"])
+def test_attention_is_within_the_kernel_also_when_it_is_computed_again(
+    keep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within, seen = [], []
+
+    @contextmanager
+    def kernel(*_: object) -> Iterator[None]:
+        within.append(True)
+        yield
+        within.pop()
+
+    original = functional.scaled_dot_product_attention
+    monkeypatch.setattr(blocks, "attention_kernel", kernel)
+    monkeypatch.setattr(
+        functional, "scaled_dot_product_attention", lambda *given: seen.append(bool(within)) or original(*given)
+    )
+    gradients(keep)
+    assert len(seen) == (3 if keep == "everything" else 6) * CONFIG.layers and all(seen)
+
+
+def test_only_hopper_is_held_to_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allowed(device: str, precision: torch.dtype, capability: tuple[int, int]) -> set[str]:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+        with attention_kernel(torch.device(device), precision):
+            kinds = ("cudnn", "flash", "mem_efficient", "math")
+            return {kind for kind in kinds if getattr(torch.backends.cuda, f"{kind}_sdp_enabled")()}
+
+    every = allowed("cpu", torch.bfloat16, (9, 0))
+    assert {"flash", "math"} <= every
+    assert allowed("cuda", torch.bfloat16, (9, 0)) == {"cudnn"}
+    assert allowed("cuda", torch.float32, (9, 0)) == every
+    assert allowed("cuda", torch.bfloat16, (8, 0)) == every
+    assert allowed("cuda", torch.bfloat16, (10, 0)) == every
+
+
+def test_a_hopper_without_cudnns_attention_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's CPU has none, which is what such a GPU would answer."""
+    check_attention(CPU, torch.float32, 24)
+    monkeypatch.setattr("echomotion_model.train.parallel.attention.wants_cudnn", lambda _: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
+
+    def refused(*_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("No available kernel. Aborting execution.")
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", refused)
+    with pytest.raises(UserError, match="^NVIDIA H100: no cuDNN attention for torch.bfloat16 with 128 numbers a head"):
+        check_attention(CPU, torch.bfloat16, 128)
