@@ -26,7 +26,7 @@ class Counted(TorchDispatchMode):
         super().__init__()
         self.attention = self.products = 0
 
-    def __torch_dispatch__(self, function, types, arguments=(), named=None):  # noqa: ANN001
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
         self.attention += function in ATTENTION
         self.products += function in PRODUCTS
         return function(*arguments, **(named or {}))
