@@ -23,7 +23,7 @@ from echomotion_model.train.parallel.processes import BACKENDS, PATIENCE, Proces
 from echomotion_model.train.stopping import StopAsked
 from humove.errors import UserError
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.2
 _RAY_FOLDER = ".ray"
 
 
@@ -221,8 +221,8 @@ def _tell(metrics: Path, read: int, on_metrics: Callable[[int, Mapping[str, floa
     """Passes on the lines that the run has written since; returns how far it has read."""
     if on_metrics is None or not metrics.is_file():
         return read
-    if metrics.stat().st_size < read:  # processes that were started again take back what the dead ones said
-        read = 0
+    # Processes that were started again take back what the dead ones said of steps that are lost.
+    read = min(read, metrics.stat().st_size)
     with metrics.open("rb") as file:
         file.seek(read)
         for line in file:

@@ -1,40 +1,67 @@
 """One short run of the whole loop: `runs.py MODE DATASET OUT`, where torchrun starts it, or on a Ray cluster of two."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from echomotion_model.latents.config import LatentsSettings
+from echomotion_model.latents.plan import default_out, plan_latents
+from echomotion_model.latents.protocol import ids_of
+from echomotion_model.latents.stage import EncodeShard
 from echomotion_model.train.config import TrainConfig, load_train_config
 from echomotion_model.train.loop import Trained
 from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.launch import launch
+from humove.errors import UserError
+from tests.echomotion_model.data.sets import make_set
+from tests.echomotion_model.latents.fakes import Load
 
+# Channels and width of the text are those of the latents that `encoded_set` makes.
 SETTINGS = [
     "model.layers=1",
     "model.ffn_dim=64",
+    "model.channels=3",
+    "model.text_dim=4",
     "data.workers=0",
     "data.buckets.resolutions=[[96, 48], [48, 96]]",
-    "encoders.windows=0",
     "encoders.text_tokens=16",
     "phases.motion.steps=2",
     "phases.motion.batch_size=2",
-    "phases.paired.steps=3",
+    "phases.paired.steps=38",
+    "phases.paired.learning_rate=1.0e-4",
+    "checkpoint.every=4",
     "validation.clips=0",
     "log.every=1",
 ]
+STEPS = 40
 
 
-def config(*more: str) -> TrainConfig:
-    return load_train_config("tiny", [*SETTINGS, *more])
+def config() -> TrainConfig:
+    return load_train_config("tiny", SETTINGS)
+
+
+def encoded_set(folder: Path) -> Path:
+    """A data set with its side shards, so that no encoder is needed."""
+    make_set(folder)
+    data = config().data
+    latents = LatentsSettings(buckets=data.buckets, seed=data.seed)
+    plan = plan_latents(str(folder), default_out(str(folder)), latents, ids_of(*Load()("cpu")))
+    stage = EncodeShard(Load())
+    stage.setup()
+    list(stage.process(plan.jobs))
+    return folder
 
 
 @contextmanager
-def two_nodes() -> Iterator[str]:
-    """The address of a Ray cluster of two nodes of one CPU, both on this machine."""
+def two_nodes() -> Iterator[Any]:
+    """A Ray cluster of two nodes of one CPU, both on this machine."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
@@ -42,25 +69,52 @@ def two_nodes() -> Iterator[str]:
     cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     try:
         cluster.add_node(**node)
-        yield cluster.address
+        yield cluster
     finally:
         cluster.shutdown()
 
 
-def main(mode: str, dataset: str, out: Path) -> Trained:
-    torch.set_num_threads(1)
-    if mode == "torchrun":
-        return launch(config(), dataset, out, parallel=ParallelConfig())
+def kill_a_worker(cluster: Any) -> None:
+    """kill -9 of one of the processes that train on this cluster."""
+    for node in cluster.list_all_nodes():
+        (raylet,) = (info.process.pid for info in node.all_processes["raylet"])
+        listed = subprocess.run(["ps", "--ppid", str(raylet), "-o", "pid=,args="], capture_output=True, text=True)
+        for line in listed.stdout.splitlines():
+            pid, said = line.split(maxsplit=1)
+            if "TrainWorker" in said:
+                return os.kill(int(pid), signal.SIGKILL)
+    raise AssertionError("no process trains")
+
+
+def on_ray(dataset: str, out: Path) -> None:
+    """A run that loses a process, is started again by Ray, and is then told to stop."""
     seen: list[int] = []
-    with two_nodes() as address:
-        parallel = ParallelConfig(processes=2, retries=0)
-        trained = launch(
-            config(), dataset, out, parallel=parallel, address=address, on_metrics=lambda step, _: seen.append(step)
-        )
-    assert seen == [1, 2, 3, 4, 5], seen
-    return trained
+    killed: list[int] = []
+
+    def kill_then_stop(step: int, values: object) -> None:
+        if not killed:
+            killed.append(step)
+            kill_a_worker(cluster)
+        elif seen and step <= seen[-1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        seen.append(step)
+
+    with two_nodes() as cluster:
+        try:
+            launch(config(), dataset, out, parallel=ParallelConfig(processes=3), address=cluster.address)
+        except UserError as error:
+            assert str(error) == "parallel.processes=3, but the cluster has 2 CPUs: set it to 2 or less", error
+        parallel = ParallelConfig(processes=2, retries=1)
+        stopped = launch(config(), dataset, out, parallel=parallel, address=cluster.address, on_metrics=kill_then_stop)
+    assert not stopped.finished and 0 < stopped.step < STEPS, (stopped, seen)
+    assert seen[-1] == stopped.step, (stopped, seen)
 
 
 if __name__ == "__main__":
-    done = main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
-    assert done == Trained(step=5, finished=True), done
+    torch.set_num_threads(1)
+    mode, dataset, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    if mode == "ray":
+        on_ray(dataset, out)
+    else:
+        done = launch(config(), dataset, out, parallel=ParallelConfig())
+        assert done == Trained(step=STEPS, finished=True), done
