@@ -12,6 +12,8 @@ from humove.ids import file_sha256, settings_hash
 
 _READ = {".json", ".safetensors", ".model", ".txt"}
 _Model = TypeVar("_Model")
+_SAID = 300
+"""Characters of a library's own message that are passed on; some go on for pages."""
 
 
 def read_config(folder: Path, setting: str) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def load(read: Callable[[], tuple[_Model, dict]], folder: Path, setting: str, sp
     try:
         model, info = read()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as e:
-        said = next(iter(str(e).strip().splitlines()), "") or type(e).__name__
+        said = " ".join(str(e).split())[:_SAID] or type(e).__name__
         raise UserError(f"{setting}: the model in {folder} can't be loaded: {said}") from e
     unexpected = sorted(set(info["unexpected_keys"]) - set(spare))
     mismatched = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"])

@@ -25,7 +25,7 @@ class Encoders:
 
     def _video(self, device: str) -> VideoEncoder:
         if self.config.video == "wavelet":
-            from echomotion_model.encoders.dct import DctCodec
+            from echomotion_model.encoders.codec import DctCodec
 
             return DctCodec(device)
         from echomotion_model.encoders.vae import WanVae

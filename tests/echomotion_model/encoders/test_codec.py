@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from echomotion_model.encoders.dct import CHANNELS, SCALES, DctCodec, analyse, synthesise
+from echomotion_model.encoders.codec import CHANNELS, SCALES, DctCodec, analyse, synthesise
 from tests.builds import film
 
 

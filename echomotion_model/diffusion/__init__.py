@@ -1,0 +1,1 @@
+"""Flow matching over video latents and motion features: tasks, noise, guidance, sampling."""
