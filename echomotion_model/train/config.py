@@ -17,6 +17,7 @@ from echomotion_model.train.checkpoint import CheckpointConfig
 from echomotion_model.train.ema import EmaConfig
 from echomotion_model.train.lora import LoraConfig
 from echomotion_model.train.optimizer import OptimizerConfig, PhaseConfig
+from echomotion_model.train.parallel.config import ParallelConfig
 from humove.config import Strict
 from humove.errors import UserError
 
@@ -27,13 +28,9 @@ CONFIG_FILE = "config.yaml"
 class EncodersConfig(Strict):
     """What turns pictures and captions into numbers. Paths are folders on this machine; nothing is downloaded."""
 
-    video: Literal["wavelet", "vae"] = Field(
-        "wavelet", description="wavelet: a fixed transform; vae: Wan's, from a path"
-    )
+    video: Literal["dct", "vae"] = Field("dct", description="dct: a fixed transform; vae: Wan's, from a folder")
     vae: str = Field("", description="folder of an AutoencoderKLWan, as diffusers saves it")
-    text: Literal["sentence", "umt5"] = Field(
-        "sentence", description="sentence: all-MiniLM-L6; umt5: Wan's, from a path"
-    )
+    text: Literal["sentence", "umt5"] = Field("sentence", description="all-MiniLM-L6; or Wan's, from a folder")
     umt5: str = Field("", description="folder with Wan's tokenizer and text_encoder, as diffusers lays them out")
     stride: int = Field(8, ge=1, description="px that a latent is wide and high: 8 of Wan2.1's VAE, 16 of Wan2.2's")
     windows: int = Field(
@@ -86,6 +83,7 @@ class TrainConfig(Strict):
     """Every setting of a run. A key that is not here is an error."""
 
     model: ModelConfig
+    parallel: ParallelConfig = ParallelConfig()
     data: LoaderConfig = LoaderConfig()
     encoders: EncodersConfig = EncodersConfig()
     flow: FlowConfig = FlowConfig()

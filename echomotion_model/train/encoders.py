@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import torch
 
 from echomotion_model.latents.protocol import TextEncoder, VideoEncoder
 from echomotion_model.train.config import EncodersConfig
 from humove.errors import UserError
+
+
+class VideoCodec(VideoEncoder, Protocol):
+    """Pictures to latents and back."""
+
+    def decode_video(self, latents_BCFhw: torch.Tensor) -> torch.Tensor:
+        """uint8 RGB (B, T, H, W, 3)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,33 +25,30 @@ class Encoders:
 
     config: EncodersConfig
 
-    def __call__(self, device: str) -> tuple[VideoEncoder, TextEncoder]:
-        """Both; libraries are imported when one of theirs is named. UserError where a folder is not what it must be."""
-        video = self._video(device)
-        if video.stride != self.config.stride:
-            raise UserError(
-                f"configuration: {video.name} has latents of {video.stride} px: set encoders.stride to that"
-            )
-        return video, self._text(device)
+    def __call__(self, device: str) -> tuple[VideoCodec, TextEncoder]:
+        """UserError where a folder that is needed was not given, or does not hold the model."""
+        return self.video(device), self.text(device)
 
-    def _video(self, device: str) -> VideoEncoder:
-        if self.config.video == "wavelet":
-            from echomotion_model.encoders.codec import DctCodec
-
-            return DctCodec(device)
+    def video(self, device: str) -> VideoCodec:
+        from echomotion_model.encoders.codec import DctCodec
         from echomotion_model.encoders.vae import WanVae
 
-        return WanVae(_folder(self.config.vae, "vae"), device)
+        if self.config.video == "dct":
+            return DctCodec(device)
+        return WanVae(_folder("vae", self.config.vae), device)
 
-    def _text(self, device: str) -> TextEncoder:
+    def text(self, device: str) -> TextEncoder:
         from echomotion_model.encoders.text import sentence_encoder, umt5_encoder
 
         if self.config.text == "sentence":
             return sentence_encoder(device)
-        return umt5_encoder(_folder(self.config.umt5, "umt5"), device)
+        return umt5_encoder(_folder("umt5", self.config.umt5), device)
 
 
-def _folder(path: str, setting: str) -> Path:
+def _folder(name: str, path: str) -> Path:
     if not path:
-        raise UserError(f"configuration: encoders.{setting} is empty: give the model's folder, or build latents first")
+        raise UserError(
+            f"encoders.{name} is empty: give the folder that it lies in on this machine, or encode the data set first "
+            "with humove latents"
+        )
     return Path(path)

@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
-from echomotion_model.model.weights import load_wan
+from echomotion_model.model.transformer import is_motion
 from echomotion_model.train.batch import Given
 from echomotion_model.train.checkpoint import (
     RunState,
@@ -24,18 +24,20 @@ from echomotion_model.train.config import CONFIG_FILE, TrainConfig, config_text
 from echomotion_model.train.ema import Ema
 from echomotion_model.train.encoders import Encoders
 from echomotion_model.train.log import MetricsLog
-from echomotion_model.train.lora import add_lora
 from echomotion_model.train.mfu import peak_flops, step_flops
 from echomotion_model.train.optimizer import PhaseConfig, make_optimizer, set_rate
 from echomotion_model.train.sets import Sets, Sources, fit_normalizer, open_sets, saved_normalizer
 from echomotion_model.train.source import Source
+from echomotion_model.train.start import start_model
 from echomotion_model.train.state import checkpoint_tensors, named
 from echomotion_model.train.step import PassLoss, pass_loss
 from echomotion_model.train.stopping import StopAsked, stop_on_signals
+from echomotion_model.train.validation import VALIDATION_FOLDER, Validation
 from echomotion_model.train.world import OneProcess, World
 from humove.atomic import write_text
 from humove.errors import EXIT_DEFECT, UserError
 from shards.format import DATASET_FILE
+from shards.reader import Dataset
 
 PHASES = ("motion", "paired")
 """In their order; the logs count them from 1."""
@@ -107,6 +109,7 @@ class _Run:
         self._model = world.wrap(start_model(config, resumed=last is not None))
         self._trainable = {name for name, parameter in named(self._model) if parameter.requires_grad}
         self._ema = Ema(named(self._model), config.ema.decay) if config.ema.decay else None
+        self._validation = self._prepare(sets.paired) if config.validation.clips else None
         self._peak = peak_flops(world.device) * world.devices
         self.step = self._state.step if self._state else 0
 
@@ -139,16 +142,37 @@ class _Run:
                 self._ema.updates = self._state.ema_updates
             source.load_state_dict(self._state.data)
         self._state = self._last = None
-        batches = iter(source)
-        for phase_step in range(done, phase.steps):
-            self._step(name, phase, phase_step, optimizer, batches)
-            ends = phase_step + 1 == phase.steps
-            stopped = self._world.any(bool(self._stop))
-            if ends or stopped or self.step % self._config.checkpoint.every == 0:
-                self._save(name, phase_step + 1, source, optimizer)
-            if stopped and not (ends and name == PHASES[-1]):
-                return False
+        with closing(iter(source)) as batches:  # what reads ahead ends with it
+            for phase_step in range(done, phase.steps):
+                self._step(name, phase, phase_step, optimizer, batches)
+                ends = phase_step + 1 == phase.steps
+                stopped = self._world.any(bool(self._stop))
+                if ends or stopped or self.step % self._config.checkpoint.every == 0:
+                    self._save(name, phase_step + 1, source, optimizer)
+                finished = ends and name == PHASES[-1]
+                if stopped and not finished:
+                    return False
+                every = self._config.validation.every
+                if self._validation and (finished or (every and self.step % every == 0)):
+                    self._validate()
         return True
+
+    def _prepare(self, dataset: Dataset) -> Validation:
+        encoders = self._config.encoders
+        if encoders.video == "vae" and not encoders.vae:
+            raise UserError("validation.clips needs Wan's VAE: give its folder as encoders.vae, or set it to 0")
+        return Validation(dataset, self._config, self._sources.video(), self._sources.texts, self._normalizer)
+
+    def _validate(self) -> None:
+        """Samples with the average of the weights, where there is one. Every process takes part: each may hold a part
+        of the weights."""
+        if self._ema:
+            self._ema.swap(named(self._model))
+        folder = self._out / VALIDATION_FOLDER / str(self.step) if self._world.main else None
+        figures = self._validation.run(self._model, self._world.device, folder)
+        if self._ema:
+            self._ema.swap(named(self._model))
+        self._tell(figures)
 
     def _resumes(self) -> bool:
         return self._last is not None
@@ -236,14 +260,3 @@ class _Run:
         )
         tensors = checkpoint_tensors(self._model, self._ema, optimizer)
         save_checkpoint(self._out, state, tensors, self._config.checkpoint.keep, self._world)
-
-
-def start_model(config: TrainConfig, *, resumed: bool = False) -> EchoMotionTransformer:
-    """The model before its first step, the same for the same configuration: from Wan's weights where they are given,
-    with adapters where they are set. A resumed run's weights come from its checkpoint instead."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.data.seed)
-        model = EchoMotionTransformer(config.model)
-    if config.encoders.weights and not resumed:
-        load_wan(model, Path(config.encoders.weights))
-    return add_lora(model, config.lora, config.data.seed) if config.lora.rank else model

@@ -10,11 +10,12 @@ import torch
 from echomotion_model.data.loader import Loader
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.plan import LATENTS_FOLDER, plan_latents
-from echomotion_model.latents.protocol import EncoderLoader, TextEncoder, VideoEncoder, ids_of
+from echomotion_model.latents.protocol import TextEncoder, ids_of
 from echomotion_model.latents.reader import Latents, open_latents
 from echomotion_model.latents.stage import EncodeShard
 from echomotion_model.motion.normalizer import Normalizer
 from echomotion_model.train.config import TrainConfig
+from echomotion_model.train.encoders import Encoders, VideoCodec
 from echomotion_model.train.motion_loader import MotionLoader, features_at
 from echomotion_model.train.motions import MotionCatalogue
 from echomotion_model.train.source import MotionSource, Source, VideoSource
@@ -45,23 +46,30 @@ def open_sets(dataset: str, motion_only: Sequence[str], config: TrainConfig) -> 
 
 
 class Sources:
-    """Makes the source of each phase. Encoders are loaded when something is first to be encoded."""
+    """Makes the source of each phase."""
 
-    def __init__(self, sets: Sets, config: TrainConfig, run: Path, load: EncoderLoader, world: World) -> None:
+    def __init__(self, sets: Sets, config: TrainConfig, run: Path, load: Encoders, world: World) -> None:
         self._sets, self._config, self._run, self._load, self._world = sets, config, run, load, world
-        self._encoders: tuple[VideoEncoder, TextEncoder] | None = None
+        self._video: VideoCodec | None = None
+        self._text: TextEncoder | None = None
         self._paired = self._latents(sets.paired)
         if self._paired is None and config.encoders.windows:
             self._paired = self._made()
         others = [self._latents(each) for each in sets.motion_only]
         found = [each for each in (self._paired, *others) if each is not None]
         whole = len(found) == 1 + len(others)
-        self.texts = Texts(config.encoders.text_tokens, found, None if whole else self.encoders()[1])
+        self.texts = Texts(config.encoders.text_tokens, found, None if whole else self.text())
 
-    def encoders(self) -> tuple[VideoEncoder, TextEncoder]:
-        if self._encoders is None:
-            self._encoders = self._load(str(self._world.device))
-        return self._encoders
+    def video(self) -> VideoCodec:
+        """Loaded when it is first asked for, as is the text encoder: with latents it may never be."""
+        if self._video is None:
+            self._video = self._load.video(str(self._world.device))
+        return self._video
+
+    def text(self) -> TextEncoder:
+        if self._text is None:
+            self._text = self._load.text(str(self._world.device))
+        return self._text
 
     def motion(self, normalizer: Normalizer) -> Source:
         """Of the first phase."""
@@ -73,7 +81,7 @@ class Sources:
             catalogue = MotionCatalogue(self._sets.paired, (), self._config.data)
             return self._motions(catalogue, self._config.data.batch_size, self._paired, normalizer)
         loader = Loader(self._sets.paired, self._config.data, rank=self._world.rank, world_size=self._world.size)
-        return VideoSource(loader, self.texts, normalizer, self.encoders()[0], self._world.device)
+        return VideoSource(loader, self.texts, normalizer, self.video(), self._world.device)
 
     def _motions(
         self, catalogue: MotionCatalogue, batch_size: int, latents: Latents | None, normalizer: Normalizer
@@ -89,7 +97,7 @@ class Sources:
         names = (row.name.removesuffix(".tar") + ".json" for row in source.shards())
         if not any(source.exists(f"{LATENTS_FOLDER}/{name}") for name in names):
             return None
-        return open_latents(f"{source.path.rstrip('/')}/{LATENTS_FOLDER}", source, self._config.data)
+        return open_latents(f"{source.path.rstrip('/')}/{LATENTS_FOLDER}", source, self._config.data, all_splits=True)
 
     def _made(self) -> Latents:
         """Those of the run's own, made now where they are not there already."""
@@ -99,14 +107,14 @@ class Sources:
                 buckets=config.data.buckets, seed=config.data.seed, windows=config.encoders.windows
             )
             folder.mkdir(parents=True, exist_ok=True)
-            jobs = plan_latents(dataset.path, folder, settings, ids_of(*self.encoders())).jobs
+            jobs = plan_latents(dataset.path, folder, settings, ids_of(self.video(), self.text())).jobs
             if jobs:
-                stage = EncodeShard(lambda device: self.encoders(), device=str(self._world.device))
+                stage = EncodeShard(lambda device: (self.video(), self.text()), device=str(self._world.device))
                 stage.setup()
                 for job in jobs:
                     stage.process([job])
         self._world.barrier()
-        return open_latents(str(folder), dataset, config.data)
+        return open_latents(str(folder), dataset, config.data, all_splits=True)
 
 
 def fit_normalizer(catalogue: MotionCatalogue, fps: int) -> Normalizer:

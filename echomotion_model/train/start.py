@@ -1,0 +1,22 @@
+"""The model before its first step."""
+
+from pathlib import Path
+
+import torch
+
+from echomotion_model.model.transformer import EchoMotionTransformer
+from echomotion_model.model.weights import load_wan
+from echomotion_model.train.config import TrainConfig
+from echomotion_model.train.lora import add_lora
+
+
+def start_model(config: TrainConfig, *, resumed: bool = False) -> EchoMotionTransformer:
+    """The same for the same configuration: from Wan's weights where they are given, with adapters where they are set.
+    With `resumed` its weights are to come from a checkpoint, and Wan's are not read. UserError where those don't fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.data.seed)
+        model = EchoMotionTransformer(config.model)
+    if config.encoders.weights and not resumed:
+        load_wan(model, Path(config.encoders.weights))
+    return add_lora(model, config.lora, config.data.seed) if config.lora.rank else model

@@ -1,0 +1,259 @@
+"""Whole runs of a small model: stopped, killed, damaged, and looked at."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from echomotion_model.model.transformer import is_motion
+from echomotion_model.train.checkpoint import checkpoints
+from echomotion_model.train.config import TrainConfig, load_train_config
+from echomotion_model.train.dry_run import dry_run
+from echomotion_model.train.loop import Trained, train
+from echomotion_model.train.run import open_run
+from echomotion_model.train.start import start_model
+from echomotion_model.train.state import named
+from humove.errors import UserError
+from shards.buckets import COLUMNS, count_buckets
+from shards.reader import open_dataset
+from tests.echomotion_model.data.sets import make_set
+
+SETTINGS = [
+    "model.layers=1",
+    "model.ffn_dim=64",
+    "data.batch_size=3",
+    "data.buckets.resolutions=[[96, 48], [48, 96]]",
+    "encoders.text_tokens=16",
+    "encoders.windows=2",
+    "phases.motion.steps=8",
+    "phases.motion.batch_size=2",
+    "phases.motion.warmup_steps=0",
+    "phases.paired.steps=12",
+    "phases.paired.warmup_steps=0",
+    "phases.paired.accumulate=2",
+    "checkpoint.every=5",
+    "validation.clips=0",
+    "log.every=1",
+]
+CLOCKS = {"step_seconds", "data_seconds", "tokens_per_second", "tflops", "mfu"}
+
+
+def settings(*more: str) -> TrainConfig:
+    return load_train_config("tiny", [*SETTINGS, *more])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_set(tmp_path_factory.mktemp("small") / "set")
+
+
+@pytest.fixture(scope="module")
+def straight(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 20 steps that nothing disturbed."""
+    out = tmp_path_factory.mktemp("straight") / "run"
+    assert train(settings(), str(small), out) == Trained(step=20, finished=True)
+    return out
+
+
+def metrics(run: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name not in CLOCKS} for line in lines]
+
+
+def tensors(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(next(checkpoints(run)[-1].glob("*.safetensors")))
+
+
+def same_run(run: Path, other: Path) -> None:
+    assert metrics(run) == metrics(other)
+    ours, theirs = tensors(run), tensors(other)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def killed_at(step: int, dataset: Path, out: Path) -> None:
+    """Trains in another process, which a SIGKILL ends as soon as it has told of a step."""
+
+    def kill(done: int, values: object) -> None:
+        if done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=lambda: train(settings(), str(dataset), out, on_metrics=kill))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_a_run_killed_in_both_phases_is_the_run_that_was_not(small: Path, straight: Path, tmp_path: Path) -> None:
+    killed_at(3, small, tmp_path / "run")  # before there is any checkpoint
+    killed_at(7, small, tmp_path / "run")
+    killed_at(14, small, tmp_path / "run")
+    assert [path.name for path in checkpoints(tmp_path / "run")] == ["step-000008", "step-000010"]
+    assert train(settings(), str(small), tmp_path / "run") == Trained(step=20, finished=True)
+    same_run(tmp_path / "run", straight)
+
+
+def test_sigterm_saves_and_stops_and_the_same_call_goes_on(small: Path, straight: Path, tmp_path: Path) -> None:
+    def stop(step: int, values: object) -> None:
+        if step in (4, 8, 13):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    for step in (4, 8, 13):
+        assert train(settings(), str(small), tmp_path / "run", on_metrics=stop) == Trained(step=step, finished=False)
+        assert checkpoints(tmp_path / "run")[-1].name == f"step-{step:06d}"
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert train(settings(), str(small), tmp_path / "run").finished
+    same_run(tmp_path / "run", straight)
+
+
+def test_a_finished_run_has_nothing_left_to_do(small: Path, straight: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    seen: list[int] = []
+    assert train(settings(), str(small), out, on_metrics=lambda step, _: seen.append(step)).finished and not seen
+    longer = settings("phases.paired.steps=13")
+    assert train(longer, str(small), out, on_metrics=lambda step, _: seen.append(step)).step == 21 and seen == [21]
+
+
+def test_the_first_phase_leaves_the_video_branch_as_it_was(small: Path, tmp_path: Path) -> None:
+    for shared in (True, False):
+        config = settings("phases.paired.steps=0", f"phases.motion.train_shared={shared}", "ema.decay=0")
+        out = tmp_path / str(shared)
+        train(config, str(small), out)
+        before, after = dict(named(start_model(config))), tensors(out)
+        changed = {name for name in before if not torch.equal(before[name], after[f"model.{name}"])}
+        embedders = {name for name in before if name.startswith("condition_embedder.")}
+        assert any("blocks.0.motion." in name for name in changed)
+        assert all(is_motion(name) for name in changed - embedders)
+        assert bool(changed & embedders) == shared
+        assert all("loss_video" not in line and line["phase"] == 1 for line in metrics(out))
+
+
+def test_metrics_say_what_was_done_and_how_fast(straight: Path) -> None:
+    lines = [json.loads(line) for line in (straight / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 21))
+    assert {"loss", "grad_norm", "learning_rate", "samples", *CLOCKS} <= lines[-1].keys()
+    assert all(0 < line["mfu"] < 10 and line["tokens_per_second"] > 0 for line in lines)
+    assert {line["phase"] for line in lines} == {1, 2}
+
+
+def test_a_run_is_opened_with_the_average_of_its_weights(straight: Path) -> None:
+    found = open_run(straight)
+    assert (found.step, found.config) == (20, settings())
+    saved = tensors(straight)
+    assert all(torch.equal(parameter, saved[f"ema.{name}"]) for name, parameter in named(found.model))
+    last = open_run(straight, average=False)
+    assert all(torch.equal(parameter, saved[f"model.{name}"]) for name, parameter in named(last.model))
+
+
+def test_a_dry_run_counts_what_the_loader_uses_and_leaves_out(small: Path) -> None:
+    config = settings("data.buckets.max_upscale=1", "data.buckets.resolutions=[[96, 48], [64, 128]]")
+    found = dry_run(config, str(small))
+    rows = open_dataset(str(small)).index_rows(list(COLUMNS))
+    assert found.counts == count_buckets(rows, config.data.buckets)["train"]
+    assert found.counts["used"] and found.counts["left_out"]
+    said = "\n".join(found.lines)
+    assert all(f"left out, {why}: {number}" in said for why, number in found.counts["left_out"].items())
+    assert all(f"{bucket}: {number}" in said for bucket, number in found.counts["buckets"].items())
+
+
+def told(config: TrainConfig, dataset: Path, out: Path) -> str:
+    with pytest.raises(UserError) as error:
+        train(config, str(dataset), out)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_pictures_can_be_encoded_as_they_come(small: Path, tmp_path: Path) -> None:
+    config = settings("encoders.windows=0", "phases.motion.steps=0", "phases.paired.steps=3")
+    assert train(config, str(small), tmp_path / "run").step == 3
+    assert all("loss_motion" in line or "loss_video" in line for line in metrics(tmp_path / "run"))
+
+
+def broken_shard(dataset: Path) -> None:
+    shard = sorted((dataset / "shards").glob("train-*.tar"))[-1]
+    raw = bytearray(shard.read_bytes())
+    raw[512 : len(raw) // 2] = bytes(len(raw) // 2 - 512)
+    shard.write_bytes(raw)
+
+
+@pytest.mark.parametrize("windows", [0, 2])
+def test_a_corrupt_shard_is_one_line_and_the_last_checkpoint_stands(windows: int, small: Path, tmp_path: Path) -> None:
+    dataset = Path(shutil.copytree(small, tmp_path / "set"))
+    config = settings(f"encoders.windows={windows}", "phases.motion.steps=2", "phases.paired.steps=2")
+    train(config, str(dataset), tmp_path / "run")
+    broken_shard(dataset)
+    more = settings(f"encoders.windows={windows}", "phases.motion.steps=2", "phases.paired.steps=40")
+    assert "damaged" in (said := told(more, dataset, tmp_path / "run")) and "shards/train-" in said
+    assert open_run(tmp_path / "run").step >= 4
+
+
+def test_latents_that_are_missing_or_stale_are_one_line(small: Path, straight: Path, tmp_path: Path) -> None:
+    dataset = Path(shutil.copytree(small, tmp_path / "set"))
+    shutil.copytree(straight / "latents", dataset / "latents")
+    train(settings("phases.motion.steps=0", "phases.paired.steps=1"), str(dataset), tmp_path / "run")
+    assert not (tmp_path / "run" / "latents").exists()
+    said = told(settings("data.buckets.max_frames=13"), dataset, tmp_path / "other")
+    assert "max_frames" in said and "humove latents" in said
+    next((dataset / "latents").glob("train-*.tar")).unlink()
+    said = told(settings(), dataset, tmp_path / "another")
+    assert "missing" in said and "humove latents" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("model.heads=8", "model.heads is 4 there and 8 here"),
+        ("model.head_dim=16", "model.head_dim"),
+        ("lora.rank=2", "lora.rank is 0 there and 2 here"),
+        ("data.seed=1", "the position to resume from was saved with other"),
+        ("data.buckets.resolutions=[[96, 64]]", "the position to resume from was saved with other"),
+    ],
+)
+def test_a_run_of_another_preset_is_not_gone_on_with(
+    change: str, said: str, small: Path, straight: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    assert said in told(settings("phases.paired.steps=15", change), small, out)
+    assert checkpoints(out)[-1].name == "step-000020"
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stands(
+    small: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    sync: Callable[[int], None] = os.fsync
+
+    def full(handle: int) -> None:
+        if "step-000022" in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = told(settings("phases.paired.steps=14"), small, out)
+    assert "step-000022: No space left on device; step-000020 stands: make room there" in said
+    monkeypatch.undo()
+    assert train(settings("phases.paired.steps=14"), str(small), out).finished
+
+
+def test_a_data_set_is_no_place_for_a_run(small: Path) -> None:
+    assert "is a data set; give OUT a folder of its own" in told(settings(), small, small)
+
+
+def test_samples_of_the_three_modes_are_made_and_measured(small: Path, straight: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    more = ("phases.paired.steps=13", "validation.clips=1", "validation.sampling.steps=2")
+    train(settings(*more), str(small), out)
+    made = sorted(path.name.split("-p00-")[1] for path in (out / "validation" / "21").glob("*.mp4"))
+    assert made == ["joint.mp4", "motion-to-video.mp4", "video-to-motion.mp4"]
+    last = metrics(out)[-1]
+    assert last["step"] == 21
+    assert {"validation/video_to_motion_pa_mpjpe_mm", "validation/motion_to_video_psnr_db"} <= last.keys()
