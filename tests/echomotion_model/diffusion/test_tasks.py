@@ -37,6 +37,16 @@ def test_tasks_and_dropping_have_their_rates(drawn):
         assert abs(counts[case] / STEPS - share) < 4.5 * math.sqrt(share * (1 - share) / STEPS), case
 
 
+def test_text_and_motion_are_dropped_equally_often_at_any_rate():
+    """Of all samples of motion_to_video: 40 % lose the text alone, 40 % both, 20 % nothing."""
+    tasks = TaskConfig(joint=0, motion_to_video=1, video_to_motion=0, drop=0.4)
+    plans = [draw_plan(tasks, FLOW, seed=2, step=step, numbers=[0]) for step in range(2000)]
+    counts = Counter((plan.has_motion, bool(plan.sees_text_B)) for plan in plans)
+    assert set(counts) == {(True, True), (True, False), (False, False)}
+    for case, share in (((True, True), 0.2), ((True, False), 0.4), ((False, False), 0.4)):
+        assert abs(counts[case] / 2000 - share) < 0.05
+
+
 def test_video_to_motion_never_sees_text(drawn):
     assert not any(bool(plan.sees_text_B) for task, plan in drawn if task is Task.VIDEO_TO_MOTION)
 

@@ -88,6 +88,15 @@ def test_no_latent_sees_the_future_nor_the_past():
     assert torch.equal(codec.decode_video(latents[:, :, :3]), codec.decode_video(latents)[:, :9])
 
 
+def test_a_model_cannot_move_the_first_frame():
+    """Latent 0 is one frame: what would change within 4 frames is not looked at there, and is elsewhere."""
+    latents = DctCodec().encode_video(_smooth(5))
+    for frame, alike in ((0, True), (1, False)):
+        other = latents.clone()
+        other[:, [8, 12, 14], frame] += 3
+        assert torch.equal(DctCodec().decode_video(other), DctCodec().decode_video(latents)) == alike
+
+
 def test_grey_is_zero_and_a_flat_picture_comes_back():
     codec = DctCodec()
     flat = torch.tensor([200, 90, 30], dtype=torch.uint8).expand(1, 5, 32, 32, 3)
