@@ -1,0 +1,1 @@
+"""How good a trained run is, beside what needs no model."""

@@ -1,0 +1,158 @@
+"""A trained run, opened for sampling."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from echomotion_model.diffusion.guidance import Pair
+from echomotion_model.diffusion.sampler import Drawn, SamplingConfig, sample
+from echomotion_model.diffusion.tasks import Task
+from echomotion_model.model.transformer import EchoMotionTransformer
+from echomotion_model.motion.features import encode_motion
+from echomotion_model.motion.layout import FEATURES
+from echomotion_model.motion.normalizer import Normalizer
+from echomotion_model.train.checkpoint import CHECKPOINTS_FOLDER, check_model, checkpoints, load_tensors, read_state
+from echomotion_model.train.config import CONFIG_FILE, TrainConfig, load_train_config
+from echomotion_model.train.encoders import Encoders, VideoCodec
+from echomotion_model.train.sets import NORMALIZER_FILE
+from echomotion_model.train.start import start_model
+from echomotion_model.train.state import named
+from echomotion_model.train.texts import Texts
+from humove.errors import UserError
+from humove.types import SmplMotion
+from shards.buckets import Bucket
+
+# B: samples; C F H W: latent channels, frames, rows, columns; T: motion frames; D: motion features; L E: text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedRun:
+    """A checkpoint's weights, with everything that goes with them."""
+
+    path: Path
+    checkpoint: Path
+    averaged: bool
+    """Whether these are the averaged weights."""
+    config: TrainConfig
+    normalizer: Normalizer
+    model: EchoMotionTransformer
+    codec: VideoCodec
+    texts: Texts
+    null_LE: torch.Tensor
+    device: torch.device
+
+    @property
+    def fps(self) -> int:
+        """Frames a second of what it makes."""
+        return self.config.data.buckets.fps
+
+    @property
+    def step(self) -> int:
+        """Steps that these weights were trained for."""
+        return int(self.checkpoint.name.partition("-")[2])
+
+    @torch.no_grad()
+    def latents(self, video: np.ndarray) -> torch.Tensor:
+        """latents_BCFHW, a batch of one, of pictures (T, H, W, 3) uint8 RGB, on the CPU."""
+        return self.codec.encode_video(torch.from_numpy(video)[None]).float().cpu()
+
+    @torch.no_grad()
+    def pictures(self, latents_BCFHW: torch.Tensor) -> np.ndarray:
+        """(T, H, W, 3) uint8 RGB of a batch of one."""
+        return self.codec.decode_video(latents_BCFHW)[0].cpu().numpy()
+
+    def features(self, motion: SmplMotion, shape_source: str) -> torch.Tensor:
+        """Normalised motion_BTD, a batch of one, of motion at the model's rate."""
+        return self.normalizer.normalize(encode_motion(motion, shape_source))[None]
+
+    def draw(
+        self,
+        task: Task,
+        bucket: Bucket,
+        *,
+        caption: str = "",
+        video_BCFHW: torch.Tensor | None = None,
+        motion_BTD: torch.Tensor | None = None,
+        seed: int = 0,
+        sampling: SamplingConfig | None = None,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Drawn:
+        """One sample of a task in a bucket's shape, on the CPU. Text and condition that the task has no use for are
+        not looked at."""
+        config = self.config
+        stride, (_, down, across) = config.encoders.stride, config.model.patch
+        high, wide = bucket.height // stride, bucket.width // stride
+        latents = (bucket.frames - 1) // config.model.frame_stride + 1
+
+        def u(*arguments: torch.Tensor | None) -> Pair:
+            # Where motion stands depends on the video's grid, and some passes have no video.
+            return self.model(*arguments, (high // down, wide // across))
+
+        drawn = sample(
+            u,
+            task,
+            null_LE=self.null_LE,
+            text_BLE=self.texts.of([""], [caption], 0).to(self.device) if task.makes_video else None,
+            video_BCFHW=None if task.makes_video else video_BCFHW,
+            motion_BTD=None if task.makes_motion else motion_BTD,
+            video_shape=(config.model.channels, latents, high, wide) if task.makes_video else None,
+            motion_shape=(bucket.frames, FEATURES) if task.makes_motion else None,
+            batch=1,
+            seed=seed,
+            sampling=sampling or config.validation.sampling,
+            flow=config.flow,
+            on_step=on_step,
+        )
+        return Drawn(video_BCFHW=drawn.video_BCFHW.cpu(), motion_BTD=drawn.motion_BTD.cpu())
+
+
+def open_run(
+    run: Path, *, checkpoint: str | None = None, use_ema: bool = True, device: str | None = None
+) -> TrainedRun:
+    """Opens the folder that training wrote.
+
+    checkpoint: its name or its step; None: the last. use_ema: the averaged weights, where the run keeps them.
+    device: in torch's spelling; None: a GPU where there is one. UserError where there is no such run or checkpoint.
+    """
+    if not (run / CONFIG_FILE).is_file():
+        raise UserError(f"{run} holds no {CONFIG_FILE}; give the folder of a training run")
+    config = load_train_config(str(run / CONFIG_FILE), [])
+    chosen = _checkpoint(run, checkpoint)
+    state = read_state(chosen)
+    check_model(chosen, state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model = start_model(config, resumed=True).requires_grad_(False).eval()
+    averaged = use_ema and bool(state.ema_updates)
+    load_tensors(chosen, {f"{'ema' if averaged else 'model'}.{name}": each.data for name, each in named(model)})
+    precision = config.parallel.precision
+    if precision == "bfloat16" or (precision == "auto" and where.type == "cuda"):
+        model.compute_dtype = torch.bfloat16
+    codec, text = Encoders(config.encoders)(str(where))
+    texts = Texts(config.encoders.text_tokens, [], text)
+    return TrainedRun(
+        path=run,
+        checkpoint=chosen,
+        averaged=averaged,
+        config=config,
+        normalizer=Normalizer.load(run / NORMALIZER_FILE),
+        model=model.to(where),
+        codec=codec,
+        texts=texts,
+        null_LE=texts.null().to(where),
+        device=where,
+    )
+
+
+def _checkpoint(run: Path, wanted: str | None) -> Path:
+    there = checkpoints(run)
+    if not there:
+        raise UserError(f"{run} has no checkpoint yet; train it until {CHECKPOINTS_FOLDER}/ holds one")
+    if wanted is None:
+        return there[-1]
+    for path in there:
+        if path.name == wanted or path.name.partition("-")[2].lstrip("0") == wanted.lstrip("0"):
+            return path
+    raise UserError(f"{run} has no checkpoint {wanted!r}; it has {', '.join(path.name for path in there)}")

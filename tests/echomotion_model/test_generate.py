@@ -1,0 +1,272 @@
+"""Samples of a run: what is written, what they are made from, and what is said where they can't be made."""
+
+import io
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from echomotion_model.diffusion.tasks import Task
+from echomotion_model.generate import Generated, generate
+from echomotion_model.generation.condition import from_sample
+from echomotion_model.generation.made import steadied
+from echomotion_model.generation.motion_file import from_motion_file
+from echomotion_model.generation.trained import open_run
+from echomotion_model.generation.video_file import from_video_file
+from humove.body import joints_of_pose
+from humove.errors import UserError
+from humove.types import SmplMotion
+from shards.checks.motion import check_motion
+from shards.npz import decode_motion, decode_npz, motion_bytes
+from shards.reader import open_dataset
+from tests.echomotion_model.data.sets import make_motion, settings
+
+SETTINGS = settings(
+    seed=0,
+    buckets={"resolutions": [[96, 48], [64, 64], [48, 96]], "fps": 8, "min_frames": 9, "max_frames": 9, "min_fps": 6},
+)
+"""As the run's own."""
+MODES = ("joint", "motion-to-video", "video-to-motion")
+
+
+@pytest.fixture(scope="module")
+def keys(clips: Path) -> list[str]:
+    return sorted(open_dataset(str(clips)).keys())
+
+
+@pytest.fixture(scope="module")
+def samples(trained: Path, clips: Path, keys: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """One sample of each mode, from the first clip."""
+    out = tmp_path_factory.mktemp("samples")
+    return {mode: generate(trained, mode, out=out / mode, dataset=str(clips), key=keys[0], seed=3) for mode in MODES}
+
+
+def frames(path: Path) -> np.ndarray:
+    with av.open(str(path)) as box:
+        assert box.streams.video[0].average_rate == 8
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)])
+
+
+def content(made: Generated) -> list[bytes]:
+    return [path.read_bytes() for path in (made.video, made.motion, made.beside)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files_are_of_the_data_sets_format_and_of_the_models_size_and_rate(samples: dict, mode: str) -> None:
+    made = samples[mode]
+    assert sorted(path.name for path in made.video.parent.iterdir()) == ["beside.mp4", "motion.npz", "video.mp4"]
+    assert frames(made.video).shape == (9, 48, 96, 3)
+    beside = frames(made.beside)
+    assert beside.shape == (9, 240, 960, 3) and beside[:, :, 480:].std() > 0  # the body, beside the picture
+    arrays = decode_npz(made.motion.read_bytes())
+    defects = list(check_motion("motion", arrays, 9, (0, 40)))
+    # Twelve steps teach no body: joint and video-to-motion tell of bones that are no person's. A given motion that
+    # was never smoothed says so.
+    unlearned = ("thigh and shin", "raw_body_pose equals")
+    assert [defect for defect in defects if not any(word in str(defect) for word in unlearned)] == []
+    assert decode_motion(made.motion.read_bytes()).cam_intrinsics.shape == (3, 3)
+
+
+def test_a_condition_is_written_as_it_was_given(samples: dict, clips: Path, keys: list[str]) -> None:
+    given = from_sample(str(clips), keys[0], SETTINGS)
+    kept = decode_motion(samples["motion-to-video"].motion.read_bytes())
+    assert np.array_equal(kept.joints, given.motion.joints) and np.array_equal(kept.transl, given.motion.transl)
+    shown = frames(samples["video-to-motion"].video).astype(int)
+    assert np.abs(shown - given.video).mean() < 4
+    made = frames(samples["motion-to-video"].video).astype(int)
+    assert np.abs(made - given.video).mean() > 10
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_seed_settles_the_sample(
+    samples: dict, trained: Path, clips: Path, keys: list[str], tmp_path: Path, mode: str
+) -> None:
+    common = {"dataset": str(clips), "key": keys[0]}
+    again = generate(trained, mode, out=tmp_path / "again", seed=3, **common)
+    assert content(again) == content(samples[mode])
+    other = generate(trained, mode, out=tmp_path / "other", seed=4, **common)
+    made = "video" if mode == "motion-to-video" else "motion"
+    assert getattr(other, made).read_bytes() != getattr(again, made).read_bytes()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_condition_the_weights_and_the_guidance_are_used(
+    trained: Path, clips: Path, keys: list[str], mode: str
+) -> None:
+    run = open_run(trained)
+    first, second = (from_sample(str(clips), key, run.config.data) for key in (keys[0], keys[2]))
+    assert first.bucket == second.bucket
+    task = mode.replace("-", "_")
+
+    def draw(opened, condition, caption="Clip 0 turns.", w2: float = 1.5):
+        sampling = opened.config.validation.sampling.model_copy(update={"w2": w2})
+        drawn = opened.draw(
+            Task(task), condition.bucket, caption=caption, seed=3, sampling=sampling,
+            video_BCFHW=opened.latents(condition.video), motion_BTD=opened.features(condition.motion, "proxy"),
+        )  # fmt: skip
+        return drawn.video_BCFHW if task == "motion_to_video" else drawn.motion_BTD
+
+    base = draw(run, first)
+    assert base.equal(draw(run, first)) and base.isfinite().all()
+    assert base.equal(draw(run, second)) == (mode == "joint")
+    assert base.equal(draw(run, first, caption="Someone else swims.")) == (mode == "video-to-motion")
+    assert base.equal(draw(run, first, w2=3.0)) == (mode == "joint")
+    assert not base.equal(draw(open_run(trained, use_ema=False), first))
+    assert not base.equal(draw(open_run(trained, checkpoint="6"), first))
+
+
+def test_a_video_of_ones_own_is_seen_from_its_start(
+    trained: Path, clips: Path, keys: list[str], tmp_path: Path
+) -> None:
+    own = tmp_path / "my clip.mp4"
+    own.write_bytes(open_dataset(str(clips)).mp4(keys[0]))
+    condition = from_video_file(own, SETTINGS.buckets)
+    with av.open(str(own)) as box:
+        every = np.stack([frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)])
+    assert condition.video.shape == (9, 48, 96, 3)
+    wanted = np.floor(np.arange(9) * 30 / 8 + 0.5).astype(int)
+    assert np.abs(condition.video.astype(int) - every[wanted]).mean() < 3
+    made = generate(trained, "video-to-motion", out=tmp_path / "out", video=own)
+    assert frames(made.video).shape == (9, 48, 96, 3) and len(decode_motion(made.motion.read_bytes()).transl) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "bucket"),
+    [
+        ("rot_portrait_meta.mp4", (48, 96)), ("codec_vp9.webm", (96, 48)), ("start_offset_5s.mkv", (96, 48)),
+        ("vfr.mp4", (96, 48)), ("interlaced_mpeg2.ts", (96, 48)), ("odd_size_yuv444.mp4", (96, 48)),
+    ],
+)  # fmt: skip
+def test_real_videos_of_any_kind_are_upright_and_cover_the_picture(
+    shared_data: Path, name: str, bucket: tuple[int, int]
+) -> None:
+    condition = from_video_file(shared_data / "video" / name, SETTINGS.buckets)
+    assert condition.video.shape == (9, bucket[1], bucket[0], 3) and condition.video.std() > 5
+    assert np.abs(np.diff(condition.video.astype(int), axis=0)).max() > 0
+
+
+@pytest.mark.parametrize("name", ["truncated_no_moov.mp4", "audio_only.mp4", "empty.mp4", "one_frame.mp4"])
+def test_real_videos_that_cannot_be_used_say_why(shared_data: Path, name: str) -> None:
+    with pytest.raises(UserError) as told:
+        from_video_file(shared_data / "video" / name, SETTINGS.buckets)
+    assert name in str(told.value) and "\n" not in str(told.value)
+
+
+def test_an_amass_file_makes_a_video(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "walk_poses.npz"
+    swing = np.sin(np.arange(240) / 20)
+    poses = np.zeros((240, 156))
+    poses[:, 3], poses[:, 6] = 0.5 * swing, -0.5 * swing
+    np.savez(
+        path, poses=poses, trans=np.stack([0 * swing, np.arange(240) / 120, 0.95 + 0 * swing], 1), betas=np.zeros(16),
+        gender="neutral", mocap_framerate=120.0,
+    )  # fmt: skip
+    condition = from_motion_file(path, SETTINGS.buckets)
+    assert len(condition.motion.transl) == 9 and condition.bucket.width == 96
+    # 8 rows a second of 1 m a second: the pelvis moves 12.5 cm a row, wherever the camera stands.
+    steps = np.linalg.norm(np.diff(condition.motion.joints[:, 0], axis=0), axis=-1)
+    assert np.allclose(steps, 0.125, atol=0.002)
+    made = generate(trained, "motion-to-video", out=tmp_path / "out", motion=path, text="a person walks")
+    kept = decode_motion(made.motion.read_bytes())
+    assert np.array_equal(kept.joints, condition.motion.joints) and frames(made.video).shape == (9, 48, 96, 3)
+
+
+def test_bvh_of_real_mocap_is_a_condition(shared_data: Path) -> None:
+    path = next((shared_data / "motion").rglob("*.bvh"))
+    motion = from_motion_file(path, SETTINGS.buckets).motion
+    assert len(motion.transl) == 9 and (motion.joints[..., 2] > 0).all()
+
+
+def test_what_was_generated_is_a_condition_again(trained: Path, samples: dict, clips: Path, tmp_path: Path) -> None:
+    path = samples["joint"].motion
+    kept, read = decode_motion(path.read_bytes()), from_motion_file(path, SETTINGS.buckets).motion
+    for name in ("joints", "transl", "cam_intrinsics"):
+        assert np.allclose(getattr(kept, name), getattr(read, name), atol=1e-4), name
+    made = generate(trained, "motion-to-video", out=tmp_path / "out", motion=path, text="a man turns")
+    assert frames(made.video).shape == (9, 48, 96, 3)
+    # A data set's own motion.npz, at its own rate.
+    motion = open_dataset(str(clips)).get(sorted(open_dataset(str(clips)).keys())[0]).motion
+    whole = tmp_path / "clip.motion.npz"
+    whole.write_bytes(motion_bytes(motion))
+    seen = from_motion_file(whole, SETTINGS.buckets, fps=30.0).motion
+    assert np.allclose(seen.transl[4], (motion.transl[15]), atol=1e-5)
+
+
+def test_steadying_takes_jitter_and_leaves_motion() -> None:
+    still = make_motion(48, 96, 48)
+    shaken = np.random.default_rng(0).normal(0, 0.01, still.raw_transl.shape)
+    slow = 0.2 * np.stack([np.sin(np.arange(48) / 24 * 2 * np.pi), *2 * [np.zeros(48)]], 1)  # once a second, at 24 fps
+    raw = (slow + shaken).astype(np.float32)
+    noisy = SmplMotion(**{name: getattr(still, name) for name in SmplMotion.__slots__} | {"raw_transl": raw})
+    made = steadied(noisy, 24)
+    assert np.array_equal(made.raw_transl, raw)
+    inner = slice(4, -4)
+    before, after = (np.abs((each - slow)[inner]).mean() for each in (raw, made.transl))
+    assert after < 0.75 * before and np.abs((made.transl - slow)[inner]).max() < 0.04
+    joints = joints_of_pose(made.rest_joints, made.global_orient, made.body_pose, made.transl)
+    assert np.array_equal(made.joints, joints)
+    coarse = steadied(noisy, 8)
+    assert np.abs(coarse.transl - raw).max() < 1e-4 and np.abs(coarse.body_pose - still.body_pose).max() < 1e-4
+
+
+def refused(*arguments: object, **named: object) -> str:
+    with pytest.raises(UserError) as told:
+        generate(*arguments, **named)
+    said = str(told.value)
+    assert "\n" not in said and not named["out"].exists()
+    return said
+
+
+def test_mistakes_are_one_line(trained: Path, clips: Path, keys: list[str], tmp_path: Path) -> None:
+    out, text = tmp_path / "out", tmp_path / "text.mp4"
+    text.write_text("no video")
+    one = {"dataset": str(clips), "key": keys[0]}
+    assert "holds no config.yaml" in refused(tmp_path, "joint", out=out, text="x")
+    assert "choose joint, motion-to-video, video-to-motion" in refused(trained, "sideways", out=out, text="x")
+    assert "made from a text" in refused(trained, "joint", out=out)
+    assert "made from a motion" in refused(trained, "motion-to-video", out=out, text="x")
+    assert "made from a video" in refused(trained, "video-to-motion", out=out)
+    assert "one of them" in refused(trained, "video-to-motion", out=out, video=text, **one)
+    assert "no use for a video" in refused(trained, "motion-to-video", out=out, video=text, **one)
+    assert "sees no text" in refused(trained, "video-to-motion", out=out, text="x", **one)
+    assert "give a sample's key too" in refused(trained, "joint", out=out, dataset=str(clips))
+    assert "has no sample 'nobody'" in refused(trained, "joint", out=out, dataset=str(clips), key="nobody")
+    assert "holds no dataset.json" in refused(trained, "joint", out=out, dataset=str(tmp_path), key="x")
+    assert "unreadable" in refused(trained, "video-to-motion", out=out, video=text)
+    assert "no such video" in refused(trained, "video-to-motion", out=out, video=tmp_path / "none.mp4")
+    assert "AMASS file" in refused(trained, "motion-to-video", out=out, motion=text)
+    assert "it has step-000006, step-000012" in refused(trained, "joint", out=out, text="x", checkpoint="7")
+    assert "STEPS=0" in refused(trained, "joint", out=out, text="x", steps=0)
+    assert "finite" in refused(trained, "joint", out=out, text="x", w1=float("nan"))
+
+
+def test_too_short_a_video_and_a_run_with_nothing_in_it(trained: Path, clips: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.mp4"
+    with av.open(io.BytesIO(open_dataset(str(clips)).mp4(sorted(open_dataset(str(clips)).keys())[0]))) as box:
+        few = [frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)][:10]
+    with av.open(str(short), "w") as box:
+        stream = box.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 48, "yuv420p"
+        for each in few:
+            box.mux(stream.encode(av.VideoFrame.from_ndarray(each, format="rgb24")))
+        box.mux(stream.encode())
+    said = refused(trained, "video-to-motion", out=tmp_path / "out", video=short)
+    assert "3 frames at 8 fps; this model needs 9" in said and "1 s or more" in said
+    empty = tmp_path / "run"
+    empty.mkdir()
+    shutil.copy(trained / "config.yaml", empty)
+    assert "no checkpoint yet" in refused(empty, "joint", out=tmp_path / "out", text="x")
+    cut = Path(shutil.copytree(trained, tmp_path / "cut"))
+    for file in (cut / "checkpoints" / "step-000012").glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert "older checkpoint" in refused(cut, "joint", out=tmp_path / "out", text="x")
+
+
+def test_a_folder_that_cannot_be_written_to(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        generate(trained, "joint", out=tmp_path / "file", text="x")
+    with pytest.raises(UserError, match="another OUT"):
+        generate(trained, "joint", out=tmp_path / "file" / "below", text="x")
