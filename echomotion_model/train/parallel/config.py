@@ -22,10 +22,11 @@ class ParallelConfig(Strict):
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="type of the tokens; auto: bfloat16 on a GPU, float32 on a CPU. Weights stay float32"
     )
-    keep: Literal["nothing", "attention", "projections", "products", "everything"] = Field(
-        "attention",
+    keep: Literal["auto", "nothing", "attention", "projections", "products", "everything"] = Field(
+        "auto",
         description="what of a block's forward pass is kept for the backward pass, the rest being computed again: its "
-        "attention; that and the matrix products that do not widen; all matrix products; everything",
+        "attention; that and the matrix products that do not widen; all matrix products; everything. auto: attention "
+        "on a GPU, everything on a CPU",
     )
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="whether blocks are compiled; auto: on a GPU. It costs minutes at the start"

@@ -130,7 +130,7 @@ def _scaling(parallel: ParallelConfig, resources: Mapping[str, float]) -> Any:
     has, kind = (gpus, "GPUs") if gpus else (cpus, "CPUs")
     if processes > has:
         raise UserError(f"parallel.processes={processes}, but the cluster has {has} {kind}: set it to {has} or less")
-    return ScalingConfig(num_workers=processes, use_gpu=bool(gpus), resources_per_worker={"GPU": 1} if gpus else None)
+    return ScalingConfig(num_workers=processes, use_gpu=bool(gpus))
 
 
 def _process(settings: dict[str, Any]) -> dict[str, Any] | None:

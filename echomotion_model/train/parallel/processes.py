@@ -63,8 +63,10 @@ class Processes:
         model.compute_dtype = self.precision
         if self._sharing is not None:
             model.share(self._sharing)
-        compiled = self.config.compile == "always" or (self.config.compile == "auto" and self.device.type == "cuda")
-        prepare_blocks(model, keep=self.config.keep, compiled=compiled, device=self.device, precision=self.precision)
+        gpu = self.device.type == "cuda"
+        keep = self.config.keep if self.config.keep != "auto" else "attention" if gpu else "everything"
+        compiled = self.config.compile == "always" or (self.config.compile == "auto" and gpu)
+        prepare_blocks(model, keep=keep, compiled=compiled, device=self.device, precision=self.precision)
         if self._mesh is None:
             return model.to(self.device)
         shard_model(model, self._mesh, self.precision)
