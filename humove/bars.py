@@ -23,6 +23,9 @@ class Bar:
     low: float
     high: float
     """Between these the threshold is of use: the range of a slider."""
+    minimum: float | None
+    maximum: float | None
+    """What the configuration takes at all; None where it sets no limit."""
     description: str
 
     @property
@@ -93,8 +96,15 @@ def stage_bars(
                 said=said,
                 low=low,
                 high=high,
+                minimum=_limit(config, field, "ge", "gt"),
+                maximum=_limit(config, field, "le", "lt"),
                 description=config.model_fields[field].description or "",
             )
             for field, score, reason, said, low, high in rows
         ),
     )
+
+
+def _limit(config: type[Strict], field: str, *kinds: str) -> float | None:
+    said = (getattr(rule, kind, None) for rule in config.model_fields[field].metadata for kind in kinds)
+    return next((float(limit) for limit in said if limit is not None), None)

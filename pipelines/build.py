@@ -130,6 +130,18 @@ def _writable(out: Path) -> None:
         raise UserError(f"OUT={out}: cannot be written: {e.strerror}; choose a folder that you may write to") from e
 
 
+def is_running(out: Path) -> bool:
+    """Whether a build works at `out` at this moment."""
+    try:
+        with (out / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """One build at a time: two would pack the same batch twice."""

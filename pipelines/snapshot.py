@@ -8,9 +8,10 @@ from pipelines.config import configured
 from pipelines.ledger import Ledger
 from pipelines.measured import MeasuredWriter
 from pipelines.plan import Plan
-from pipelines.walk import walk
+from pipelines.walk import KEPT, walk
 from shards.clips import ClipTable, read_clips_file
 from shards.format import LEDGER_FOLDER
+from shards.near_duplicates import Entry, find_near_duplicates
 
 
 def plan_of(out: Path) -> Plan:
@@ -26,12 +27,28 @@ def plan_of(out: Path) -> Plan:
 def snapshot(plan: Plan, folder: Path) -> ClipTable:
     """The clips that the build has come to know, each as far as it came; `folder` takes the table's file.
 
-    Nearly alike clips are all kept as yet: they are settled when a build ends.
+    Clips nearly alike are settled as if the build ended here.
     """
     path = folder / "clips.parquet"
+    twins = _twins(plan)
     seen: set[str] = set()
     with MeasuredWriter(path, plan, building=True) as table:
         for number in plan.ledger.batch_numbers():
             for state in walk(plan, plan.ledger.batch(number), seen):
-                table.add(state, {}, number)
+                table.add(state, twins, number)
     return read_clips_file(path)
+
+
+def _twins(plan: Plan) -> dict[str, str]:
+    seen: set[str] = set()
+    winners: list[Entry] = []
+    twins: dict[str, str] = {}
+    for number in plan.ledger.batch_numbers():
+        states = walk(plan, plan.ledger.batch(number), seen)
+        clips = [clip for state in states for shot in state.shots for clip in shot.clips if clip.outcome == KEPT]
+        clips.sort(key=lambda c: (-c.clip.video.width * c.clip.video.height, c.clip.clip_id))
+        entries = [Entry(clip_id=c.clip.clip_id, signature=c.signature) for c in clips]
+        found = find_near_duplicates(winners + entries, plan.config.dedup, len(winners))
+        winners += [entry for entry in entries if entry.clip_id not in found]
+        twins |= found
+    return twins

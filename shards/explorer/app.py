@@ -20,7 +20,7 @@ from humove.errors import UserError
 from shards.clips import ClipTable
 from shards.explorer.asks import Ask, ClipsAsk, MarkAsk, SelectAsk, SelectionAsk
 from shards.explorer.body import body_document
-from shards.explorer.explorer import Explorer
+from shards.explorer.explorer import Exists, Explorer
 from shards.explorer.guard import Guard
 from shards.explorer.media import Media
 from shards.explorer.motion import motion_document
@@ -46,17 +46,20 @@ def make_app(
     marks: Path | None = None,
     selections: Path | None = None,
     building: bool = False,
+    running: bool = False,
     run: Path | None = None,
 ) -> Starlette:
     """The explorer of a data set (`clips`, with `marks` the file and `selections` the folder that it may write), of a
-    training run (`run`, its folder), or of both. `dataset` is None while the first build is going on."""
+    training run (`run`, its folder), or of both. `dataset` is None while the first build is going on: `building` then,
+    and `running` as long as it has not been stopped."""
     explorer = None
     if clips is not None:
         if marks is None or selections is None:
             raise ValueError("clips are shown with a file for marks and a folder for selections")
         explorer = Explorer(
-            dataset=dataset, clips=clips, media=media, marks=marks, selections=selections, building=building
-        )
+            dataset=dataset, clips=clips, media=media, marks=marks, selections=selections, building=building,
+            running=running,
+        )  # fmt: skip
     routes = [
         *_page_routes(explorer is None),
         *(_clip_routes(explorer) if explorer else ()),
@@ -161,7 +164,7 @@ def _said(request: Request, error: HTTPException) -> Response:
 
 
 def _refused(request: Request, error: UserError) -> Response:
-    return _error(str(error), 400)
+    return _error(str(error), 409 if isinstance(error, Exists) else 400)
 
 
 def _failed(request: Request, error: Exception) -> Response:

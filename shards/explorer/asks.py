@@ -50,6 +50,7 @@ class SelectionAsk(SelectAsk):
     """Thresholds to be saved under a name."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    replace: bool = False
 
 
 class MarkAsk(Ask):

@@ -1,6 +1,8 @@
 """Everything that the explorer says about a data set, as JSON-able documents. No HTTP here."""
 
+import math
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +33,10 @@ _BINS = 40
 T = TypeVar("T")
 
 
+class Exists(UserError):
+    """A selection of that name is there already."""
+
+
 class Explorer:
     """A table of clips, their media, and what people have marked."""
 
@@ -43,8 +49,10 @@ class Explorer:
         marks: Path,
         selections: Path,
         building: bool,
+        running: bool,
     ) -> None:
-        self._dataset, self._clips, self._media, self._building = dataset, clips, tuple(media), building
+        self._dataset, self._clips, self._media = dataset, clips, tuple(media)
+        self._building, self._running = building, running
         self.marks, self._selections = Marks(marks), selections
         self._columns, self._selector = Columns(clips.frame), Selector(clips)
         self._ids = clips.frame["clip_id"].to_numpy(dtype=object)
@@ -60,6 +68,7 @@ class Explorer:
         return {
             "name": self._name(),
             "building": self._building,
+            "running": self._running,
             "complete": self._clips.complete,
             "score_only": self._selector.lifted({}),
             "num_clips": len(frame),
@@ -78,6 +87,8 @@ class Explorer:
                     "description": bar.description,
                     "low": bar.low,
                     "high": bar.high,
+                    "minimum": bar.minimum,
+                    "maximum": bar.maximum,
                     "threshold": self._clips.threshold(bar.setting),
                 }
                 for stage in self._clips.stage_bars
@@ -151,20 +162,27 @@ class Explorer:
         """Writes the whole configuration with these thresholds; {path, command}: what to run to build with it."""
         thresholds = self._selector.thresholds(ask.thresholds)
         config = {section: dict(v) if isinstance(v, dict) else v for section, v in self._clips.config.items()}
+        bars = {bar.setting: bar for bar in self._clips.bars}
         for setting, value in thresholds.items():
-            section, _, field = setting.partition(".")
+            bar, (section, _, field) = bars[setting], setting.partition(".")
+            low = -math.inf if bar.minimum is None else bar.minimum
+            high = math.inf if bar.maximum is None else bar.maximum
+            if not low <= value <= high:
+                raise UserError(f"{setting} is {value:g}: it must lie between {low:g} and {high:g}")
             whole = isinstance(config[section][field], int) and value == int(value)
             config[section][field] = int(value) if whole else value
         if ask.dedup is not None:
             config["dedup"] = ask.dedup.model_dump(mode="json")
         config["score_only"] = self._selector.lifted(ask.thresholds)
-        path = self._selections / f"{ask.name}.yaml"
+        path = self._selections.resolve() / f"{ask.name}.yaml"
+        if path.exists() and not ask.replace:
+            raise Exists(f"{path.name} exists: save it under another name, or replace it")
         try:
             write_text(path, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-        source = self._dataset.path if self._dataset else str(self._selections.parent)
-        command = shlex.join(["humove", "reselect", source, "OUT", "--preset", str(path)])
+        tool = sys.argv[0] if Path(sys.argv[0]).name == "humove" else "humove"
+        command = shlex.join([tool, "reselect", str(path.parents[1]), "OUT", "--preset", str(path)])
         return {"path": str(path), "command": command}
 
     def histogram(self, column: str) -> dict[str, Any]:

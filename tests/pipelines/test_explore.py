@@ -1,5 +1,6 @@
 """The explorer against the build: what its sliders say is what a reselection gives."""
 
+import fcntl
 import json
 import shutil
 from pathlib import Path
@@ -46,6 +47,8 @@ def test_sliders_say_what_a_reselection_gives(copied: Path, tmp_path: Path, thre
     saved = ask(web, "/api/selection", thresholds=thresholds, name="mine")
     preset = Path(saved["path"])
     assert preset.parent == copied / "selections" and str(preset) in saved["command"]
+    again = web.post("/api/selection", json={"thresholds": {}, "name": "mine"})
+    assert again.status_code == 409 and "mine.yaml exists" in again.json()["error"]
     quiet = Quiet()
     try:
         reselect(load_config(str(preset), ["execution.workers=2"]), copied, tmp_path / "out", quiet)
@@ -103,10 +106,31 @@ def test_a_build_that_is_going_on_is_shown(copied: Path, tmp_path: Path) -> None
     (copied / "dataset.json").unlink()
     web = client(copied, tmp_path)
     said = web.get("/api/dataset").json()
-    assert said["building"] and said["num_clips"] > 0
+    assert said["building"] and not said["running"] and said["num_clips"] > 0
+    funnel = ask(web, "/api/select")
+    assert (funnel["kept"], funnel["left"], funnel["returned"]) == (said["num_kept"], 0, 0)
     kept = ask(web, "/api/clips", filters=[{"column": "outcome", "op": "=", "value": "kept"}])["rows"]
     assert web.get(f"/media/{kept[0]['clip_id']}.mp4").status_code == 200
     assert web.get(f"/api/clip/{kept[0]['clip_id']}/motion").json()["num_frames"] > 0
+
+
+def test_a_page_that_is_loaded_again_shows_how_far_the_build_is(copied: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("pipelines.explore._PAUSE_S", 0)
+    commit = (copied / "dataset.json").read_bytes()
+    (copied / "dataset.json").unlink()
+    batch = copied / "ledger" / "batches" / "000000.jsonl"
+    lines = batch.read_text().splitlines(keepends=True)
+    batch.write_text("".join(lines[:1]))
+    web = client(copied, tmp_path)
+    first = web.get("/api/dataset").json()["num_clips"]
+    batch.write_text("".join(lines))
+    with (copied / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = web.get("/api/dataset").json()
+    assert said["num_clips"] > first and said["building"] and said["running"]
+    (copied / "dataset.json").write_bytes(commit)
+    said = web.get("/api/dataset").json()
+    assert not said["building"] and not said["running"]
 
 
 def test_a_run_is_shown_and_anything_else_is_one_line(tmp_path: Path) -> None:
@@ -115,6 +139,14 @@ def test_a_run_is_shown_and_anything_else_is_one_line(tmp_path: Path) -> None:
     assert client(tmp_path / "run", tmp_path).get("/api/runs").json()["curves"] == {"loss": [[1, 2.5], [2, 2.0]]}
     with pytest.raises(UserError, match="holds no data set"):
         explorer(tmp_path, tmp_path)
+
+
+def test_what_the_configuration_refuses_is_not_saved(copied: Path, tmp_path: Path) -> None:
+    web = client(copied, tmp_path)
+    answer = web.post("/api/selection", json={"thresholds": {"screen.min_brightness": 999}, "name": "none"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "screen.min_brightness is 999: it must lie between 0 and 1"
+    assert not (copied / "selections").exists()
 
 
 def test_the_saved_selection_is_a_whole_preset(copied: Path, tmp_path: Path) -> None:
