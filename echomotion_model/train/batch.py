@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from echomotion_model.train.config import TrainConfig
+from humove.errors import UserError
 from shards.buckets import Bucket
 
 # B: samples; C F H W: latent channels, frames, rows, columns; T: motion frames; D: motion features; L E: text
@@ -30,6 +32,26 @@ class Given:
         return replace(
             self, **{name: each.to(device, non_blocking=True) for name, each in tensors.items() if each is not None}
         )
+
+
+def check_given(given: Given, config: TrainConfig) -> None:
+    """UserError where the video's latents are not such as the model takes."""
+    if given.video_BCFHW is None:
+        return
+    _, channels, frames, height, width = given.video_BCFHW.shape
+    bucket, stride = given.bucket, config.encoders.stride
+    if channels != config.model.channels:
+        raise UserError(
+            f"the video's latents have {channels} channels, the model's are {config.model.channels}: choose "
+            "encoders.video and the latents that go with the model"
+        )
+    if (height, width) != (bucket.height // stride, bucket.width // stride):
+        raise UserError(
+            f"the latents of {bucket.name} are {width}x{height}, which is not what encoders.stride={stride} makes of "
+            "them: set it to the codec's own"
+        )
+    if frames != (bucket.frames - 1) // config.model.frame_stride + 1:
+        raise UserError(f"the latents of {bucket.name} have {frames} frames: set model.frame_stride to the codec's own")
 
 
 def padded(tokens_LE: torch.Tensor, length: int) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """The training loop: phase 1 on motion alone, then phase 2 on motion and video, from wherever the run stands."""
 
+import errno
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from echomotion_model.model.transformer import is_motion
-from echomotion_model.train.batch import Given
+from echomotion_model.train.batch import Given, check_given
 from echomotion_model.train.checkpoint import (
     RunState,
     check_model,
@@ -41,6 +42,7 @@ from shards.reader import Dataset
 
 PHASES = ("motion", "paired")
 """In their order; the logs count them from 1."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +64,32 @@ def train(
     world: World | None = None,
     stop: StopAsked | None = None,
     on_metrics: Callable[[int, Mapping[str, float]], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Trained:
     """Trains on a data set, and on motion-only sets in phase 1, into the run's folder `out`; resumes what is there.
 
-    A first SIGTERM or SIGINT saves and returns, and so does `stop`. UserError, one line, for what the user can mend;
-    the last checkpoint then stands.
+    A first SIGTERM or SIGINT saves and returns, and so does `stop`. `say` is told a line for what takes long.
+    UserError, one line, for what the user can mend; the last checkpoint then stands.
     """
     world, stop = world or OneProcess(), stop or StopAsked()
     if (out / DATASET_FILE).exists():
         raise UserError(f"{out} is a data set; give OUT a folder of its own for the run")
     sets = open_sets(dataset, motion_only, config)
     with stop_on_signals(stop):
-        run = _Run(config, sets, out, world, stop, on_metrics)
+        run: _Run | None = None
         try:
+            run = _Run(config, sets, out, world, stop, on_metrics, (say if world.main else None) or (lambda line: None))
             return run.go()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            last = next((path.name for path in reversed(checkpoints(out))), "no checkpoint")
+            raise UserError(
+                f"{out}: {error.strerror}; {last} stands: make room and run it again", EXIT_DEFECT
+            ) from error
         finally:
-            run.close()
+            if run is not None:
+                run.close()
 
 
 class _Run:
@@ -91,8 +103,10 @@ class _Run:
         world: World,
         stop: StopAsked,
         on_metrics: Callable[[int, Mapping[str, float]], None] | None,
+        say: Callable[[str], None],
     ) -> None:
-        self._config, self._out, self._world, self._stop, self._on_metrics = config, out, world, stop, on_metrics
+        self._config, self._out, self._world, self._stop = config, out, world, stop
+        self._on_metrics, self._say = on_metrics, say
         self._log: MetricsLog | None = None
         last = next(reversed(checkpoints(out)), None)
         self._state = read_state(last) if last else None
@@ -101,11 +115,15 @@ class _Run:
         self._last = last
         if world.main:
             out.mkdir(parents=True, exist_ok=True)
-            write_text(out / CONFIG_FILE, config_text(config))
         world.barrier()
-        self._sources = Sources(sets, config, out, Encoders(config.encoders), world)
+        self._sources = Sources(sets, config, out, Encoders(config.encoders), world, say)
         self._normalizer = saved_normalizer(out, lambda: fit_normalizer(sets.motions, config.data.buckets.fps), world)
         self._null_LE = self._sources.texts.null().to(world.device)
+        if self._null_LE.shape[1] != config.model.text_dim:
+            raise UserError(
+                f"the texts' tokens have {self._null_LE.shape[1]} numbers, the model's text_dim is "
+                f"{config.model.text_dim}: choose encoders.text and the latents that go with the model"
+            )
         self._model = world.wrap(start_model(config, resumed=last is not None))
         self._trainable = {name for name, parameter in named(self._model) if parameter.requires_grad}
         self._ema = Ema(named(self._model), config.ema.decay) if config.ema.decay else None
@@ -141,7 +159,12 @@ class _Run:
             if self._ema:
                 self._ema.updates = self._state.ema_updates
             source.load_state_dict(self._state.data)
+            self._say(f"{self._out}: goes on from {self._last.name}")
+        if self._world.main:  # only now: the settings of a run that can't go on are not the run's
+            write_text(self._out / CONFIG_FILE, config_text(self._config))
         self._state = self._last = None
+        if done < phase.steps:
+            self._say(f"phase {PHASES.index(name) + 1}: steps {done + 1} to {phase.steps}")
         with closing(iter(source)) as batches:  # what reads ahead ends with it
             for phase_step in range(done, phase.steps):
                 self._step(name, phase, phase_step, optimizer, batches)
@@ -169,6 +192,7 @@ class _Run:
         if self._ema:
             self._ema.swap(named(self._model))
         folder = self._out / VALIDATION_FOLDER / str(self.step) if self._world.main else None
+        self._say(f"step {self.step}: samples of {len(self._validation.clips)} clips in the three modes")
         figures = self._validation.run(self._model, self._world.device, folder)
         if self._ema:
             self._ema.swap(named(self._model))
@@ -194,6 +218,7 @@ class _Run:
         for micro in range(phase.accumulate):
             waits = time.perf_counter()
             given = next(batches).to(self._world.device)
+            check_given(given, self._config)
             waited += time.perf_counter() - waits
             done = pass_loss(self._model, given, self._null_LE, self._config, self._world, self.step * most + micro)
             (done.loss / phase.accumulate).backward()

@@ -48,8 +48,10 @@ def open_sets(dataset: str, motion_only: Sequence[str], config: TrainConfig) -> 
 class Sources:
     """Makes the source of each phase."""
 
-    def __init__(self, sets: Sets, config: TrainConfig, run: Path, load: Encoders, world: World) -> None:
-        self._sets, self._config, self._run, self._load, self._world = sets, config, run, load, world
+    def __init__(
+        self, sets: Sets, config: TrainConfig, run: Path, load: Encoders, world: World, say: Callable[[str], None]
+    ) -> None:
+        self._sets, self._config, self._run, self._load, self._world, self._say = sets, config, run, load, world, say
         self._video: VideoCodec | None = None
         self._text: TextEncoder | None = None
         self._paired = self._latents(sets.paired)
@@ -109,6 +111,8 @@ class Sources:
             folder.mkdir(parents=True, exist_ok=True)
             jobs = plan_latents(dataset.path, folder, settings, ids_of(self.video(), self.text())).jobs
             if jobs:
+                clips = sum(job.num_samples for job in jobs)
+                self._say(f"encoding {config.encoders.windows} windows of each of {clips} clips, once for all")
                 stage = EncodeShard(lambda device: (self.video(), self.text()), device=str(self._world.device))
                 stage.setup()
                 for job in jobs:
