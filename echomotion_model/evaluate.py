@@ -13,7 +13,7 @@ from echomotion_model.evaluation.measures import Detector
 from echomotion_model.evaluation.retrieval import retrieval
 from echomotion_model.evaluation.target import Target, read_target, spread
 from echomotion_model.generate import sampling_of
-from echomotion_model.generation.trained import open_run
+from echomotion_model.generation.trained import open_sampling_run
 from humove.errors import UserError
 from shards.reader import open_dataset
 
@@ -56,7 +56,7 @@ def evaluate(
     """
     if limit < 1:
         raise UserError(f"LIMIT={limit}: give 1 clip or more")
-    opened = open_run(run, checkpoint=checkpoint, use_ema=use_ema, device=device)
+    opened = open_sampling_run(run, checkpoint=checkpoint, use_ema=use_ema, device=device)
     source, config = open_dataset(dataset), opened.config
     sampling = sampling_of(config.validation.sampling, steps=steps, w1=w1, w2=w2)
     catalogue = Catalogue(source, split, config.data.buckets)

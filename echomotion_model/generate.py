@@ -13,7 +13,7 @@ from echomotion_model.generation.condition import Condition, from_nothing, from_
 from echomotion_model.generation.files import Generated, write_files
 from echomotion_model.generation.made import steadied
 from echomotion_model.generation.motion_file import from_motion_file
-from echomotion_model.generation.trained import TrainedRun, open_run
+from echomotion_model.generation.trained import SamplingRun, open_sampling_run
 from echomotion_model.generation.video_file import from_video_file
 from echomotion_model.motion.features import decode_motion
 from humove.errors import UserError
@@ -77,7 +77,7 @@ def generate(
     check_given(task, given)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give OUT a folder")
-    opened = open_run(run, checkpoint=checkpoint, use_ema=use_ema, device=device)
+    opened = open_sampling_run(run, checkpoint=checkpoint, use_ema=use_ema, device=device)
     sampling = sampling_of(opened.config.validation.sampling, steps=steps, w1=w1, w2=w2)
     condition = read_condition(given, opened)
     caption = condition.caption if text is None else text
@@ -134,7 +134,7 @@ def sampling_of(
     return config.model_copy(update=changes)
 
 
-def read_condition(given: Given, run: TrainedRun) -> Condition:
+def read_condition(given: Given, run: SamplingRun) -> Condition:
     """What is given, in the shape of a bucket of the run."""
     buckets = run.config.data.buckets
     if given.key is not None:
@@ -146,7 +146,7 @@ def read_condition(given: Given, run: TrainedRun) -> Condition:
     return from_nothing(buckets)
 
 
-def made_motion(motion_BTD: torch.Tensor, run: TrainedRun, condition: Condition) -> SmplMotion:
+def made_motion(motion_BTD: torch.Tensor, run: SamplingRun, condition: Condition) -> SmplMotion:
     """A sampled motion before the condition's camera, steadied; its body is the one that the model tells of."""
     motion = decode_motion(run.normalizer.restore(motion_BTD[0]), condition.cam_intrinsics)
     return steadied(motion, run.fps)

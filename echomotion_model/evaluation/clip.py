@@ -10,7 +10,7 @@ from echomotion_model.diffusion.tasks import Task
 from echomotion_model.evaluation.baselines import Baselines
 from echomotion_model.evaluation.measures import Detector, agreement, foot_skate
 from echomotion_model.evaluation.target import Target
-from echomotion_model.generation.trained import TrainedRun
+from echomotion_model.generation.trained import SamplingRun
 from echomotion_model.motion.features import decode_features
 from echomotion_model.train.measures import acceleration, mpjpe_mm, pa_mpjpe_mm, psnr_db
 
@@ -23,7 +23,7 @@ class ClipFigures:
 
     def __init__(
         self,
-        run: TrainedRun,
+        run: SamplingRun,
         target: Target,
         baselines: Baselines,
         sampling: SamplingConfig,

@@ -7,7 +7,7 @@ import torch
 
 from echomotion_model.data.catalogue import Catalogue
 from echomotion_model.data.sample import TrainingSample, load_sample
-from echomotion_model.generation.trained import TrainedRun
+from echomotion_model.generation.trained import SamplingRun
 from echomotion_model.motion.features import PROXY, encode_features
 from shards.buckets import Bucket
 from shards.reader import Dataset
@@ -36,7 +36,7 @@ def spread(catalogue: Catalogue, most: int) -> list[tuple[int, Bucket]]:
     return [every[index] for index in chosen]
 
 
-def read_target(dataset: Dataset, catalogue: Catalogue, row: int, bucket: Bucket, run: TrainedRun) -> Target:
+def read_target(dataset: Dataset, catalogue: Catalogue, row: int, bucket: Bucket, run: SamplingRun) -> Target:
     """Reads and encodes a clip. UserError where its shard is damaged."""
     sample = load_sample(dataset, catalogue.entry(row, bucket), run.config.data, 0)
     names = ("global_orient", "body_pose", "transl", "joints", "betas", "rest_joints")

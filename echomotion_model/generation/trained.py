@@ -17,6 +17,7 @@ from echomotion_model.motion.normalizer import Normalizer
 from echomotion_model.train.checkpoint import CHECKPOINTS_FOLDER, check_model, checkpoints, load_tensors, read_state
 from echomotion_model.train.config import CONFIG_FILE, TrainConfig, load_train_config
 from echomotion_model.train.encoders import Encoders, VideoCodec
+from echomotion_model.train.lora import merge_lora
 from echomotion_model.train.sets import NORMALIZER_FILE
 from echomotion_model.train.start import start_model
 from echomotion_model.train.state import named
@@ -29,7 +30,7 @@ from shards.buckets import Bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainedRun:
+class SamplingRun:
     """A checkpoint's weights, with everything that goes with them."""
 
     path: Path
@@ -109,9 +110,9 @@ class TrainedRun:
         return Drawn(video_BCFHW=drawn.video_BCFHW.cpu(), motion_BTD=drawn.motion_BTD.cpu())
 
 
-def open_run(
+def open_sampling_run(
     run: Path, *, checkpoint: str | None = None, use_ema: bool = True, device: str | None = None
-) -> TrainedRun:
+) -> SamplingRun:
     """Opens the folder that training wrote.
 
     checkpoint: its name or its step; None: the last. use_ema: the averaged weights, where the run keeps them.
@@ -124,15 +125,16 @@ def open_run(
     state = read_state(chosen)
     check_model(chosen, state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model = start_model(config, resumed=True).requires_grad_(False).eval()
+    model = start_model(config, resumed=True)
     averaged = use_ema and bool(state.ema_updates)
     load_tensors(chosen, {f"{'ema' if averaged else 'model'}.{name}": each.data for name, each in named(model)})
+    model = merge_lora(model).requires_grad_(False).eval()
     precision = config.parallel.precision
     if precision == "bfloat16" or (precision == "auto" and where.type == "cuda"):
         model.compute_dtype = torch.bfloat16
     codec, text = Encoders(config.encoders)(str(where))
     texts = Texts(config.encoders.text_tokens, [], text)
-    return TrainedRun(
+    return SamplingRun(
         path=run,
         checkpoint=chosen,
         averaged=averaged,

@@ -12,7 +12,7 @@ from echomotion_model.evaluation.lines import evaluation_lines
 from echomotion_model.evaluation.measures import agreement, foot_skate
 from echomotion_model.evaluation.retrieval import retrieval
 from echomotion_model.generation.condition import from_sample
-from echomotion_model.generation.trained import open_run
+from echomotion_model.generation.trained import open_sampling_run
 from echomotion_model.train.measures import mpjpe_mm, pa_mpjpe_mm, psnr_db
 from humove.camera import intrinsics_from_fov, project
 from humove.errors import UserError
@@ -30,7 +30,7 @@ def held_out(trained: Path, clips: Path) -> dict:
 @pytest.fixture(scope="module")
 def by_hand(trained: Path, clips: Path) -> dict:
     """Every clip as the model sees it, by key."""
-    run = open_run(trained)
+    run = open_sampling_run(trained)
     return {key: from_sample(str(clips), key, run.config.data) for key in sorted(open_dataset(str(clips)).keys())}
 
 
@@ -65,7 +65,7 @@ def test_the_mean_pose_and_the_mean_frame_are_those_of_the_training_split(
 
 @pytest.mark.parametrize("split", ["val", "train"])
 def test_the_nearest_clip_is_the_nearest_of_all_others(trained: Path, clips: Path, by_hand: dict, split: str) -> None:
-    run = open_run(trained)
+    run = open_sampling_run(trained)
     figures = evaluate(trained, str(clips), split, steps=1)
     training = of_split(clips, by_hand, "train")
     alone = 0

@@ -13,7 +13,7 @@ from echomotion_model.generate import Generated, generate
 from echomotion_model.generation.condition import from_sample
 from echomotion_model.generation.made import steadied
 from echomotion_model.generation.motion_file import from_motion_file
-from echomotion_model.generation.trained import open_run
+from echomotion_model.generation.trained import open_sampling_run
 from echomotion_model.generation.video_file import from_video_file
 from humove.body import joints_of_pose
 from humove.errors import UserError
@@ -95,7 +95,7 @@ def test_the_seed_settles_the_sample(
 def test_the_condition_the_weights_and_the_guidance_are_used(
     trained: Path, clips: Path, keys: list[str], mode: str
 ) -> None:
-    run = open_run(trained)
+    run = open_sampling_run(trained)
     first, second = (from_sample(str(clips), key, run.config.data) for key in (keys[0], keys[2]))
     assert first.bucket == second.bucket
     task = mode.replace("-", "_")
@@ -113,8 +113,8 @@ def test_the_condition_the_weights_and_the_guidance_are_used(
     assert base.equal(draw(run, second)) == (mode == "joint")
     assert base.equal(draw(run, first, caption="Someone else swims.")) == (mode == "video-to-motion")
     assert base.equal(draw(run, first, w2=3.0)) == (mode == "joint")
-    assert not base.equal(draw(open_run(trained, use_ema=False), first))
-    assert not base.equal(draw(open_run(trained, checkpoint="6"), first))
+    assert not base.equal(draw(open_sampling_run(trained, use_ema=False), first))
+    assert not base.equal(draw(open_sampling_run(trained, checkpoint="6"), first))
 
 
 def test_a_video_of_ones_own_is_seen_from_its_start(
