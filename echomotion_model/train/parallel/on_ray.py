@@ -8,12 +8,14 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from echomotion_model.train.config import TrainConfig
 from echomotion_model.train.log import METRICS_FILE
@@ -31,7 +33,7 @@ class Orders:
     """What the command and the processes tell each other; an actor."""
 
     def __init__(self) -> None:
-        self._stop, self._refused = False, None
+        self._stop, self._refused, self._said = False, None, []
 
     def stop(self) -> None:
         self._stop = True
@@ -46,16 +48,24 @@ class Orders:
     def refused(self) -> tuple[str, int] | None:
         return self._refused
 
+    def say(self, line: str) -> None:
+        self._said.append(line)
+
+    def said(self) -> list[str]:
+        """Lines since the last time that this was asked."""
+        lines, self._said = self._said, []
+        return lines
+
 
 def train_on_ray(
     config: TrainConfig,
     dataset: str,
     out: Path,
     *,
-    parallel: ParallelConfig,
     motion_only: Sequence[str],
     address: str,
     on_metrics: Callable[[int, Mapping[str, float]], None] | None,
+    say: Callable[[str], None] | None,
 ) -> Trained:
     """Trains on the cluster at `address`, or on this machine's own Ray; returns when it is done, or was told to stop.
 
@@ -74,7 +84,7 @@ def train_on_ray(
         _connect(address)
     scratch = out.absolute() / _RAY_FOLDER
     try:
-        scaling = _scaling(parallel, ray.cluster_resources())
+        scaling = _scaling(config.parallel, ray.cluster_resources())
         orders = ray.remote(num_cpus=0)(Orders).remote()
         trainer = TorchTrainer(
             _process,
@@ -83,7 +93,6 @@ def train_on_ray(
                 "dataset": _absolute(dataset),
                 "out": out.absolute(),
                 "motion_only": tuple(_absolute(each) for each in motion_only),
-                "parallel": parallel,
                 "orders": orders,
             },
             torch_config=TorchConfig(
@@ -93,10 +102,10 @@ def train_on_ray(
             run_config=RunConfig(
                 name="run",
                 storage_path=str(scratch),
-                failure_config=FailureConfig(max_failures=parallel.retries),
+                failure_config=FailureConfig(max_failures=config.parallel.retries),
             ),
         )
-        return _watched(trainer, orders, out / METRICS_FILE, on_metrics)
+        return _watched(trainer, orders, out / METRICS_FILE, on_metrics, say)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         if started:
@@ -107,13 +116,16 @@ def _connect(address: str) -> None:
     import ray
 
     try:
+        where = urlsplit(address if "://" in address else f"//{address}")
+        if where.port:  # Ray itself would try for minutes
+            socket.create_connection((where.hostname, where.port), timeout=10).close()
         ray.init(
             address=address or None,
             log_to_driver=False,
             logging_level=logging.ERROR,
             **({} if address else {"include_dashboard": False}),
         )
-    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"no Ray cluster at ADDRESS={address or 'local'}: {line}; is it running? A cluster with token "
@@ -138,14 +150,15 @@ def _process(settings: dict[str, Any]) -> dict[str, Any] | None:
     import ray
     from ray.train.torch import get_device
 
-    orders, parallel = settings.pop("orders"), settings.pop("parallel")
+    orders, parallel = settings.pop("orders"), settings["config"].parallel
     if ray.get(orders.refused.remote()):
         return None
     stop = StopAsked()
     ended = threading.Event()
     threading.Thread(target=_listen, args=(orders, stop, ended), daemon=True).start()
     try:
-        return asdict(train(**settings, world=Processes(parallel, get_device()), stop=stop))
+        world = Processes(parallel, get_device())
+        return asdict(train(**settings, world=world, stop=stop, say=orders.say.remote))
     except UserError as error:
         ray.get(orders.refuse.remote(str(error), error.exit_code))
         raise  # the others may be waiting for this one, and end with it
@@ -166,7 +179,11 @@ def _listen(orders: Any, stop: StopAsked, ended: threading.Event) -> None:
 
 
 def _watched(
-    trainer: Any, orders: Any, metrics: Path, on_metrics: Callable[[int, Mapping[str, float]], None] | None
+    trainer: Any,
+    orders: Any,
+    metrics: Path,
+    on_metrics: Callable[[int, Mapping[str, float]], None] | None,
+    say: Callable[[str], None] | None,
 ) -> Trained:
     """Runs the trainer beside this thread, which passes signals one way and figures the other."""
     import ray
@@ -185,6 +202,8 @@ def _watched(
         thread.start()
         while thread.is_alive():
             thread.join(POLL_SECONDS)
+            for line in ray.get(orders.said.remote()) if say else ():
+                say(line)
             read = _tell(metrics, read, on_metrics)
     if refused := ray.get(orders.refused.remote()):
         raise UserError(*refused)

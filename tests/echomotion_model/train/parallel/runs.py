@@ -17,7 +17,6 @@ from echomotion_model.latents.protocol import ids_of
 from echomotion_model.latents.stage import EncodeShard
 from echomotion_model.train.config import TrainConfig, load_train_config
 from echomotion_model.train.loop import Trained
-from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.launch import launch
 from humove.errors import UserError
 from tests.echomotion_model.data.sets import make_set
@@ -43,8 +42,8 @@ SETTINGS = [
 STEPS = 40
 
 
-def config() -> TrainConfig:
-    return load_train_config("tiny", SETTINGS)
+def config(**parallel: int) -> TrainConfig:
+    return load_train_config("tiny", [*SETTINGS, *(f"parallel.{name}={value}" for name, value in parallel.items())])
 
 
 def encoded_set(folder: Path) -> Path:
@@ -101,11 +100,13 @@ def on_ray(dataset: str, out: Path) -> None:
 
     with two_nodes() as cluster:
         try:
-            launch(config(), dataset, out, parallel=ParallelConfig(processes=3), address=cluster.address)
+            launch(config(processes=3), dataset, out, address=cluster.address)
         except UserError as error:
             assert str(error) == "parallel.processes=3, but the cluster has 2 CPUs: set it to 2 or less", error
-        parallel = ParallelConfig(processes=2, retries=1)
-        stopped = launch(config(), dataset, out, parallel=parallel, address=cluster.address, on_metrics=kill_then_stop)
+        else:
+            raise AssertionError("three processes on two CPUs")
+        settings = config(processes=2, retries=1)
+        stopped = launch(settings, dataset, out, address=cluster.address, on_metrics=kill_then_stop)
     assert not stopped.finished and 0 < stopped.step < STEPS, (stopped, seen)
     assert seen[-1] == stopped.step, (stopped, seen)
 
@@ -116,5 +117,5 @@ if __name__ == "__main__":
     if mode == "ray":
         on_ray(dataset, out)
     else:
-        done = launch(config(), dataset, out, parallel=ParallelConfig())
+        done = launch(config(), dataset, out)
         assert done == Trained(step=STEPS, finished=True), done

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ from safetensors.torch import load_file
 
 from echomotion_model.train.checkpoint import checkpoints
 from echomotion_model.train.loop import Trained
-from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.launch import launch
+from humove.errors import UserError
 from tests.echomotion_model.train.parallel.runs import STEPS, config, encoded_set
 
 ROOT = Path(__file__).parents[4]
@@ -63,7 +64,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_two_processes_run_the_loop_as_one_does(dataset: Path, two: Path, tmp_path: Path) -> None:
-    done = launch(config(), str(dataset), tmp_path / "run", parallel=ParallelConfig(processes=1))
+    done = launch(config(processes=1), str(dataset), tmp_path / "run")
     assert done == Trained(step=STEPS, finished=True)
     one, both = losses(tmp_path / "run"), losses(two)
     assert len(one) == len(both) == STEPS
@@ -87,3 +88,10 @@ def test_ray_learns_what_torchrun_learns_though_it_is_killed_and_stopped(
     expected, found = weights(two), weights(out)
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_an_address_where_nobody_answers_is_a_line_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(UserError, match=f"^no Ray cluster at ADDRESS=127.0.0.1:{port}: .*is it running"):
+        launch(config(), "set", tmp_path / "run", address=f"127.0.0.1:{port}")
