@@ -122,11 +122,12 @@ def report(
 def diff(
     a: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="A")],
     b: Annotated[str, typer.Argument(help="Another build's.", metavar="B")],
+    all_: Annotated[bool, typer.Option("--all", help="Every difference, not the first of each kind.")] = False,
 ) -> None:
     """Compares two builds: samples added, removed and changed, settings and figures that differ."""
     from shards.report.diff import diff as run
 
-    for line in run(a, b).lines():
+    for line in run(a, b).lines(None if all_ else 20):
         print(line)
 
 
@@ -137,11 +138,12 @@ def view(
 ) -> None:
     """Serves the explorer: every clip, kept or dropped and why, its motion, and thresholds to move."""
     import tempfile
+    from contextlib import suppress
 
     from pipelines.explore import explorer
     from shards.explorer.app import serve
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, suppress(KeyboardInterrupt):
         serve(explorer(path, Path(scratch)), port, lambda url: print(f"{path}: {url} (Ctrl-C ends it)", flush=True))
 
 
@@ -288,7 +290,7 @@ def main() -> None:
         code = app(standalone_mode=False) or 0  # typer returns the code of its Exit, 130 for an interrupt
         if code == EXIT_INTERRUPTED:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it must not break the exit
-            print("humove: interrupted; what was done is kept: run the same command to go on", file=sys.stderr)
+            print("humove: interrupted; nothing that was there is lost: run the same command again", file=sys.stderr)
         sys.exit(code)
     except UserError as e:
         print(f"humove: {e}", file=sys.stderr)

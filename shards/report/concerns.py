@@ -151,6 +151,11 @@ def _bars(figures: dict[str, Any]) -> Iterator[Concern]:
         )
 
 
+def _duplicates(figures: dict[str, Any]) -> Iterator[Concern]:
+    if figures["duplicates"]["mode"] == "off":
+        yield "look", "Nobody looked for near-duplicates: dedup.near is off.", "duplicates.near"
+
+
 def _training(figures: dict[str, Any]) -> Iterator[Concern]:
     training = figures["training"]
     if training["used_share"] is not None and training["used_share"] < 0.9:
@@ -175,5 +180,5 @@ def _some(names: list[str]) -> str:
 
 
 _RULES: tuple[Callable[[dict[str, Any]], Iterator[Concern]], ...] = (
-    _law, _shards, _size, _reasons, _rights, _splits, _categories, _captions, _motion, _training, _bars,
+    _law, _shards, _size, _reasons, _rights, _splits, _categories, _captions, _motion, _duplicates, _training, _bars,
 )  # fmt: skip

@@ -36,8 +36,8 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.settings or self.figures)
 
-    def lines(self, most: int = 20) -> list[str]:
-        """For a terminal: counts, then at most so many of each kind."""
+    def lines(self, most: int | None = 20) -> list[str]:
+        """For a terminal: counts, then at most so many of each kind; all of them with None."""
         said = [f"samples: {len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"]
         said += _most([f"  + {key}" for key in self.added], most)
         said += _most([f"  - {key}" for key in self.removed], most)
@@ -47,7 +47,9 @@ class Difference:
         said.append(f"settings: {len(self.settings)} differ")
         said += [f"  {name}: {_said(a)} -> {_said(b)}" for name, (a, b) in self.settings.items()]
         said.append(f"figures: {len(self.figures)} differ")
-        said += _most([f"  {path}: {_said(a)} -> {_said(b)}" for path, (a, b) in self.figures.items()], 3 * most)
+        said += _most(
+            [f"  {path}: {_said(a)} -> {_said(b)}" for path, (a, b) in self.figures.items()], most and 3 * most
+        )
         return ["".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in said]
 
 
@@ -138,5 +140,9 @@ def _said(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _most(lines: list[str], most: int) -> list[str]:
-    return lines if len(lines) <= most else [*lines[:most], f"  ... and {len(lines) - most} more"]
+def _most(lines: list[str], most: int | None) -> list[str]:
+    return (
+        lines
+        if most is None or len(lines) <= most
+        else [*lines[:most], f"  ... and {len(lines) - most} more (--all shows them)"]
+    )

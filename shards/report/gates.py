@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from humove.config import Strict
 from humove.errors import UserError
-from shards.report.paths import look_up
+from humove.reasons import Reason
+from shards.report.paths import join_path, look_up, split_path
 
 
 class Bound(Strict):
@@ -45,20 +46,30 @@ class Bound(Strict):
 def check_gates(figures: dict[str, Any], gates: Path) -> list[str]:
     """One line for each figure that is out of the bounds of a YAML: dotted path of report.json -> {min, max}.
 
-    Truth values count as 0 and 1. UserError for a file that is none, a path that the report does not have, or one at
-    which no number stands.
+    Truth values count as 0 and 1, a reason that rejected nothing as 0. UserError for a file that is none, and for
+    paths that the report does not have, or at which no number stands: all of them, and the broken gates beside them.
     """
-    broken = []
+    broken, wrong = [], []
     for path, bound in read_gates(gates).items():
         try:
-            value = look_up(figures, path)
+            value = _value(figures, path)
         except KeyError as error:
-            raise UserError(f"{gates}: {path}: {error.args[0]}") from error
+            wrong.append(f"{path}: {error.args[0]}")
+            continue
         if value is not None and not isinstance(value, int | float):
-            raise UserError(f"{gates}: {path} is no number; a gate bounds one figure of report.json")
-        if said := bound.broken_by(value):
+            wrong.append(f"{path} is no number; a gate bounds one figure of report.json")
+        elif said := bound.broken_by(value):
             broken.append(f"{path} {said}")
+    if wrong:
+        raise UserError("\n".join([f"{gates}: {wrong[0]}", *wrong[1:], *(f"gate: {line}" for line in broken)]))
     return broken
+
+
+def _value(figures: dict[str, Any], path: str) -> Any:
+    *before, last = split_path(path)
+    if before and before[-1] == "reasons" and last in set(Reason):
+        return look_up(figures, join_path(before)).get(last, 0)
+    return look_up(figures, path)
 
 
 def read_gates(gates: Path) -> dict[str, Bound]:
@@ -78,5 +89,8 @@ def read_gates(gates: Path) -> dict[str, Bound]:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{gates}: {path}: {f'{where}: ' if where else ''}{first['msg']}") from error
+            said = f"{f'{where}: ' if where else ''}{first['msg']}"
+            if first["type"] in ("extra_forbidden", "model_type"):
+                said = "no bound; write {min: 1}, {max: 9} or both"
+            raise UserError(f"{gates}: {path}: {said}") from error
     return found

@@ -44,7 +44,10 @@ def rights(source: ReportSource) -> dict[str, Any]:
 
 
 def duplicates(source: ReportSource) -> dict[str, Any]:
-    """Files that came twice, clips that show the same moment twice, and the first of each with its twin."""
+    """Files that came twice, clips that show the same moment twice, and the first of each with its twin.
+
+    `near` and `near_share` are None where nobody looked for them.
+    """
     outcomes = source.outcomes
     rejected = outcomes[outcomes["outcome"] == "rejected"]
     exact = rejected[rejected["reason"] == Reason.DUPLICATE]
@@ -53,10 +56,11 @@ def duplicates(source: ReportSource) -> dict[str, Any]:
     twins = [(row.clip_id, _TWIN.search(row.detail)) for row in near.sort_values("clip_id").itertuples() if row.clip_id]
     winners = Counter(twin[0] for _, twin in twins if twin)
     dedup = source.doc.config.get("dedup", {})
+    searched = dedup.get("near") != "off"
     return {
         "exact": len(exact),
-        "near": len(near),
-        "near_share": share(len(near), clips),
+        "near": len(near) if searched else None,
+        "near_share": share(len(near), clips) if searched else None,
         "mode": str(dedup.get("near", "not known")),
         "max_distance": dedup.get("max_distance"),
         "largest_group": 1 + max(winners.values()) if winners else None,

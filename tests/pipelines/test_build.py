@@ -226,7 +226,7 @@ def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(videos: Path, 
         time.sleep(0.3)
     said = child.communicate(timeout=30)[1]
     assert child.returncode == 130
-    assert "interrupted; what was done is kept" in said and "Traceback" not in said
+    assert "interrupted; nothing that was there is lost" in said and "Traceback" not in said
     run(folder, out)
     assert verify(str(out), deep=False) == []
 

@@ -49,7 +49,7 @@ def test_a_threshold_is_brought_into_the_picture_where_it_is_near():
 def _clips(score: list[float], outcome: list[str]) -> ClipTable:
     bar = Bar(
         setting="quality.max_jitter", score="jitter", at_least=False, reason=Reason.LOW_MOTION_QUALITY, said="",
-        low=0, high=9, description="",
+        low=0, high=9, minimum=0, maximum=None, description="",
     )  # fmt: skip
     names = [f"{n:016x}-s0000-c0000-p00" for n in range(len(score))]
     text = dict.fromkeys(("uri", "category", "caption", "detail"), "")

@@ -39,8 +39,8 @@ def test_a_line_for_each_figure_that_is_out_of_bounds(tmp_path: Path):
         ("rows.7.x: {min: 1}", "no '7' in rows; it is a list of 1"),
         ("headline.name: {min: 1}", "no number"),
         ("headline: {min: 1}", "no number"),
-        ("headline.samples: {least: 1}", "least: Extra inputs"),
-        ("headline.samples: 3", "valid dictionary"),
+        ("headline.samples: {least: 1}", "no bound; write"),
+        ("headline.samples: 3", "no bound; write"),
         ("headline.samples: {}", "give min, max or both"),
         ("headline.samples: {min: 3, max: 2}", "min 3 is above max 2"),
         ("headline.samples: {min: .nan}", "finite"),
@@ -69,3 +69,19 @@ def test_a_path_leads_back_to_its_steps(steps: list[str]):
         nested = {step: nested}
     assert look_up(nested, join_path(steps)) == 7
     assert dict(numbers(nested)) == {join_path(steps): 7}
+
+
+def test_a_reason_that_rejected_nothing_counts_as_none(tmp_path: Path):
+    figures = {"funnel": {"quality": {"reasons": {"too_dark": 3}}}}
+    text = "funnel.quality.reasons.low_motion_quality: {max: 10}\nfunnel.quality.reasons.too_dark: {max: 2}"
+    assert check_gates(figures, gates(tmp_path, text)) == ["funnel.quality.reasons.too_dark is 3, above 2"]
+    with pytest.raises(UserError, match="no 'too_odd'"):
+        check_gates(figures, gates(tmp_path, "funnel.quality.reasons.too_odd: {max: 1}"))
+
+
+def test_every_unknown_figure_is_named_and_the_broken_gates_beside_them(tmp_path: Path):
+    text = "a: {min: 2}\nb: {min: 1}\nc: {max: 1}"
+    with pytest.raises(UserError) as error:
+        check_gates({"a": 1}, gates(tmp_path, text))
+    first, second, third = str(error.value).splitlines()
+    assert "b: no 'b'" in first and "c: no 'c'" in second and third == "gate: a is 1, below 2"
