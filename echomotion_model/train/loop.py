@@ -71,7 +71,8 @@ def train(
     A first SIGTERM or SIGINT saves and returns, and so does `stop`. `say` is told a line for what takes long.
     UserError, one line, for what the user can mend; the last checkpoint then stands.
     """
-    world, stop = world or OneProcess(), stop or StopAsked()
+    world = world if world is not None else OneProcess()
+    stop = stop if stop is not None else StopAsked()  # an unasked one is false
     if (out / DATASET_FILE).exists():
         raise UserError(f"{out} is a data set; give OUT a folder of its own for the run")
     sets = open_sets(dataset, motion_only, config)

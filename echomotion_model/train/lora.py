@@ -39,7 +39,8 @@ class LoraLinear(nn.Linear):
         self.scale = alpha / rank
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x) + self.scale * F.linear(F.linear(x, self.lora_down), self.lora_up)
+        plain = F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
+        return plain + self.scale * F.linear(F.linear(x, self.lora_down.to(x.dtype)), self.lora_up.to(x.dtype))
 
     def merged(self) -> nn.Linear:
         """A plain layer that answers the same."""
