@@ -9,10 +9,10 @@ import torch
 
 from echomotion_model.data.catalogue import Catalogue
 from echomotion_model.data.sample import TrainingSample, load_sample
-from echomotion_model.diffusion.sampler import sample
+from echomotion_model.diffusion.guidance import Pair
+from echomotion_model.diffusion.sampler import Drawn, sample
 from echomotion_model.diffusion.tasks import Task
 from echomotion_model.motion.features import PROXY, DecodedMotion, decode_features, encode_features
-from echomotion_model.motion.layout import FEATURES
 from echomotion_model.motion.normalizer import Normalizer
 from echomotion_model.train.config import TrainConfig
 from echomotion_model.train.encoders import VideoCodec
@@ -47,23 +47,26 @@ class Validation:
         self, model: Callable, device: torch.device, clip: TrainingSample, text_BLE: torch.Tensor, folder: Path | None
     ) -> dict[str, float]:
         video_BCFHW, motion_BTD = self.conditions(clip)
+        latents_CFHW, features_TD = video_BCFHW.shape[1:], motion_BTD.shape[1:]
+        grid_HW = tuple(
+            size // patch for size, patch in zip(latents_CFHW[2:], self._config.model.patch[1:], strict=True)
+        )
+
+        def u(*arguments: torch.Tensor | None) -> Pair:
+            # Where motion stands depends on the video's grid, and some answers are to motion alone.
+            return model(*arguments, grid_HW)
+
+        def made(task: Task, **given: object) -> Drawn:
+            return sample(
+                u, task, null_LE=self._null_LE.to(device), seed=self._config.data.seed,
+                sampling=self._config.validation.sampling, flow=self._config.flow, **given,
+            )  # fmt: skip
+
         text_BLE = text_BLE.to(device)
-        shapes = {"video_shape": video_BCFHW.shape[1:], "motion_shape": (len(clip.transl), FEATURES)}
-        common = {
-            "null_LE": self._null_LE.to(device), "seed": self._config.data.seed,
-            "sampling": self._config.validation.sampling, "flow": self._config.flow,
-        }  # fmt: skip
-        made = sample(
-            model, Task.VIDEO_TO_MOTION,
-            video_BCFHW=video_BCFHW.to(device), motion_shape=shapes["motion_shape"], **common,
-        )  # fmt: skip
-        seen = self._motion(made.motion_BTD, clip)
-        made = sample(
-            model, Task.MOTION_TO_VIDEO,
-            motion_BTD=motion_BTD.to(device), text_BLE=text_BLE, video_shape=shapes["video_shape"], **common,
-        )  # fmt: skip
-        shown = self._pictures(made.video_BCFHW)
-        joint = sample(model, Task.JOINT, text_BLE=text_BLE, **shapes, **common)
+        seen = made(Task.VIDEO_TO_MOTION, video_BCFHW=video_BCFHW, motion_shape=features_TD)
+        shown = made(Task.MOTION_TO_VIDEO, motion_BTD=motion_BTD, text_BLE=text_BLE, video_shape=latents_CFHW)
+        joint = made(Task.JOINT, text_BLE=text_BLE, video_shape=latents_CFHW, motion_shape=features_TD)
+        seen, shown = self._motion(seen.motion_BTD, clip), self._pictures(shown.video_BCFHW)
         both = self._pictures(joint.video_BCFHW), self._motion(joint.motion_BTD, None)
         if folder is not None:
             self._write(folder, clip, seen, shown, both)

@@ -13,11 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from echomotion_model.model.transformer import is_motion
-from echomotion_model.train.checkpoint import checkpoints
+from echomotion_model.train.checkpoint import checkpoints, read_state
 from echomotion_model.train.config import TrainConfig, load_train_config
 from echomotion_model.train.dry_run import dry_run
 from echomotion_model.train.loop import Trained, train
-from echomotion_model.train.run import open_run
 from echomotion_model.train.start import start_model
 from echomotion_model.train.state import named
 from humove.errors import UserError
@@ -145,15 +144,6 @@ def test_metrics_say_what_was_done_and_how_fast(straight: Path) -> None:
     assert {line["phase"] for line in lines} == {1, 2}
 
 
-def test_a_run_is_opened_with_the_average_of_its_weights(straight: Path) -> None:
-    found = open_run(straight)
-    assert (found.step, found.config) == (20, settings())
-    saved = tensors(straight)
-    assert all(torch.equal(parameter, saved[f"ema.{name}"]) for name, parameter in named(found.model))
-    last = open_run(straight, average=False)
-    assert all(torch.equal(parameter, saved[f"model.{name}"]) for name, parameter in named(last.model))
-
-
 def test_a_dry_run_counts_what_the_loader_uses_and_leaves_out(small: Path) -> None:
     config = settings("data.buckets.max_upscale=1", "data.buckets.resolutions=[[96, 48], [64, 128]]")
     found = dry_run(config, str(small))
@@ -193,7 +183,7 @@ def test_a_corrupt_shard_is_one_line_and_the_last_checkpoint_stands(windows: int
     broken_shard(dataset)
     more = settings(f"encoders.windows={windows}", "phases.motion.steps=2", "phases.paired.steps=40")
     assert "damaged" in (said := told(more, dataset, tmp_path / "run")) and "shards/train-" in said
-    assert open_run(tmp_path / "run").step >= 4
+    assert read_state(checkpoints(tmp_path / "run")[-1]).step >= 4
 
 
 def test_latents_that_are_missing_or_stale_are_one_line(small: Path, straight: Path, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""The rate of learning, and a state that is there from the start."""
+
+import pytest
+import torch
+from torch import nn
+
+from echomotion_model.train.optimizer import OptimizerConfig, PhaseConfig, make_optimizer, set_rate
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    phase = PhaseConfig(steps=100, learning_rate=2.0, warmup_steps=9, cooldown=0.5)
+    rates = [phase.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2) and rates[9:51] == [2.0] * 42
+    assert rates[75] == pytest.approx(1.0) and 0 < rates[99] < 0.01
+    assert rates[50:] == sorted(rates[50:], reverse=True)
+    assert {PhaseConfig(steps=5, learning_rate=2.0).rate(step) for step in range(5)} == {2.0}
+
+
+def test_a_state_made_beforehand_trains_as_one_that_adamw_makes() -> None:
+    def trained(make: object) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = make(model)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.ones(1, 3)).square().sum().backward()
+            set_rate(optimizer, 0.1)
+            optimizer.step()
+        return [parameter.detach() for parameter in model.parameters()]
+
+    config = OptimizerConfig(weight_decay=0.1)
+    ours = trained(lambda model: make_optimizer(model.named_parameters(), config))
+    plain = trained(
+        lambda model: torch.optim.AdamW(
+            [{"params": [model.weight], "weight_decay": 0.1}, {"params": [model.bias], "weight_decay": 0.0}]
+        )
+    )
+    assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
+
+
+def test_frozen_parameters_have_no_state() -> None:
+    model = nn.Linear(3, 2)
+    model.bias.requires_grad_(False)
+    assert set(make_optimizer(model.named_parameters(), OptimizerConfig()).state) == {model.weight}
