@@ -6,13 +6,13 @@ EXTRAS ?=
 PRESET ?=
 OUT ?=
 # Users' texts reach the shell as variables, never as code.
-export VIDEOS OUT DATASET KEY PRESET GATE PORT RUN
+export VIDEOS OUT DATASET KEY PRESET GATE PORT RUN MODE TEXT VIDEO MOTION
 pip_index = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 flags = $(if $(PRESET),--preset "$$PRESET") $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
 	$(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS))
 need = @test -n "$$$(1)" || { echo 'humove: $(1) is missing: make $@ $(2)' >&2; exit 2; }
 
-.PHONY: help setup demo test lint bench dataset reselect verify report view inspect
+.PHONY: help setup demo test lint bench dataset reselect verify report view inspect train generate
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,17 @@ report: $(BIN)/humove  ## DATASET=out/x [GATE=gates.yaml]: report/index.html, to
 view: $(BIN)/humove  ## DATASET=out/x [PORT=8710]: the explorer of every clip, kept or dropped; RUN=out/run: of a training run
 	@test -n "$$DATASET$$RUN" || { echo 'humove: DATASET is missing: make view DATASET=out/mine' >&2; exit 2; }
 	$(BIN)/humove view "$${DATASET:-$$RUN}" $(if $(PORT),--port "$$PORT")
+
+train: $(BIN)/humove  ## DATASET=out/x OUT=out/run [PRESET=tiny] [SET="k=v ..."] [ADDRESS=auto]: trains EchoMotion
+	$(call need,DATASET,DATASET=out/demo OUT=out/run)
+	$(call need,OUT,DATASET=out/demo OUT=out/run)
+	$(BIN)/pip install --quiet $(pip_index) -e ".[train]"
+	$(BIN)/humove train "$$DATASET" "$$OUT" $(flags)
+
+generate: $(BIN)/humove  ## RUN=out/run MODE=joint|motion-to-video|video-to-motion [TEXT=...] [VIDEO=...] [MOTION=...] [DATASET=... KEY=...] [OUT=...]
+	$(call need,RUN,RUN=out/run MODE=joint TEXT="a person waves")
+	$(call need,MODE,RUN=out/run MODE=joint TEXT="a person waves")
+	$(BIN)/humove generate "$$RUN" "$$MODE" $(foreach n,OUT TEXT VIDEO MOTION DATASET KEY,$(if $($(n)),--$(shell echo $(n) | tr A-Z a-z) "$$$(n)"))
 
 inspect: $(BIN)/humove  ## DATASET=out/x KEY=...: the body drawn over the person, as a video and a strip, in out/inspect
 	$(call need,DATASET,DATASET=out/mine KEY=...)

