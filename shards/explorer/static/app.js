@@ -3,9 +3,10 @@
 import { get } from "./api.js";
 import { clipPage } from "./clip.js";
 import { h } from "./dom.js";
-import { count, hours } from "./format.js";
+import { count, hours, many } from "./format.js";
 import { bindAlways, bindPage, listen, showHelp } from "./keys.js";
 import { listPage } from "./list.js";
+import { marksSent } from "./marks.js";
 import { runsPage } from "./runs.js";
 import { address, restore, state } from "./state.js";
 
@@ -23,19 +24,19 @@ async function show() {
   const path = location.pathname;
   document.body.dataset.view = path.startsWith("/clip/") ? "clip" : path === "/runs" ? "runs" : "list";
   try {
-    state.dataset ??= await get("/api/dataset").catch((error) => {
+    await marksSent(); // the answers are to hold them
+    if (stale()) return;
+    const dataset = await get("/api/dataset").catch((error) => { // anew each time: its counts move while a build goes on
       if (error.status === 404 && document.body.dataset.view !== "clip") return null;
       throw error;
     });
     if (stale()) return;
+    state.dataset = dataset;
     head();
     let undo;
     if (path.startsWith("/clip/")) undo = await clipPage(page, decodeURIComponent(path.slice("/clip/".length)), go, stale);
     else if (path === "/runs" || !state.dataset) undo = await runsPage(page, stale);
-    else {
-      restore();
-      undo = await listPage(page, go, stale);
-    }
+    else undo = listPage(page, go, restore());
     if (undo) leave = undo;
   } catch (error) {
     if (stale()) return;
@@ -52,16 +53,24 @@ export function go(path, { replace = false } = {}) {
   return show();
 }
 
+/** What is said of a build that has not come to its end. */
+function building(set) {
+  if (!set.building) return [];
+  if (set.running !== false) return [h("span.tag.open", { title: "The build goes on; reload to see what it has added" }, "building")];
+  const hint = "run make dataset again";
+  return [h("span.tag.rejected", { title: `The build was stopped: ${hint}` }, "stopped"), h("span", {}, hint)];
+}
+
 function head() {
   const set = state.dataset;
   document.getElementById("name").textContent = set ? set.name : "HuMoVe run";
   document.getElementById("facts").replaceChildren(
     ...(set
       ? [
-          h("span", {}, `${count(set.num_kept)} of ${count(set.num_clips)} clips kept`),
+          h("span", {}, `${count(set.num_kept)} of ${many(set.num_clips, "clip")} kept`),
           h("span", {}, hours(set.hours_kept)),
-          h("span", {}, `${count(set.num_videos)} videos`),
-          set.building ? h("span.tag.open", { title: "The build goes on; reload to see what it has added" }, "building") : null,
+          h("span", {}, `${many(set.num_videos, "video")} with clips`),
+          ...building(set),
           set.complete ? null : h("span.tag.rejected", { title: "There was no ledger: a rejected clip has one score at most, and sliders can't follow it further" }, "scores incomplete"),
         ].filter(Boolean)
       : []));

@@ -1,7 +1,7 @@
 // What is known of a clip, in cards: captions, its way through the stages, scores, provenance, rights.
 
 import { h } from "./dom.js";
-import { value, words } from "./format.js";
+import { many, value, words } from "./format.js";
 
 const card = (title, ...children) => h("section.card", { dataset: { card: title } }, h("h2", {}, title), children);
 
@@ -16,7 +16,7 @@ const link = (address) =>
 
 export function cards(clip, state) {
   const { row, meta } = clip;
-  return [captions(row, meta), way(clip.path), scores(clip, state), provenance(row, meta), rights(meta.rights), time(row), raw(clip)];
+  return [captions(row, meta), way(clip.path), scores(clip, state), provenance(row, meta), rights(meta.rights), time(row), raw(clip)].filter(Boolean);
 }
 
 function captions(row, meta) {
@@ -32,7 +32,7 @@ const SIGN = { passed: "✓", rejected: "✗", faulted: "!", "not run": "·" };
 function way(path) {
   return card("Way through the stages", h("ol.way", {}, path.map((step) =>
     h("li", { className: step.outcome.replace(" ", "-"), dataset: { stage: step.stage } },
-      h("i", {}, SIGN[step.outcome] ?? "·"), h("b", {}, words(step.stage)), h("span", {}, step.outcome),
+      h("i", {}, SIGN[step.outcome] ?? "·"), h("b", {}, words(step.stage)), h("span", {}, step.outcome === "open" ? "not yet" : step.outcome),
       step.reason ? h("em", {}, words(step.reason)) : null,
       step.detail ? h("p", {}, step.detail) : null))));
 }
@@ -47,6 +47,8 @@ function scores(clip, state) {
   });
   const named = new Set(state.dataset.bars.map((bar) => bar.score));
   const others = Object.entries(clip.row.scores).filter(([name, score]) => !named.has(name) && score !== null);
+  // Without its ledger a set knows few scores, or none.
+  if (!others.length && (!bars.length || (!state.dataset.complete && bars.every(({ met }) => met === null)))) return null;
   return card("Scores against thresholds",
     h("table.scores", {}, h("tbody", {}, bars.map(({ bar, score, threshold, met }) =>
       h("tr", { className: met === null ? "unknown" : met ? "met" : "missed", title: bar.description, dataset: { score: bar.score } },
@@ -55,7 +57,7 @@ function scores(clip, state) {
         h("td.number", {}, value(score)),
         h("td.number.dim", {}, `${bar.at_least ? "≥" : "≤"} ${value(threshold)}`),
         h("td", {}, met === null ? "–" : met ? "✓" : "✗"))))),
-    others.length ? h("details", {}, h("summary", {}, `${others.length} more scores`), facts(others.map(([name, score]) => [words(name), value(score)]))) : null);
+    others.length ? h("details", {}, h("summary", {}, many(others.length, "more score")), facts(others.map(([name, score]) => [words(name), value(score)]))) : null);
 }
 
 /** A score on its threshold's range: where it stands, and which side is kept. */

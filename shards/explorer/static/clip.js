@@ -73,6 +73,7 @@ export async function clipPage(root, id, go, stale) {
           h("code", {}, row.clip_id))),
       marks.element,
       h("nav", {}, arrow(beside.previous, -1, "‹", "["), h("span.dim", { id: "place" }, beside.said), arrow(beside.next, 1, "›", "]"))),
+    state.dataset.complete ? null : h("p.note", {}, "This data set has no ledger any more: most scores, and the videos of clips that were dropped, are gone with it."),
     viewer.element,
     h("div.cards", {}, cards(clip, state))));
   viewer.start();

@@ -4,6 +4,9 @@ const INTEGER = new Intl.NumberFormat("en");
 
 export const count = (n) => (n === null || n === undefined ? "–" : INTEGER.format(n));
 
+/** "1 clip", "2 clips". */
+export const many = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
 /** A measured value: about four digits; an en dash where there is none. */
 export function value(x) {
   if (x === null || x === undefined || Number.isNaN(x)) return "–";

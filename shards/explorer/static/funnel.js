@@ -16,8 +16,8 @@ export class Funnel {
 
   /** got: the answer of /api/select. */
   draw(got) {
-    const number = (name, n, said, filters) => h("button.figure", {
-      type: "button", dataset: { count: name, value: n }, title: said, disabled: !filters || !n,
+    const number = (key, name, n, said, filters) => h("button.figure", {
+      type: "button", dataset: { count: key, value: n }, title: said, disabled: !filters || !n,
       onclick: () => this.filter(...filters),
     }, h("b", {}, count(n)), h("span", {}, name));
     const now = (value, op = "=") => ({ column: "now", op, value });
@@ -31,9 +31,11 @@ export class Funnel {
         h("div.figure", {}, h("b", {}, hours(got.hours)), h("span", {}, "of video")),
         h("div.figure", { dataset: { count: "before", value: got.kept_before } }, h("b", {}, count(got.kept_before)), h("span", {}, "in the build"))),
       h("div.changes", {},
-        number("leave", got.left, "Kept by the build, not under these thresholds", [was("="), now("kept", "!=")]),
-        number("return", got.returned, "Not kept by the build, but under these thresholds", [was("!="), now("kept")]),
-        number("never annotated", got.open, "Admitted by these thresholds, but the next step was never run on them: `humove reselect` would annotate them", [now("open")])),
+        number("leave", "leave", got.left, "Kept by the build, not under these thresholds", [was("="), now("kept", "!=")]),
+        number("return", "return", got.returned, "Not kept by the build, but under these thresholds", [was("!="), now("kept")]),
+        this.dataset.building
+          ? number("open", "not yet", got.open, "Admitted by these thresholds so far; the build has not come to their next step", [now("open")])
+          : number("open", "never annotated", got.open, "Admitted by these thresholds, but the next step was never run on them: `humove reselect` would annotate them", [now("open")])),
       h("table.stages", {},
         h("thead", {}, h("tr", {}, ["stage", "in", "", "out"].map((text) => h("th", {}, text)))),
         h("tbody", {}, got.funnel.map((stage) => h("tr", {

@@ -1,10 +1,11 @@
 // The list of all clips, kept and dropped, beside the thresholds.
 
-import { clipUrl, get, post } from "./api.js";
+import { clipUrl, post } from "./api.js";
 import { columnsOf } from "./columns.js";
 import { h, toast } from "./dom.js";
-import { count, words } from "./format.js";
+import { many, words } from "./format.js";
 import { bindPage } from "./keys.js";
+import { sendMark } from "./marks.js";
 import { Panel } from "./panel.js";
 import { address, query, remember, state } from "./state.js";
 import { Table } from "./table.js";
@@ -14,13 +15,16 @@ import { Windows } from "./windows.js";
 let scrolled = { address: null, top: 0, cursor: 0 }; // where one was, to come back to
 
 class List {
-  constructor(root, go) {
+  constructor(root, go, note) {
     const dataset = state.dataset;
     Object.assign(this, { root, go, dataset, groups: null, open: new Set(), inside: new Map() });
+    this.note = h("p.note", { role: "status", hidden: !note }, note ?? "",
+      h("button.plain", { type: "button", title: "Close", onclick: () => (this.note.hidden = true) }, "✕"));
     this.columns = columnsOf(dataset);
     this.rows = new Windows(query(), (error) => this.arrived(error));
     this.table = new Table({
       columns: this.columns,
+      none: dataset.num_clips ? "No clip is like that. Take a filter away, or search for less." : "No clips yet.",
       item: (index) => this.item(index),
       onSort: (column, also) => this.sort(column, also),
       onGroup: (group) => this.toggle(group),
@@ -31,7 +35,7 @@ class List {
       moved: () => this.refresh(),
       filter: (...filters) => this.toolbar.add(...filters),
     });
-    root.replaceChildren(h("div.list", {}, h("section.clips", {}, this.toolbar.element, this.table.element), this.panel.element));
+    root.replaceChildren(h("div.list", {}, h("section.clips", {}, this.note, this.toolbar.element, this.table.element), this.panel.element));
     this.table.element.addEventListener("click", (event) => this.clicked(event), { capture: true });
     this.away = (event) => closeMenus(event.target);
     document.addEventListener("pointerdown", this.away);
@@ -89,7 +93,7 @@ class List {
     const shown = this.groups?.reduce((sum, group) => sum + 1 + (this.open.has(group.value) ? group.count : 0), 0);
     this.table.setCount(shown ?? this.rows.total ?? 0);
     const total = this.groups ? this.groups.reduce((sum, group) => sum + group.count, 0) : this.rows.total;
-    this.toolbar.total.textContent = `${count(total)} clips`;
+    this.toolbar.total.textContent = many(total, "clip");
     this.toolbar.total.dataset.total = total;
     if (this.back && this.table.count > 0) {
       this.table.cursor = Math.min(this.back.cursor, this.table.count - 1);
@@ -173,14 +177,17 @@ class List {
     const { windows, at } = this.place(this.table.cursor);
     const row = windows?.row(at);
     if (!row) return;
-    try {
-      const why = mark ? row.mark_why : "";
-      await post("/api/mark", { clip_id: row.clip_id, mark, why });
-      Object.assign(row, { mark, mark_why: why });
+    const redraw = () => {
       this.table.made.delete(row);
       this.table.draw();
+    };
+    const sent = sendMark(row, mark, mark ? row.mark_why : "");
+    redraw();
+    try {
+      await sent;
       toast(mark ? `Marked ${mark}: ${row.clip_id}` : `Mark taken away: ${row.clip_id}`);
     } catch (error) {
+      redraw();
       toast(error.message, true);
     }
   }
@@ -231,10 +238,9 @@ class List {
   }
 }
 
-export async function listPage(root, go, stale) {
-  state.dataset = await get("/api/dataset"); // its counts move while a build goes on
-  if (stale()) return null;
+/** note: what is to be said of the address, or null. */
+export function listPage(root, go, note) {
   document.title = `${state.dataset.name} · HuMoVe explorer`;
-  const list = new List(root, go);
+  const list = new List(root, go, note);
   return () => list.close();
 }

@@ -1,7 +1,7 @@
 // What one thinks of a clip: good, bad, and why.
 
-import { post } from "./api.js";
 import { h, toast } from "./dom.js";
+import { sendMark } from "./marks.js";
 
 export class MarkBox {
   constructor(row) {
@@ -23,12 +23,13 @@ export class MarkBox {
   async set(mark) {
     if (!mark) this.why.value = "";
     const why = this.why.value.trim();
+    const sent = sendMark(this.row, mark, why);
+    this.draw();
     try {
-      await post("/api/mark", { clip_id: this.row.clip_id, mark, why });
-      Object.assign(this.row, { mark, mark_why: why });
-      this.draw();
+      await sent;
       toast(mark ? `Marked ${mark}` : "Mark taken away");
     } catch (error) {
+      this.draw();
       toast(error.message, true);
     }
   }

@@ -3,6 +3,7 @@
 import { get, newest, post } from "./api.js";
 import { h, toast } from "./dom.js";
 import { Funnel } from "./funnel.js";
+import { Saver } from "./saver.js";
 import { Slider } from "./sliders.js";
 import { words } from "./format.js";
 import { changed, remember, settings, state } from "./state.js";
@@ -25,7 +26,7 @@ export class Panel {
         dataset.score_only ? this.lifted() : null,
         stages.map((stage) => h("section", {}, h("h3", {}, words(stage)), this.sliders.filter((s) => s.bar.stage === stage).map((s) => s.element))),
         dataset.dedup ? this.twins() : null,
-        dataset.bars.length ? this.saver() : null));
+        dataset.bars.length ? new Saver().element : null));
     // The list follows the count, not beside it: the server judges every clip once for both.
     this.follow = newest(() => this.select().then(() => this.moved()));
     this.observed = new IntersectionObserver((seen) => {
@@ -36,7 +37,9 @@ export class Panel {
         get(`/api/histogram?column=${encodeURIComponent(slider.bar.score)}`).then((got) => slider.histogram(got), () => {});
       }
     }, { rootMargin: "200px" });
-    for (const slider of this.sliders) this.observed.observe(slider.element);
+    // Before the first clip, and before the first that came so far, there is nothing to draw.
+    const measured = new Set(dataset.num_clips ? dataset.columns.map((column) => column.name) : []);
+    for (const slider of this.sliders) if (measured.has(slider.bar.score)) this.observed.observe(slider.element);
     this.draw();
   }
 
@@ -103,27 +106,6 @@ export class Panel {
     return h("section.twins", {}, h("h3", {}, "Near-duplicates"),
       h("label", {}, this.near, " leave them out"),
       h("label", { title: "Of 256 bits of look, and of 256 of movement, how many may differ in a duplicate" }, "distance ", this.distance, this.distanceSaid));
-  }
-
-  saver() {
-    const name = h("input", { name: "name", required: true, pattern: "[A-Za-z0-9_\\-]{1,64}", placeholder: "strict", title: "Letters, digits, _ and -", "aria-label": "Name of the selection", autocomplete: "off" });
-    const done = h("div.saved", { hidden: true });
-    return h("form.save", {
-      id: "save",
-      onsubmit: async (event) => {
-        event.preventDefault();
-        try {
-          const { path, command } = await post("/api/selection", { ...settings(), name: name.value });
-          done.replaceChildren(
-            h("p", {}, "Saved as ", h("b", {}, path), ". To build it:"),
-            h("code", {}, command),
-            h("button", { type: "button", onclick: () => navigator.clipboard.writeText(command).then(() => toast("Copied"), () => toast("The browser does not let a page copy", true)) }, "Copy"));
-          done.hidden = false;
-        } catch (error) {
-          toast(error.message, true);
-        }
-      },
-    }, h("h3", {}, "Save this selection"), h("div.line", {}, name, h("button.main", { type: "submit" }, "Save")), done);
   }
 
   focus() {

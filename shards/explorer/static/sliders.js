@@ -22,8 +22,9 @@ export class Slider {
       onkeydown: (event) => this.nudge(event),
     });
     this.number = h("input", {
-      type: "number", step: "any", value: this.value, "aria-label": name, dataset: { number: bar.setting },
-      onchange: () => this.number.value !== "" && this.take(Number(this.number.value)),
+      type: "number", step: "any", value: this.value, "aria-label": name, title: this.bounds(), dataset: { number: bar.setting },
+      oninput: () => this.number.setAttribute("aria-invalid", !this.typed()),
+      onchange: () => (this.typed() ? this.take(Number(this.number.value)) : this.set(this.value)),
     });
     this.back = h("button.back", { type: "button", title: `Back to the build's ${said(bar.threshold)}`, onclick: () => { this.set(bar.threshold); moved(bar.threshold); } }, "↺");
     this.chart = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -42,6 +43,19 @@ export class Slider {
     this.take(Number(Math.max(this.low, Math.min(this.high, next)).toFixed(this.digits)));
   }
 
+  /** What the configuration takes at all: a threshold may lie beyond the slider, but not beyond these. */
+  bounds() {
+    const { minimum = null, maximum = null } = this.bar;
+    if (minimum !== null && maximum !== null) return `${minimum} to ${maximum}`;
+    return minimum !== null ? `${minimum} or more` : maximum !== null ? `${maximum} or less` : "any number";
+  }
+
+  /** Whether what stands in the number's box can be a threshold. */
+  typed() {
+    const value = this.number.value === "" ? NaN : Number(this.number.value);
+    return Number.isFinite(value) && value >= (this.bar.minimum ?? -Infinity) && value <= (this.bar.maximum ?? Infinity);
+  }
+
   take(value) {
     if (!Number.isFinite(value)) return;
     // The build's own threshold is met exactly, however many digits it has.
@@ -54,6 +68,7 @@ export class Slider {
     this.value = value;
     this.range.value = value;
     this.number.value = Number(value.toPrecision(12));
+    this.number.removeAttribute("aria-invalid");
     this.draw();
   }
 

@@ -31,19 +31,58 @@ export function address() {
   return Object.keys(said).length ? `/?list=${encodeURIComponent(JSON.stringify(said))}` : "/";
 }
 
-/** Takes the query from the page's address; an address that makes no sense is the list's start. */
+const OPS = { text: ["=", "!=", "contains", "in"], number: ["=", "!=", "<", "<=", ">", ">=", "in"] };
+const WHOLE = ["batch", "width", "height"]; // the numbers of which a set has a few only
+
+/** Names of the columns that make sense as groups: text first. */
+export function groupable({ columns }) {
+  const text = columns.filter((column) => column.kind === "text" && column.name !== "clip_id");
+  return [...text, ...columns.filter((column) => WHOLE.includes(column.name))].map((column) => column.name);
+}
+
+/** What of an address's query this data set does not know: "" where all of it makes sense. */
+function wrong(said, dataset) {
+  const kinds = new Map(dataset.columns.map((column) => [column.name, column.kind]));
+  const bars = new Map(dataset.bars.map((bar) => [bar.setting, bar]));
+  for (const [key, start] of Object.entries(START)) {
+    const value = said[key];
+    if (value === undefined || value === null) continue;
+    if (start !== null && (typeof value !== typeof start || Array.isArray(value) !== Array.isArray(start))) return key;
+  }
+  for (const part of said.sort ?? []) if (!kinds.has(part?.column) || typeof part.desc !== "boolean") return `the column ${part?.column}`;
+  for (const part of said.filters ?? []) {
+    const kind = kinds.get(part?.column);
+    if (!kind) return `the column ${part?.column}`;
+    const values = part.op === "in" && Array.isArray(part.value) ? part.value : [part.value];
+    if (!OPS[kind].includes(part.op) || !values.every((value) => typeof value === (kind === "number" ? "number" : "string")))
+      return `the filter on ${part.column}`;
+  }
+  if (said.group && !groupable(dataset).includes(said.group)) return `the group ${said.group}`;
+  for (const [setting, value] of Object.entries(said.thresholds ?? {})) {
+    const bar = bars.get(setting);
+    if (!bar || typeof value !== "number") return `the threshold ${setting}`;
+    if (value < (bar.minimum ?? -Infinity) || value > (bar.maximum ?? Infinity)) return `${value} for ${setting}`;
+  }
+  const { dedup } = said;
+  if (dedup && !(["on", "off"].includes(dedup.near) && Number.isInteger(dedup.max_distance) && dedup.max_distance >= 0)) return "the near-duplicates";
+  return "";
+}
+
+/** Takes the query from the page's address. One that makes no sense gives the plain list, and a note that says so. */
 export function restore() {
   const text = new URLSearchParams(location.search).get("list");
   let said = {};
+  let fault = "";
   try {
-    said = JSON.parse(text ?? "{}") ?? {};
+    said = JSON.parse(text ?? "{}");
+    fault = said === null || typeof said !== "object" ? "the list" : wrong(said, state.dataset);
   } catch {
-    said = {};
+    fault = "the list";
   }
-  for (const [key, start] of Object.entries(START)) {
-    const fits = start === null || (typeof said[key] === typeof start && Array.isArray(said[key]) === Array.isArray(start));
-    state[key] = said[key] !== undefined && fits ? said[key] : structuredClone(start);
-  }
+  for (const [key, start] of Object.entries(START)) state[key] = (fault ? null : said[key]) ?? structuredClone(start);
+  if (!fault) return null;
+  remember();
+  return `This address doesn't fit this data set (${fault.slice(0, 80)}): here are all of its clips.`;
 }
 
 export const remember = () => history.replaceState(null, "", address());

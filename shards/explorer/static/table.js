@@ -3,14 +3,14 @@
 import { clipUrl } from "./api.js";
 import { picture } from "./columns.js";
 import { h } from "./dom.js";
-import { count, share } from "./format.js";
+import { count, many, share } from "./format.js";
 import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from "./vendor/virtual-core/index.js";
 
 const NARROW = 720; // px: under it a row is a card
 
-/** Items are {row} (undefined while it is on its way), or {group} for a group's headline. */
+/** none: what is said of an empty list. Items are {row} (undefined while it is on its way), or {group} for a group's headline. */
 export class Table {
-  constructor({ columns, item, onSort, onGroup }) {
+  constructor({ columns, none, item, onSort, onGroup }) {
     Object.assign(this, { columns, item, onSort, onGroup });
     this.cursor = 0;
     this.count = 0;
@@ -19,7 +19,7 @@ export class Table {
     this.head = h("div.head", { role: "row" });
     this.body = h("div.body", { role: "rowgroup" });
     this.element = h("div.table", { role: "grid", tabIndex: -1, "aria-label": "Clips" }, this.head, this.body);
-    this.empty = h("p.empty", { hidden: true }, "No clip is like that. Take a filter away, or search for less.");
+    this.empty = h("p.empty", { hidden: true }, none);
     this.element.append(this.empty);
     this.virtual = new Virtualizer(this.options());
     this.unmount = this.virtual._didMount();
@@ -117,7 +117,7 @@ export class Table {
     return h("div.row.group", { role: "row", onclick: () => this.onGroup(group) },
       h("span.arrow", {}, open ? "▾" : "▸"),
       h("b", {}, `${name}: `, group.value === "" || group.value === null ? "(none)" : String(group.value)),
-      h("span", {}, `${count(group.count)} clips`),
+      h("span", {}, many(group.count, "clip")),
       h("span.dim", {}, `${count(group.kept)} kept · ${share(group.kept, group.count)}`),
       h("span.meter", {}, h("i", { style: { width: `${(100 * group.kept) / group.count}%` } })));
   }

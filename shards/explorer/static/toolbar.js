@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { words } from "./format.js";
-import { state } from "./state.js";
+import { groupable, state } from "./state.js";
 
 const TEXT = [["=", "is"], ["!=", "is not"], ["contains", "contains"]];
 const NUMBER = [[">=", "≥"], ["<=", "≤"], [">", ">"], ["<", "<"], ["=", "="], ["!=", "≠"]];
@@ -32,7 +32,7 @@ export class Toolbar {
     this.adder = this.filterForm();
     this.grouper = h("select", { id: "group", "aria-label": "Group by", onchange: () => this.set({ group: this.grouper.value || null }) },
       h("option", { value: "" }, "no groups"),
-      dataset.columns.filter((c) => c.name !== "clip_id").map((c) => h("option", { value: c.name }, `by ${words(c.name)}`)));
+      groupable(dataset).map((name) => h("option", { value: name }, `by ${words(name)}`)));
     this.sorter = h("select.sorter", { "aria-label": "Sort by", onchange: () => this.sortBy(this.sorter.value) },
       h("option", { value: "" }, "in clip order"),
       columns.filter((c) => c.sortable).flatMap((c) => [

@@ -61,6 +61,8 @@ export class Viewer {
     player.changed = () => this.draw();
     this.stage.append(player.element);
     this.buttons();
+    this.can = { body: Boolean(this.room), keypoints: Boolean(motion?.keypoints), crop: false };
+    this.draw();
     this.show(0);
   }
 
@@ -92,7 +94,7 @@ export class Viewer {
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(player.element);
     this.resize();
-    this.can = { body: Boolean(this.over), keypoints: Boolean(motion?.keypoints), crop: Boolean(frame) };
+    this.can.crop = Boolean(frame);
     this.draw();
   }
 
@@ -125,6 +127,7 @@ export class Viewer {
   }
 
   toggle(name) {
+    if (!this.can?.[name]) return;
     this.on[name] = !this.on[name];
     localStorage.setItem("drawn", JSON.stringify(this.on));
     this.draw();
@@ -165,8 +168,9 @@ export class Viewer {
     if (!this.player) return;
     this.playing.textContent = this.player.paused ? "▶" : "❚❚";
     for (const button of this.bar.querySelectorAll("[data-layer]")) {
-      button.setAttribute("aria-pressed", Boolean(this.on[button.dataset.layer]));
-      button.disabled = this.can ? !this.can[button.dataset.layer] : false;
+      const can = this.can[button.dataset.layer];
+      button.setAttribute("aria-pressed", Boolean(can && this.on[button.dataset.layer]));
+      button.disabled = !can;
     }
     this.paint();
   }
