@@ -201,8 +201,24 @@ def test_latents_that_are_missing_or_stale_are_one_line(small: Path, straight: P
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("model.heads=8", "model.heads is 4 there and 8 here"),
-        ("model.head_dim=16", "model.head_dim"),
+        ("model.channels=8", "the video's latents have 16 channels, the model's are 8: choose encoders.video"),
+        ("model.text_dim=4096", "the texts' tokens have 384 numbers, the model's text_dim is 4096"),
+        ("encoders.stride=16", "which is not what encoders.stride=16 makes of them"),
+        ("encoders.video=vae", "encoders.vae is empty: give the folder that it lies in"),
+    ],
+)
+def test_encoders_that_do_not_go_with_the_model_are_one_line(
+    change: str, said: str, small: Path, tmp_path: Path
+) -> None:
+    config = settings("encoders.windows=0", "phases.motion.steps=0", "phases.paired.steps=1", change)
+    assert said in told(config, small, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("model.heads=4; model.head_dim=32", "model.head_dim is 64 there and 32 here"),
+        ("model.heads=8", "model.heads is 2 there and 8 here"),
         ("lora.rank=2", "lora.rank is 0 there and 2 here"),
         ("data.seed=1", "the position to resume from was saved with other"),
         ("data.buckets.resolutions=[[96, 64]]", "the position to resume from was saved with other"),
@@ -212,8 +228,9 @@ def test_a_run_of_another_preset_is_not_gone_on_with(
     change: str, said: str, small: Path, straight: Path, tmp_path: Path
 ) -> None:
     out = Path(shutil.copytree(straight, tmp_path / "run"))
-    assert said in told(settings("phases.paired.steps=15", change), small, out)
+    assert said in told(settings("phases.paired.steps=15", *change.split("; ")), small, out)
     assert checkpoints(out)[-1].name == "step-000020"
+    assert load_train_config(str(out / "config.yaml"), []) == settings()
 
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stands(
