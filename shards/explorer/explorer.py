@@ -182,7 +182,10 @@ class Explorer:
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         tool = sys.argv[0] if Path(sys.argv[0]).name == "humove" else "humove"
-        command = shlex.join([tool, "reselect", str(path.parents[1]), "OUT", "--preset", str(path)])
+        source = self._dataset.path if self._dataset else str(self._selections.parent)
+        if "://" not in source:  # the command is to be right wherever it is run
+            source = str(Path(source).resolve())
+        command = shlex.join([tool, "reselect", source, "OUT", "--preset", str(path)])
         return {"path": str(path), "command": command}
 
     def histogram(self, column: str) -> dict[str, Any]:
