@@ -1,6 +1,7 @@
 """Commands that need the model and data sets alone; `humove.cli` puts them beside the others."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -135,6 +136,6 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _tell(step: int, figures: object) -> None:
-    said = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", "step_seconds", "mfu") if name in figures)
-    _say(f"step {step}: {said}")
+def _tell(step: int, figures: Mapping[str, float]) -> None:
+    told = [name for name in figures if name in ("loss", "step_seconds", "mfu") or name.startswith("validation/")]
+    _say(f"step {step}: " + ", ".join(f"{name.removeprefix('validation/')} {figures[name]:.4g}" for name in told))

@@ -5,6 +5,7 @@ import numpy as np
 
 from humove.body import Body
 from humove.painter import paint
+from humove.types import Pose2D, SmplMotion
 
 _SURE, _UNSURE = np.array((70, 190, 120), dtype=np.float32), np.array((226, 92, 70), dtype=np.float32)
 _INVALID = np.array((150, 150, 150), dtype=np.float32)
@@ -54,3 +55,20 @@ def overlay(
     cv2.rectangle(out, (4, 4), (12 + wide, 12 + high + below), (30, 30, 30), thickness=-1)
     cv2.putText(out, label, (8, 8 + high), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
     return out
+
+
+def overlay_row(frame_rgb: np.ndarray, body: Body, motion: SmplMotion, pose2d: Pose2D, index: int) -> np.ndarray:
+    """Row `index` of a clip's motion and keypoints over its frame (H, W, 3) uint8 RGB, as a new picture."""
+    return overlay(
+        frame_rgb,
+        body,
+        global_orient=motion.global_orient[index],
+        body_pose=motion.body_pose[index],
+        transl=motion.transl[index],
+        rest_joints=motion.rest_joints,
+        intrinsics=motion.cam_intrinsics,
+        keypoints=pose2d.keypoints[index],
+        scores=pose2d.scores[index],
+        confidence=float(motion.confidence[index]),
+        valid=bool(motion.valid[index]),
+    )

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from annotators.captions.config import CaptionConfig
 from annotators.main_person import TrackConfig
 from annotators.motion_quality import QualityConfig
 from humove.config import Strict
-from humove.errors import UserError
+from humove.settings import checked, override, read_preset
 from humove.video.crop import CropConfig
 from humove.video.encode import EncodeConfig
 from pipelines.marks import MarksConfig, resolved
@@ -77,53 +76,14 @@ class BuildConfig(Strict):
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:
     """A preset (a name, or a path to a YAML) with `section.key=value` on top; UserError names what is wrong."""
-    return configured(_read_preset(preset), overrides)
+    return configured(read_preset(preset, PRESETS, "dedup: {near: off}"), overrides)
 
 
 def configured(settings: dict, overrides: list[str]) -> BuildConfig:
     """Settings by section, as a preset or dataset.json holds them, with `section.key=value` on top."""
-    for override in overrides:
-        dotted, equals, value = override.partition("=")
-        if not equals:
-            raise UserError(f"SET {override!r}: write section.key=value, as in dedup.near=off")
-        _put(settings, dotted.strip().split("."), _value(override, value), override)
-    try:
-        config = BuildConfig.model_validate(settings)
-    except ValidationError as e:
-        raise UserError(_explain(e)) from e
+    override(settings, overrides, "dedup.near=off")
+    config = checked(BuildConfig, settings)
     return config.model_copy(update={"marks": resolved(config.marks)})
-
-
-def preset_names() -> list[str]:
-    return sorted(p.stem for p in PRESETS.glob("*.yaml"))
-
-
-def _read_preset(preset: str) -> dict:
-    path = PRESETS / f"{preset}.yaml" if preset in preset_names() else Path(preset)
-    if not path.is_file():
-        raise UserError(f"PRESET={preset}: no such preset or file; presets are: {', '.join(preset_names())}")
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{path}: not YAML: {' '.join(str(e).split())}") from e
-    if not isinstance(settings, dict):
-        raise UserError(f"{path}: a preset is a mapping of sections, as in 'dedup: {{near: off}}'")
-    return {section: values for section, values in settings.items() if values is not None}
-
-
-def _value(override: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        raise UserError(f"SET {override!r}: {text!r} is not a YAML value") from e
-
-
-def _put(settings: dict, keys: list[str], value: Any, override: str) -> None:
-    for key in keys[:-1]:
-        settings = settings.setdefault(key, {})
-        if not isinstance(settings, dict):
-            raise UserError(f"SET {override!r}: {key} is a value, not a section")
-    settings[keys[-1]] = value
 
 
 def differences(before: dict, after: dict, prefix: str = "") -> list[str]:
@@ -136,15 +96,3 @@ def differences(before: dict, after: dict, prefix: str = "") -> list[str]:
         elif a != b:
             found.append(f"{prefix}{key} {a} -> {b}")
     return found
-
-
-def _explain(error: ValidationError) -> str:
-    """The first thing wrong, with the keys that would have been right."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        section: Any = BuildConfig
-        for part in first["loc"][:-1]:
-            section = section.model_fields[str(part)].annotation
-        return f"configuration: no setting {where!r}; settings there: {', '.join(section.model_fields)}"
-    return f"configuration: {where} is {first['input']!r}: {first['msg']}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from humove.atomic import replacing
 from humove.body import Body
-from humove.overlay import overlay
+from humove.overlay import overlay_row
 from humove.types import Clip
 from humove.video.encode import EncodeConfig, encode
 from humove.video.frames import ClipFrames
@@ -91,20 +91,7 @@ class LedgerMedia:
         picture, data = self.still(clip_id), self.sample(clip_id)
         if picture is None or data.motion is None or data.pose2d is None:
             return picture
-        motion, pose, row = data.motion, data.pose2d, len(data.motion.valid) // 2
-        return overlay(
-            picture,
-            self._body,
-            global_orient=motion.global_orient[row],
-            body_pose=motion.body_pose[row],
-            transl=motion.transl[row],
-            rest_joints=motion.rest_joints,
-            intrinsics=motion.cam_intrinsics,
-            keypoints=pose.keypoints[row],
-            scores=pose.scores[row],
-            confidence=float(motion.confidence[row]),
-            valid=bool(motion.valid[row]),
-        )
+        return overlay_row(picture, self._body, data.motion, data.pose2d, len(data.motion.valid) // 2)
 
     def sample(self, clip_id: str) -> ClipData | None:
         """What was measured of the clip, in px of what `mp4` shows; None for a clip that is unknown."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from humove.atomic import replacing
 from humove.body import Body
-from humove.overlay import overlay
+from humove.overlay import overlay_row
 from humove.types import Sample
 from humove.video.encode import EncodeConfig, encode
 from shards.reader import open_dataset
@@ -79,17 +79,4 @@ def inspect(path: str, key: str, out_folder: Path) -> tuple[Path, Path]:
 
 def draw_row(sample: Sample, index: int, frame_rgb: np.ndarray, body: Body) -> np.ndarray:
     """Row `index` of the sample over its frame (H, W, 3) uint8 RGB, as a new picture."""
-    motion, pose = sample.motion, sample.pose2d
-    return overlay(
-        frame_rgb,
-        body,
-        global_orient=motion.global_orient[index],
-        body_pose=motion.body_pose[index],
-        transl=motion.transl[index],
-        rest_joints=motion.rest_joints,
-        intrinsics=motion.cam_intrinsics,
-        keypoints=pose.keypoints[index],
-        scores=pose.scores[index],
-        confidence=float(motion.confidence[index]),
-        valid=bool(motion.valid[index]),
-    )
+    return overlay_row(frame_rgb, body, sample.motion, sample.pose2d, index)

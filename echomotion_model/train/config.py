@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.diffusion.flow import FlowConfig
@@ -20,8 +20,10 @@ from echomotion_model.train.optimizer import OptimizerConfig, PhaseConfig
 from echomotion_model.train.parallel.config import ParallelConfig
 from humove.config import Strict
 from humove.errors import UserError
+from humove.settings import checked, override, read_mapping, read_preset
 
 PRESETS = Path(__file__).with_name("presets")
+_EXAMPLE = "data: {batch_size: 4}"
 CONFIG_FILE = "config.yaml"
 
 
@@ -100,43 +102,15 @@ class TrainConfig(Strict):
 
 def load_train_config(preset: str, overrides: list[str]) -> TrainConfig:
     """A preset (a name, or a path to a YAML) with `section.key=value` on top; UserError names what is wrong."""
-    settings = _read_preset(preset)
-    for override in overrides:
-        dotted, equals, value = override.partition("=")
-        if not equals:
-            raise UserError(f"SET {override!r}: write section.key=value, as in phases.paired.steps=100")
-        _put(settings, dotted.strip().split("."), _value(override, value), override)
+    settings = read_preset(preset, PRESETS, _EXAMPLE)
+    override(settings, overrides, "phases.paired.steps=100")
     settings["model"] = _model(settings.get("model"))
-    try:
-        return TrainConfig.model_validate(settings)
-    except ValidationError as e:
-        raise UserError(_explain(e)) from e
-
-
-def preset_names() -> list[str]:
-    return sorted(p.stem for p in PRESETS.glob("*.yaml"))
+    return checked(TrainConfig, settings)
 
 
 def config_text(config: TrainConfig) -> str:
     """The resolved configuration as YAML; `load_train_config` reads it back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _read_preset(preset: str) -> dict[str, Any]:
-    path = PRESETS / f"{preset}.yaml" if preset in preset_names() else Path(preset)
-    if not path.is_file():
-        raise UserError(f"PRESET={preset}: no such preset or file; presets are: {', '.join(preset_names())}")
-    return _mapping(path)
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{path}: not YAML: {' '.join(str(e).split())}") from e
-    if not isinstance(settings, dict):
-        raise UserError(f"{path}: a preset is a mapping of sections, as in 'data: {{batch_size: 4}}'")
-    return {section: values for section, values in settings.items() if values is not None}
 
 
 def _model(section: Any) -> Any:
@@ -147,32 +121,4 @@ def _model(section: Any) -> Any:
     name = given.pop("preset")
     if name not in model_names():
         raise UserError(f"configuration: model.preset is {name!r}: choose one of {', '.join(model_names())}")
-    return {**_mapping(MODEL_PRESETS / f"{name}.yaml"), **given}
-
-
-def _value(override: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        raise UserError(f"SET {override!r}: {text!r} is not a YAML value") from e
-
-
-def _put(settings: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
-    for key in keys[:-1]:
-        settings = settings.setdefault(key, {})
-        if not isinstance(settings, dict):
-            raise UserError(f"SET {override!r}: {key} is a value, not a section")
-    settings[keys[-1]] = value
-
-
-def _explain(error: ValidationError) -> str:
-    """The first thing wrong, with the keys that would have been right."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        section: Any = TrainConfig
-        for part in first["loc"][:-1]:
-            section = section.model_fields[str(part)].annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            return f"configuration: no setting {where!r}; settings there: {', '.join(section.model_fields)}"
-    return f"configuration: {where} is {first['input']!r}: {first['msg']}"
+    return {**read_mapping(MODEL_PRESETS / f"{name}.yaml", _EXAMPLE), **given}

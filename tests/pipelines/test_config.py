@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from humove.errors import UserError
-from pipelines.config import load_config, preset_names
+from humove.settings import preset_names
+from pipelines.config import PRESETS, load_config
 from pipelines.ledger import Ledger
 from pipelines.plan import Plan
 
@@ -16,8 +17,8 @@ def config_hash(*overrides: str) -> str:
 
 
 def test_every_preset_resolves() -> None:
-    assert preset_names() == ["cluster", "local"]
-    for name in preset_names():
+    assert preset_names(PRESETS) == ["cluster", "local"]
+    for name in preset_names(PRESETS):
         load_config(name, [])
 
 

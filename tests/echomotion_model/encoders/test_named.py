@@ -15,6 +15,7 @@ from tests.echomotion_model.encoders.folders import small_umt5, small_vae
 def test_tiny_needs_no_download_and_fits_its_model():
     config = load_train_config("tiny", [])
     model: ModelConfig = config.model
+    # As Ray hands it to a worker; nothing of a file is unpickled anywhere.
     video, text = pickle.loads(pickle.dumps(Encoders(config.encoders)))("cpu")
     latents = video.encode_video(torch.zeros(1, 9, 96, 128, 3, dtype=torch.uint8))
     assert latents.shape == (1, model.channels, 3, 12, 16)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from echomotion_model.train.config import config_text, load_train_config, preset_names
+from echomotion_model.train.config import PRESETS, config_text, load_train_config
 from humove.errors import UserError
+from humove.settings import preset_names
 
 
 @pytest.mark.parametrize("name", ["tiny", "wan2.1-1.3b", "wan2.2-5b"])
@@ -13,7 +14,7 @@ def test_a_preset_resolves_and_its_text_gives_the_same_again(name: str, tmp_path
     config = load_train_config(name, [])
     (tmp_path / "config.yaml").write_text(config_text(config), encoding="utf-8")
     assert load_train_config(str(tmp_path / "config.yaml"), []) == config
-    assert name in preset_names()
+    assert name in preset_names(PRESETS)
 
 
 def test_the_presets_are_the_papers() -> None:

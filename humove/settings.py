@@ -1,0 +1,76 @@
+"""From a preset's YAML and `section.key=value` to a checked configuration; every mistake is one line."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from humove.config import Strict
+from humove.errors import UserError
+
+Config = TypeVar("Config", bound=Strict)
+
+
+def preset_names(folder: Path) -> list[str]:
+    """The presets that lie in a folder."""
+    return sorted(p.stem for p in folder.glob("*.yaml"))
+
+
+def read_preset(preset: str, folder: Path, example: str) -> dict[str, Any]:
+    """Settings by section, of a preset's name or a path to a YAML. `example` shows in an error how they look."""
+    names = preset_names(folder)
+    path = folder / f"{preset}.yaml" if preset in names else Path(preset)
+    if not path.is_file():
+        raise UserError(f"PRESET={preset}: no such preset or file; presets are: {', '.join(names)}")
+    return read_mapping(path, example)
+
+
+def read_mapping(path: Path, example: str) -> dict[str, Any]:
+    """A YAML's sections, but for empty ones."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UserError(f"{path}: not YAML: {' '.join(str(e).split())}") from e
+    if not isinstance(settings, dict):
+        raise UserError(f"{path}: a preset is a mapping of sections, as in '{example}'")
+    return {section: values for section, values in settings.items() if values is not None}
+
+
+def override(settings: dict[str, Any], overrides: list[str], example: str) -> None:
+    """Puts each `section.key=value` into the settings."""
+    for said in overrides:
+        dotted, equals, text = said.partition("=")
+        if not equals:
+            raise UserError(f"SET {said!r}: write section.key=value, as in {example}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as e:
+            raise UserError(f"SET {said!r}: {text!r} is not a YAML value") from e
+        *sections, last = dotted.strip().split(".")
+        place = settings
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise UserError(f"SET {said!r}: {section} is a value, not a section")
+        place[last] = value
+
+
+def checked(kind: type[Config], settings: dict[str, Any]) -> Config:
+    """The configuration that the settings say; UserError names the first thing wrong and what is right there."""
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(_explain(kind, error)) from error
+
+
+def _explain(kind: type[Strict], error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section: Any = kind
+        for part in first["loc"][:-1]:
+            section = section.model_fields[str(part)].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            return f"configuration: no setting {where!r}; settings there: {', '.join(section.model_fields)}"
+    return f"configuration: {where} is {first['input']!r}: {first['msg']}"
