@@ -9,7 +9,6 @@ from annotators.landmark_fit.confidence import Doubt, disagreement, frame_confid
 from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.landmark_fit.energy import Evidence, Pose
 from annotators.landmark_fit.fit import descend, start_pose
-from annotators.landmark_fit.gaps import filled, filled_rotations
 from annotators.landmark_fit.ik import from_markers
 from annotators.landmark_fit.lift import STATURE_M, frames_of
 from annotators.landmark_fit.model import FitModel
@@ -18,6 +17,7 @@ from annotators.landmark_fit.repair import unswapped
 from annotators.landmark_fit.size import limb_factors, markers_of, placed, stretched
 from annotators.landmark_fit.smooth import smooth_linear, smooth_rotations
 from annotators.landmark_fit.weights import landmark_weights
+from annotators.motion_smoothing.gaps import filled, filled_rotations
 from humove.body import world_transforms
 from humove.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from humove.types import Landmarks, SmplMotion

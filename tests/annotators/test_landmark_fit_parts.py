@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from annotators.landmark_fit.gaps import filled, filled_rotations
 from annotators.landmark_fit.markers import load_markers
 from annotators.landmark_fit.prior import FREE_JOINTS, load_prior
 from annotators.landmark_fit.repair import ORDERS, swapped_states, unswapped
 from annotators.landmark_fit.size import bone_lengths, placed, stretched
 from annotators.landmark_fit.smooth import smooth_linear, smooth_rotations
+from annotators.motion_smoothing.gaps import filled, filled_rotations
 from humove.body import Body
 from humove.skeletons import MEDIAPIPE_33, mirrored
 from humove.types import Landmarks
