@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from humove.reasons import Reason
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out")
 Annotation = TypeVar("Annotation")
+
+Rights = Literal["permissive", "agpl", "non-commercial"]
+"""What an annotator's code and weights allow: anything; anything whose source is open; research."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +64,15 @@ class Annotator(Protocol[In, Annotation]):
 
     name: str
     version: str
+    licence: str
+    """Of its code and its weights, as far as it is known."""
+    rights: Rights
     resources: Resources
     weights: tuple[str, ...]
-    """Names of rows in the weights table (annotators/weights.yaml)."""
+    """Names of rows in the weights table (annotators/weights.yaml); files that the user names are in its settings."""
 
     def load(self, device: str) -> None:
-        """Reads the weights; `device` is torch's spelling ("cpu", "cuda:0")."""
+        """Reads the weights; `device` is "cpu" or "cuda"."""
 
     def annotate(self, batch: Sequence[In]) -> list[Annotation | Reject]:
         """One annotation, or the reason why there is none, for each input, in order."""

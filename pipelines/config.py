@@ -1,15 +1,18 @@
 """The configuration of a build: one YAML, checked, resolved, hashed, and saved with the data set."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from annotators.captions.config import CaptionConfig
 from annotators.main_person import TrackConfig
 from annotators.motion_quality import QualityConfig
+from annotators.registry import own_settings, section_name, without_others
+from annotators.user_weights import pinned
 from humove.config import Strict
 from humove.settings import checked, override, read_preset
+from humove.stage import Rights
 from humove.video.crop import CropConfig
 from humove.video.encode import EncodeConfig
 from pipelines.marks import MarksConfig, resolved
@@ -36,6 +39,10 @@ class ShardsConfig(Strict):
     max_megabytes: int = Field(1024, ge=1, description="video in one shard at the most, MB")
 
 
+GpuStep = Literal["track", "pose2d", "motion", "aesthetic", "caption"]
+"""The steps whose annotators may run on a GPU."""
+
+
 class ExecutionConfig(Strict):
     """Where the work is done. Nothing here changes a byte of the data set, so none of it is hashed."""
 
@@ -47,6 +54,23 @@ class ExecutionConfig(Strict):
     unit_seconds: float = Field(120.0, gt=1, description="long videos are scanned in units of about this length")
     group_seconds: float = Field(60.0, gt=1, description="clips that a remote video is fetched for at a time")
     scratch: str = Field("", description="folder for decoded frames while a clip is worked on; empty: the system's own")
+    gpus: dict[GpuStep, float] = Field(
+        {},
+        description="the share of a GPU that the annotator of a step gets, as in {track: 0.25, motion: 0.5}; a worker "
+        "holds all of them, loaded once, and takes the sum; steps that are not named run on the CPU",
+    )
+
+    @field_validator("gpus")
+    @classmethod
+    def _on_one_gpu(cls, gpus: dict[str, float]) -> dict[str, float]:
+        if any(share <= 0 for share in gpus.values()) or sum(gpus.values()) > 1:
+            raise ValueError("shares are above 0 and come to 1 at the most, since a worker holds one GPU")
+        return gpus
+
+    @property
+    def clip_gpus(self) -> float:
+        """The share of a GPU that one worker of the clip stage takes."""
+        return round(sum(self.gpus.values()), 4)
 
 
 class BuildConfig(Strict):
@@ -66,12 +90,40 @@ class BuildConfig(Strict):
     encode: EncodeConfig = EncodeConfig()
     splits: SplitsConfig = SplitsConfig()
     shards: ShardsConfig = ShardsConfig()
+    allow: tuple[Rights, ...] = Field(
+        ("permissive",),
+        description="which rights the annotators' code and weights may have: permissive, agpl, non-commercial",
+    )
     score_only: bool = Field(False, description="store every score and drop nothing that can be annotated")
     execution: ExecutionConfig = ExecutionConfig()
 
     def data_settings(self) -> dict[str, Any]:
-        """All that the data set depends on: everything but where the work is done."""
-        return self.model_dump(mode="json", exclude={"execution": True, "marks": {"file"}})
+        """All that the data set depends on: everything but where the work is done, and what isn't used."""
+        data = super().data_settings()
+        del data["execution"], data["marks"]["file"]
+        for kind, section in self.annotators().items():
+            data[section_name(kind)] = without_others(kind, section, data[section_name(kind)])
+        return data
+
+    def annotators(self) -> dict[str, Strict]:
+        """The section of each kind of annotator that is in use."""
+        return {"tracks": self.track, "pose2d": self.pose2d, "motion": self.motion, "caption": self.caption}
+
+    def device(self, step: str) -> str:
+        """Where the annotator of a step runs, in torch's spelling."""
+        return "cuda" if step in self.execution.gpus else "cpu"
+
+    def pinned(self) -> Self:
+        """The same with the sha256 of every file that the chosen annotators are given filled in."""
+        update = {}
+        for kind, section in self.annotators().items():
+            own = own_settings(kind, section)
+            if own is not None and own is not section:
+                fields = type(section).model_fields
+                update[section_name(kind)] = section.model_copy(
+                    update={name: pinned(own) for name in fields if getattr(section, name) is own}
+                )
+        return self.model_copy(update=update)
 
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:

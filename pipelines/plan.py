@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from annotators.registry import annotator_class, annotator_record
-from annotators.weights import resolve
+from annotators.registry import annotator_record
+from annotators.rights import check_annotator
 from humove.ids import settings_hash
 from humove.stage import Resources
 from humove.types import Clip
@@ -43,13 +43,14 @@ class Plan:
 
     @classmethod
     def of(cls, config: BuildConfig, ledger: Ledger) -> "Plan":
+        config = config.pinned()
         steps: list[Step] = [
-            TrackStep(config.track),
+            TrackStep(config.track, config.device("track")),
             CropStep(config.crop),
-            Pose2DStep(config.pose2d),
-            MotionStep(config.motion),
+            Pose2DStep(config.pose2d, config.device("pose2d")),
+            MotionStep(config.motion, config.device("motion")),
             QualityStep(config.quality),
-            CaptionStep(config.caption),
+            CaptionStep(config.caption, config.device("caption")),
             EncodeStep(config.encode),
         ]
         return cls(config=config, ledger=ledger, steps=steps)
@@ -96,7 +97,7 @@ class Plan:
             chain=self.chain,
             frame_settings=self.frame_settings,
             score_only=self.config.score_only,
-            resources=Resources(cpus=1),
+            resources=Resources(cpus=1, gpus=self.config.execution.clip_gpus),
         )
 
     @cached_property
@@ -106,21 +107,12 @@ class Plan:
     def clip_keys(self, clip: Clip) -> dict[str, str]:
         return step_keys(self.chain, clip)
 
-    def chosen(self) -> dict[str, str]:
-        """The annotator of each kind."""
-        return {
-            "tracks": self.config.track.annotator,
-            "pose2d": self.config.pose2d.annotator,
-            "motion": self.config.motion.annotator,
-            "caption": self.config.caption.annotator,
-        }
-
-    def check(self) -> None:
-        """Every annotator exists, and every weights file is the one that the table names; UserError otherwise."""
-        for kind, name in self.chosen().items():
-            for weights in annotator_class(kind, name).weights:
-                resolve(weights)
+    def check(self, *, runs: bool = True) -> None:
+        """Every annotator exists, may be used, and, where it `runs`, is installed and has its weights; UserError
+        otherwise."""
+        for kind, section in self.config.annotators().items():
+            check_annotator(kind, section, self.config.allow, runs=runs)
 
     def annotators(self) -> list[dict]:
         """What made the annotations: names, versions, weights, licences."""
-        return [annotator_record(kind, name) for kind, name in self.chosen().items()]
+        return [annotator_record(kind, section) for kind, section in self.config.annotators().items()]

@@ -38,6 +38,8 @@ class BlazePosePose2D:
 
     name = "blazepose"
     version = "1"
+    licence = "Apache-2.0"
+    rights = "permissive"
     resources = Resources(cpus=1.0)
     weights = ("blazepose_detector", "blazepose_landmarks")
 

@@ -12,6 +12,9 @@ class BlazePoseTracks:
 
     name = "blazepose"
     version = "1"
+    licence = "Apache-2.0"
+    rights = "permissive"
+    Settings = SamplingConfig
     resources = Resources(cpus=1.0)
     weights = ("blazepose_detector", "blazepose_landmarks")
 

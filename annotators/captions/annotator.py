@@ -18,6 +18,9 @@ class KinematicCaptioner:
 
     name = "kinematics"
     version = "1"
+    licence = "Apache-2.0"
+    rights = "permissive"
+    Settings = CaptionConfig
     resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
 

@@ -24,6 +24,9 @@ class LandmarkFit:
 
     name = "landmark_fit"
     version = "1"
+    licence = "Apache-2.0"
+    rights = "permissive"
+    Settings = LandmarkFitConfig
     weights: tuple[str, ...] = ()
     resources = Resources(cpus=1.0)
     shape_source = SHAPE_SOURCE

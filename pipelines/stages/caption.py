@@ -22,15 +22,16 @@ class CaptionStep:
     name = "caption"
     version = "1"
 
-    def __init__(self, config: CaptionConfig) -> None:
+    def __init__(self, config: CaptionConfig, device: str = "cpu") -> None:
         self.config = config
+        self.device = device
         self._annotator = None
 
     def settings(self) -> dict:
-        return {**annotator_settings("caption", self.config.annotator), **self.config.model_dump(mode="json")}
+        return annotator_settings("caption", self.config)
 
     def setup(self) -> None:
-        self._annotator = load_annotator("caption", self.config.annotator, self.config)
+        self._annotator = load_annotator("caption", self.config, self.device)
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames

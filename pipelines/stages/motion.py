@@ -38,20 +38,19 @@ class MotionStep:
     name = "motion"
     version = "1"
 
-    def __init__(self, config: MotionConfig) -> None:
+    def __init__(self, config: MotionConfig, device: str = "cpu") -> None:
         self.config = config
+        self.device = device
         self._annotator = None
 
     def settings(self) -> dict:
-        own = self.config.landmark_fit.model_dump(mode="json") if self.config.annotator == "landmark_fit" else {}
         return {
-            **annotator_settings("motion", self.config.annotator),
+            **annotator_settings("motion", self.config),
             "field_of_view_deg": self.config.field_of_view_deg,
-            "own": own,
         }
 
     def setup(self) -> None:
-        self._annotator = load_annotator("motion", self.config.annotator, self.config.landmark_fit)
+        self._annotator = load_annotator("motion", self.config, self.device)
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         track = view.record("track").facts

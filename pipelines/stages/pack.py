@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annotators.registry import annotator_class
+from annotators.registry import chosen
 from humove.atomic import write_text
 from humove.camera import crop_intrinsics
 from humove.stage import Emit, Resources
@@ -113,7 +113,7 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
         "captions": caption,
         "category": _category(video.source),
         "scores": {name: float(value) for name, value in sorted(state.scores.items())},
-        "body_model": {**BODY_MODEL, "shape_source": _shape_source(plan)},
+        "body_model": _body_model(plan),
         "annotators": annotators,
         "rights": {name: getattr(video.source, name) for name in ("licence", "source_url", "consent")},
         "config_hash": config_hash,
@@ -144,8 +144,10 @@ def stored_pose(place: Place, keys: dict[str, str], crop: dict) -> Pose2D:
     return Pose2D(keypoints=keypoints, scores=pose.scores, skeleton=pose.skeleton, names=pose.names)
 
 
-def _shape_source(plan: Plan) -> str:
-    return annotator_class("motion", plan.config.motion.annotator).shape_source
+def _body_model(plan: Plan) -> dict[str, str]:
+    """The body that the motion annotator moves: the open one, unless it says otherwise."""
+    annotator = chosen("motion", plan.config.motion)
+    return {**getattr(annotator, "body_model", BODY_MODEL), "shape_source": annotator.shape_source}
 
 
 def _category(source: Source) -> dict[str, str]:

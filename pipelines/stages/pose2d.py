@@ -42,15 +42,16 @@ class Pose2DStep:
     name = "pose2d"
     version = "1"
 
-    def __init__(self, config: Pose2DConfig) -> None:
+    def __init__(self, config: Pose2DConfig, device: str = "cpu") -> None:
         self.config = config
+        self.device = device
         self._annotator = None
 
     def settings(self) -> dict:
-        return annotator_settings("pose2d", self.config.annotator)
+        return annotator_settings("pose2d", self.config)
 
     def setup(self) -> None:
-        self._annotator = load_annotator("pose2d", self.config.annotator)
+        self._annotator = load_annotator("pose2d", self.config, self.device)
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames

@@ -19,18 +19,16 @@ class TrackStep:
     name = "track"
     version = "1"
 
-    def __init__(self, config: TrackConfig) -> None:
+    def __init__(self, config: TrackConfig, device: str = "cpu") -> None:
         self.config = config
+        self.device = device
         self._annotator = None
 
     def settings(self) -> dict:
-        return {
-            **annotator_settings("tracks", self.config.annotator),
-            "sampling": self.config.sampling.model_dump(mode="json"),
-        }
+        return annotator_settings("tracks", self.config)
 
     def setup(self) -> None:
-        self._annotator = load_annotator("tracks", self.config.annotator, self.config.sampling)
+        self._annotator = load_annotator("tracks", self.config, self.device)
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         decode_start = time.process_time()
