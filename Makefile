@@ -10,6 +10,11 @@ export VIDEOS OUT DATASET KEY PRESET GATE PORT RUN MODE TEXT VIDEO MOTION
 pip_index = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 flags = $(if $(PRESET),--preset "$$PRESET") $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
 	$(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS))
+comma := ,
+asks = $(filter $(1) all,$(subst $(comma), ,$(EXTRAS)))
+# Their own requirements hold chumpy, which doesn't build, and OpenCV builds that overwrite the headless one; what they
+# truly need is in pyproject.toml. xtcocotools' wheels are for numpy 1, so it is compiled: that takes a C compiler.
+NO_DEPS = $(if $(call asks,mmpose),mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2) $(if $(call asks,rtmlib),rtmlib==0.0.16)
 need = @test -n "$$$(1)" || { echo 'humove: $(1) is missing: make $@ $(2)' >&2; exit 2; }
 
 .PHONY: help setup demo test lint bench dataset reselect verify report view inspect train generate
@@ -17,8 +22,10 @@ need = @test -n "$$$(1)" || { echo 'humove: $(1) is missing: make $@ $(2)' >&2; 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(BIN)/humove  ## the environment, in .venv; EXTRAS=s3,dev adds extras, TORCH_INDEX=URL takes torch from there
+setup: $(BIN)/humove  ## the environment, in .venv; EXTRAS=yolo,mmpose|all adds extras, TORCH_INDEX=URL takes torch from there
 	$(if $(EXTRAS),$(BIN)/pip install --quiet $(pip_index) -e ".[$(EXTRAS)]")
+	$(if $(strip $(NO_DEPS)),$(BIN)/pip install --quiet --no-deps $(NO_DEPS))
+	$(if $(call asks,mmpose),$(BIN)/pip install --quiet --no-deps --no-binary xtcocotools --no-build-isolation xtcocotools==1.14.3)
 
 $(BIN)/humove: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
