@@ -55,10 +55,14 @@ class TrackConfig(Strict):
         0.55,
         ge=0,
         le=1,
-        description="how visible knees and ankles must be, 0 to 1, half of the time; a person cut at the shins has 0.5",
+        description="how visible knees and ankles must be, 0 to 1, half of the time; a person cut at the shins has 0.5;"
+        " annotators without keypoints don't measure it, and the bar holds nothing against their clips",
     )
     min_person_height: float = Field(
         0.2, ge=0, le=1, description="the body's longer side over the frame's height, half of the time"
+    )
+    min_track_share: float = Field(
+        0.5, ge=0, le=1, description="the main person must be followed over at least this share of the frames looked at"
     )
 
 
@@ -72,6 +76,9 @@ BARS = stage_bars(
     ("min_leg_visibility", "leg_visibility", Reason.PARTIAL_BODY, "legs visible to {score:.2f}", 0, 1),
     ("min_person_height", "person_height", Reason.PERSON_TOO_SMALL,
      "the body fills {score:.0%} of the frame's height", 0, 1),
+    ("min_track_share", "track_share", Reason.TRACK_LOST,
+     "the main person can be followed over {score:.0%} of the frames", 0, 1),
+    optional=("min_leg_visibility", "min_track_share"),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The bars that a clip is held against: one score, one threshold, one reason each, and the verdict of several."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,8 @@ class Bar:
     maximum: float | None
     """What the configuration takes at all; None where it sets no limit."""
     description: str
+    optional: bool = False
+    """Not every annotator measures the score: a clip without it is not held against the bar."""
 
     @property
     def field(self) -> str:
@@ -61,11 +63,14 @@ class StageBars:
     bars: tuple[Bar, ...]
 
     def judge(self, scores: Mapping[str, float], config: Strict) -> Reject | None:
-        """The verdict on a clip's scores under a section of the configuration; a score that is missing is missed."""
+        """The verdict on a clip's scores under a section of the configuration; a score that is missing is missed,
+        unless the bar is optional."""
         worst, verdict = 0.0, None
         for bar in self.bars:
             threshold = float(getattr(config, bar.field))
             if bar.score not in scores:
+                if bar.optional:
+                    continue
                 return Reject(reason=bar.reason, detail=f"no {bar.score}: no valid frame", threshold=threshold)
             score = scores[bar.score]
             if not bar.missed(score, threshold):
@@ -82,8 +87,12 @@ def stage_bars(
     rule: Literal["first", "worst"],
     config: type[Strict],
     *rows: tuple[str, str, Reason, str, float, float],
+    optional: Collection[str] = (),
 ) -> StageBars:
-    """Bars from rows of (field of the section, score, reason, said, low, high); a field min_x is a lower bound."""
+    """Bars from rows of (field of the section, score, reason, said, low, high); a field min_x is a lower bound.
+
+    `optional` names the fields whose scores not every annotator measures.
+    """
     return StageBars(
         stage=stage,
         rule=rule,
@@ -99,6 +108,7 @@ def stage_bars(
                 minimum=_limit(config, field, "ge", "gt"),
                 maximum=_limit(config, field, "le", "lt"),
                 description=config.model_fields[field].description or "",
+                optional=field in optional,
             )
             for field, score, reason, said, low, high in rows
         ),

@@ -57,7 +57,7 @@ def _bars(clips: ClipTable, stage: StageBars, row: pd.Series) -> list[dict[str, 
                 "value": float(value) if known else None,
                 "threshold": threshold,
                 "at_least": bar.at_least,
-                "met": known and not bar.missed(float(value), threshold),
+                "met": not bar.missed(float(value), threshold) if known else bar.optional,
                 "reason": str(bar.reason),
             }
         )

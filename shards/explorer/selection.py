@@ -150,7 +150,7 @@ def missed_bar(stage: StageBars, scores: Mapping[str, np.ndarray], thresholds: M
     settled = np.zeros(count, dtype=bool)
     for number, bar in enumerate(stage.bars):
         score, threshold = scores[bar.score], thresholds[bar.setting]
-        missing = np.isnan(score)
+        missing = np.isnan(score) & (not bar.optional)
         missed = score < threshold if bar.at_least else score > threshold
         if stage.rule == "first" or number == 0:
             final = (missed | missing) & ~settled

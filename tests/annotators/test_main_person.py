@@ -15,7 +15,13 @@ from pydantic import ValidationError
 from annotators.blazepose.tracks import BlazePoseTracks
 from annotators.main_person import SamplingConfig, TrackConfig, judge, measure, sample_frames
 
-GOOD = {"person_share": 1.0, "second_person_share": 0.0, "leg_visibility": 0.9, "person_height": 0.6}
+GOOD = {
+    "person_share": 1.0,
+    "second_person_share": 0.0,
+    "leg_visibility": 0.9,
+    "person_height": 0.6,
+    "track_share": 1.0,
+}
 
 
 @dataclass
@@ -112,6 +118,7 @@ def test_a_frame_on_which_the_search_fails_is_saved_by_following():
         ({"leg_visibility": 0.0, "second_person_share": 0.25}, "partial_body"),
         ({"leg_visibility": 0.1, "person_height": 0.1}, "partial_body"),
         ({"person_height": 0.1}, "person_too_small"),
+        ({"track_share": 0.4}, "track_lost"),
     ],
 )
 def test_the_bar_missed_by_most_is_the_reason(missed: dict[str, float], reason: str):
@@ -127,8 +134,15 @@ def test_a_score_on_the_bar_passes():
         "second_person_share": config.max_second_person_share,
         "leg_visibility": config.min_leg_visibility,
         "person_height": config.min_person_height,
+        "track_share": config.min_track_share,
     }
     assert judge(on_the_bar, config) is None
+
+
+def test_a_model_without_keypoints_says_nothing_of_legs():
+    seen = {name: score for name, score in GOOD.items() if name != "leg_visibility"}
+    assert judge(seen, TrackConfig()) is None
+    assert judge({name: score for name, score in GOOD.items() if name != "person_height"}, TrackConfig())
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.floats(0, 1)), st.floats(0, 1))
