@@ -159,6 +159,28 @@ class SmplMotion:
         _check("source_frames", self.source_frames, (n,), "i")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WorldCamera:
+    """The arrays of world.npz: where the camera of each frame stands in a frame that does not move.
+
+    That world is right-handed, y up against gravity, in metres; its origin and heading are the annotator's own. A point
+    p of the camera frame lies at rotation @ p + position.
+    """
+
+    rotation: np.ndarray
+    """(N, 3, 3) float32: from the camera's axes to the world's."""
+    position: np.ndarray
+    """(N, 3) float32 m: the camera's centre in the world."""
+    gravity: np.ndarray
+    """(N, 3) float32: the unit vector down, in the camera's axes."""
+
+    def __post_init__(self) -> None:
+        n = len(self.position)
+        _check("rotation", self.rotation, (n, 3, 3))
+        _check("position", self.position, (n, 3))
+        _check("gravity", self.gravity, (n, 3))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
     """What is said of a clip, and who says it."""
@@ -181,3 +203,5 @@ class Sample:
     pose2d: Pose2D
     meta: dict
     """The sample's .json, exactly as the format lists it."""
+    world: WorldCamera | None = None
+    """The camera's path; None where the motion's annotator does not know it."""

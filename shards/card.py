@@ -47,9 +47,12 @@ Each sample is one person in one unbroken shot; row i of every array is frame i 
 |---|---|
 | `.mp4` | H.264, constant frame rate, no sound |
 | `.motion.npz` | SMPL motion in the camera's frame (x right, y down, z forward; metres, radians): `betas`, `rest_joints`, `global_orient`, `body_pose`, `transl`, `joints`, `cam_intrinsics`, `confidence`, `valid`, `source_frames`, and the pose before smoothing as `raw_*` |
+| `.world.npz` | only where the motion's annotator knows it: the camera's path in a world with y up, `rotation` and \
+`position` (a point p of the camera's frame lies at rotation p + position) and `gravity` in the camera's axes |
 | `.pose2d.npz` | `keypoints` in px of the mp4, `scores`, `skeleton`, `names` |
 | `.txt` | the full caption |
-| `.json` | source, span, crop, captions, category, scores, annotators, rights |
+| `.json` | source, span, crop, captions, category, scores, camera (`cam`: focal length, who says so), annotators, \
+rights |
 
 `index.parquet` has a row for every sample, `outcomes.parquet` one for every video, shot and clip, kept or not, with \
 the reason. `dataset.json` lists what belongs to the set and the sha256 of each shard."""  # noqa: E501

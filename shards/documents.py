@@ -93,6 +93,16 @@ class Rights(Strict):
     consent: str = ""
 
 
+class Cam(Strict):
+    """The camera behind cam_intrinsics: how long its focal length is, and who says so."""
+
+    focal_px: tuple[Finite, Finite] = Field(description="Of the stored clip, across and down.")
+    source: Literal["metadata", "annotator", "default"] = Field(
+        description="The video file's metadata, the motion's annotator, or the field of view that the build assumed."
+    )
+    detail: Text
+
+
 class SampleMeta(Strict):
     """A sample's .json."""
 
@@ -109,6 +119,7 @@ class SampleMeta(Strict):
     captions: Captions
     category: Category
     scores: dict[str, Finite]
+    cam: Cam | None = Field(None, description="None in sets of older builds, which assumed a field of view.")
     body_model: BodyModel
     annotators: tuple[AnnotatorRecord, ...]
     rights: Rights

@@ -1,6 +1,7 @@
 """Names, order and encodings of the data set on disk, schema version 1. Everything else here follows this page.
 
-A sample is five members side by side in one tar, `{key}.mp4` first. Bytes are a function of content alone: no clock,
+A sample is five members side by side in one tar, `{key}.mp4` first, and a sixth, `{key}.world.npz`, where the camera's
+path is known. Bytes are a function of content alone: no clock,
 no user, no compression library.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from humove.types import Sample
-from shards.npz import motion_bytes, pose2d_bytes
+from shards.npz import motion_bytes, pose2d_bytes, world_bytes
 
 SCHEMA_VERSION = 1
 DATASET_FILE = "dataset.json"
@@ -31,7 +32,10 @@ ROOT_NAMES = frozenset(
 
 SPLITS = ("train", "val", "test")
 MEMBERS = ("mp4", "motion.npz", "pose2d.npz", "txt", "json")
-"""Suffixes of a sample's members, in the order in which they stand in the tar."""
+"""Suffixes of the members that every sample has, in the order in which they stand in the tar; the last one ends it."""
+WORLD_MEMBER = "world.npz"
+"""The member of samples whose camera's path is known; it stands before the pose2d.npz."""
+MEMBERS_WITH_WORLD = (*MEMBERS[:2], WORLD_MEMBER, *MEMBERS[2:])
 
 KEY = re.compile(r"(?P<video_id>[A-Za-z0-9_-]+)-s(?P<shot>\d{4,})-c(?P<clip>\d{4,})-p(?P<person>\d{2,})")
 SHARD_NAME = re.compile(r"(?P<split>[a-z][a-z0-9_]*)-(?P<number>\d{6})\.tar")
@@ -79,10 +83,11 @@ def meta_json(meta: dict[str, Any]) -> bytes:
 
 
 def sample_members(sample: Sample) -> list[tuple[str, bytes]]:
-    """The sample's (suffix, bytes), in the order of MEMBERS."""
+    """The sample's (suffix, bytes), in the order of MEMBERS, or of MEMBERS_WITH_WORLD."""
     return [
         ("mp4", sample.mp4),
         ("motion.npz", motion_bytes(sample.motion)),
+        *([(WORLD_MEMBER, world_bytes(sample.world))] if sample.world is not None else []),
         ("pose2d.npz", pose2d_bytes(sample.pose2d)),
         ("txt", sample.meta["captions"]["full"].encode()),
         ("json", meta_json(sample.meta)),

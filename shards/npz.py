@@ -1,4 +1,4 @@
-"""The two array members of a sample, to bytes and back.
+"""The array members of a sample, to bytes and back.
 
 An npz is a zip of .npy files. numpy's own savez stamps the clock into it, so the zip is written here: fixed dates,
 fixed order, stored (deflate's output differs between zlib builds and saves a tenth). Nothing is ever unpickled.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from humove.types import Pose2D, SmplMotion
+from humove.types import Pose2D, SmplMotion, WorldCamera
 
 MOTION_ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "betas": ("<f4", (10,)),
@@ -28,6 +28,12 @@ MOTION_ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "raw_transl": ("<f4", ("N", 3)),
 }
 """Every array of motion.npz, in file order: dtype and shape, N frames."""
+WORLD_ARRAYS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "rotation": ("<f4", ("N", 3, 3)),
+    "position": ("<f4", ("N", 3)),
+    "gravity": ("<f4", ("N", 3)),
+}
+"""Every array of world.npz, in file order."""
 POSE2D_ARRAYS = ("keypoints", "scores", "skeleton", "names")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -61,6 +67,17 @@ def decode_motion(raw: bytes) -> SmplMotion:
     """The motion of a motion.npz; arrays that a later version may add are left out."""
     arrays = decode_npz(raw)
     return SmplMotion(**{name: arrays[name] for name in MOTION_ARRAYS})
+
+
+def world_bytes(world: WorldCamera) -> bytes:
+    """world.npz, every array in the format's own dtype."""
+    return encode_npz({name: getattr(world, name).astype(dtype) for name, (dtype, _) in WORLD_ARRAYS.items()})
+
+
+def decode_world(raw: bytes) -> WorldCamera:
+    """The camera's path of a world.npz."""
+    arrays = decode_npz(raw)
+    return WorldCamera(**{name: arrays[name] for name in WORLD_ARRAYS})
 
 
 def pose2d_bytes(pose: Pose2D) -> bytes:

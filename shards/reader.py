@@ -16,9 +16,9 @@ from fsspec.core import url_to_fs
 from humove.errors import UserError
 from humove.types import Sample
 from shards.documents import DatasetDoc, ShardRow, parse_dataset
-from shards.format import DATASET_FILE, INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER
+from shards.format import DATASET_FILE, INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER, WORLD_MEMBER
 from shards.index import Outcome, read_outcomes, read_rows, read_table
-from shards.npz import decode_motion, decode_pose2d
+from shards.npz import decode_motion, decode_pose2d, decode_world
 
 
 class Dataset:
@@ -139,7 +139,7 @@ def read_members(raw: IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
             key = name
             content = box.extractfile(entry)
             members[suffix] = content.read() if content else b""
-            if len(members) == len(MEMBERS):
+            if suffix == MEMBERS[-1]:
                 yield key, members
                 members = {}
     if members:
@@ -155,4 +155,5 @@ def decode_sample(key: str, split: str, members: dict[str, bytes]) -> Sample:
         motion=decode_motion(members["motion.npz"]),
         pose2d=decode_pose2d(members["pose2d.npz"]),
         meta=json.loads(members["json"]),
+        world=decode_world(members[WORLD_MEMBER]) if WORLD_MEMBER in members else None,
     )

@@ -10,7 +10,7 @@ from typing import Self
 
 from humove.types import Sample
 from shards.documents import ShardRow
-from shards.format import MEMBERS, parse_key, sample_members, shard_name
+from shards.format import MEMBERS, MEMBERS_WITH_WORLD, parse_key, sample_members, shard_name
 from shards.tars import BLOCK, TarWriter
 
 
@@ -85,7 +85,7 @@ class ShardWriter:
         parse_key(key)
         if key <= self._last_key:
             raise ValueError(f"{key} after {self._last_key}: samples must arrive in key order, each once")
-        if tuple(suffix for suffix, _ in members) != MEMBERS:
+        if tuple(suffix for suffix, _ in members) not in (MEMBERS, MEMBERS_WITH_WORLD):
             raise ValueError(f"{key}: members {[suffix for suffix, _ in members]}, wanted {list(MEMBERS)}")
         size = sum(BLOCK + len(raw) + -len(raw) % BLOCK for _, raw in members)
         shard = self._shard_for(size)

@@ -15,7 +15,7 @@ from echomotion_model.data.video import decode_window
 from echomotion_model.data.window import draw_window, nearest_frames
 from humove.errors import EXIT_DEFECT, UserError
 from humove.types import Sample
-from shards.format import MEMBERS, SHARDS_FOLDER
+from shards.format import MEMBERS, SHARDS_FOLDER, WORLD_MEMBER
 from shards.reader import Dataset, decode_sample, read_members
 
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, av.FFmpegError, EOFError, ValueError, KeyError)
@@ -79,7 +79,7 @@ def _read(dataset: Dataset, entry: Entry) -> Sample:
     with dataset.open(f"{SHARDS_FOLDER}/{entry.shard}") as raw:
         raw.seek(entry.mp4_offset - tarfile.BLOCKSIZE)
         key, members = next(read_members(raw), ("nothing", {}))
-    if key != entry.key or members.keys() != set(MEMBERS):
+    if key != entry.key or members.keys() - {WORLD_MEMBER} != set(MEMBERS):
         raise ValueError(f"there is {key} with {', '.join(members) or 'no members'}")
     return decode_sample(key, "", members)
 

@@ -21,7 +21,7 @@ from echomotion_model.importing.camera import HEIGHT, WIDTH
 from humove.errors import EXIT_DEFECT, EXIT_NO_SAMPLES, UserError
 from humove.types import SmplMotion
 from shards.buckets import Bucket, LeftOut, bucket_of
-from shards.format import INDEX_FILE, MEMBERS, SHARDS_FOLDER
+from shards.format import INDEX_FILE, MEMBERS, SHARDS_FOLDER, WORLD_MEMBER
 from shards.index import read_table
 from shards.motion_only import MotionOnlyDataset
 from shards.npz import decode_motion
@@ -155,6 +155,8 @@ def _members(raw: Any, key: str) -> dict[str, bytes]:
     with tarfile.open(fileobj=raw, mode="r:") as box:
         for suffix in MEMBERS[1:]:
             entry = box.next()
+            if entry is not None and entry.name == f"{key}.{WORLD_MEMBER}":
+                entry = box.next()
             if entry is None or entry.name != f"{key}.{suffix}":
                 raise ValueError(f"there is {entry.name if entry else 'nothing'} where {key}.{suffix} should be")
             content = box.extractfile(entry)

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from shards.checks.defect import Findings
 from shards.checks.motion import check_in_view, check_motion, check_pose2d
 from shards.checks.video import check_video
+from shards.checks.world import check_world
 from shards.documents import SampleMeta
-from shards.format import parse_key
+from shards.format import WORLD_MEMBER, parse_key
 from shards.npz import decode_npz
 
 MAX_FPS = 60
@@ -49,6 +50,8 @@ def check_sample(where: str, key: str, members: dict[str, bytes], *, config_hash
         faults = check_pose2d(where, pose, meta.num_frames)
         sound = sound and not faults
         found.extend(faults)
+    if WORLD_MEMBER in members and (world := _arrays(found, members, WORLD_MEMBER)) is not None:
+        found.extend(check_world(where, world, meta.num_frames))
     if sound:
         found.extend(check_in_view(where, motion, pose, meta.width, meta.height))
     if deep:

@@ -9,7 +9,7 @@ from typing import IO, Any
 from shards.checks.defect import Findings
 from shards.checks.sample import check_sample
 from shards.documents import ShardRow
-from shards.format import MEMBERS, parse_key
+from shards.format import MEMBERS, MEMBERS_WITH_WORLD, WORLD_MEMBER, parse_key
 from shards.index import index_row
 from shards.writer import Placement
 
@@ -121,8 +121,9 @@ def _check_entries(
     )
     report.keys.append(key)
     suffixes = tuple(entry.name.partition(".")[2] for entry in entries)
-    if suffixes != MEMBERS:
-        found.add(f"{key} has the members {list(suffixes)}, wanted {list(MEMBERS)} in this order")
+    wanted = MEMBERS_WITH_WORLD if WORLD_MEMBER in suffixes else MEMBERS
+    if suffixes != wanted:
+        found.add(f"{key} has the members {list(suffixes)}, wanted {list(wanted)} in this order")
     members = {suffix: entry.raw for suffix, entry in zip(suffixes, entries, strict=True)}
     if not set(MEMBERS) <= members.keys():
         return

@@ -14,7 +14,7 @@ import pandas as pd
 from humove.errors import EXIT_DEFECT, UserError
 from shards.clips import ClipTable
 from shards.documents import DatasetDoc
-from shards.format import INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER
+from shards.format import INDEX_FILE, MEMBERS_WITH_WORLD, OUTCOMES_FILE, SHARDS_FOLDER
 from shards.index import read_table
 from shards.reader import Dataset
 from shards.report.shard_check import ShardCheck, check_shards
@@ -118,7 +118,7 @@ class ReportSource:
 
 def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
     """A member of the sample whose first header lies at `offset` of a tar. UserError when it has none."""
-    for _ in MEMBERS:
+    for _ in MEMBERS_WITH_WORLD:
         raw.seek(offset)
         header = raw.read(_BLOCK)
         name, size = header[:100].rstrip(b"\0").decode(errors="replace"), header[124:136].strip(b"\0 ")
