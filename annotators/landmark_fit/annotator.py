@@ -4,40 +4,45 @@ from collections.abc import Sequence
 
 import torch
 
+from annotators.body_models import OPEN_BODY, SMPL_BODY
 from annotators.landmark_fit.clip import MotionInput, fit_clip
 from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.landmark_fit.model import FitModel, load_model
 from humove.reasons import Reason
-from humove.stage import Reject, Resources
+from humove.stage import Reject, Resources, Rights
 from humove.types import SmplMotion
 
-__all__ = ["SHAPE_SOURCE", "LandmarkFit", "MotionInput"]
-
-SHAPE_SOURCE = "proxy"
-"""Where the body's shape comes from: a free stand-in body and a scale, not SMPL's own betas."""
+__all__ = ["LandmarkFit", "MotionInput"]
 
 _FEWEST_FRAMES = 3
 
 
 class LandmarkFit:
-    """SMPL motion of the proxy body, fitted to MediaPipe's landmarks over the whole clip."""
+    """SMPL motion fitted to MediaPipe's landmarks over the whole clip: of the user's SMPL body, else of a stand-in.
+
+    `shape_source` says which: "true" where betas and joints are SMPL's own, "proxy" where the body is a free stand-in
+    with a scale and betas are zero.
+    """
 
     name = "landmark_fit"
     version = "1"
-    licence = "Apache-2.0"
-    rights = "permissive"
     Settings = LandmarkFitConfig
     weights: tuple[str, ...] = ()
     resources = Resources(cpus=1.0)
-    shape_source = SHAPE_SOURCE
 
     def __init__(self, config: LandmarkFitConfig | None = None) -> None:
         self.config = config or LandmarkFitConfig()
+        with_smpl = bool(self.config.smpl.path or self.config.smpl.sha256)
+        self.licence = f"Apache-2.0 (code), {SMPL_BODY['licence']}" if with_smpl else "Apache-2.0"
+        self.rights: Rights = "non-commercial" if with_smpl else "permissive"
+        self.shape_source = "true" if with_smpl else "proxy"
+        self.body_model = SMPL_BODY if with_smpl else OPEN_BODY
+        self._with_smpl = with_smpl
         self._model: FitModel | None = None
 
     def load(self, device: str = "cpu") -> None:
         """Reads the body and the tables; the fit is small and runs on the CPU whatever `device` says."""
-        self._model = load_model()
+        self._model = load_model(self.config.smpl.file("motion.landmark_fit.smpl") if self._with_smpl else None)
 
     def annotate(self, batch: Sequence[MotionInput]) -> list[SmplMotion | Reject]:
         """One motion for each input; a clip that shows the person on fewer than three frames is rejected."""

@@ -1,6 +1,6 @@
 """One clip from landmarks to motion: repair, size, start, fit, smoothing, confidence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from annotators.landmark_fit.lift import STATURE_M, frames_of
 from annotators.landmark_fit.model import FitModel
 from annotators.landmark_fit.prior import FREE_JOINTS
 from annotators.landmark_fit.repair import unswapped
+from annotators.landmark_fit.shape import fitted_betas
 from annotators.landmark_fit.size import limb_factors, markers_of, placed, stretched
 from annotators.landmark_fit.smooth import smooth_linear, smooth_rotations
 from annotators.landmark_fit.weights import landmark_weights
@@ -44,7 +45,7 @@ def fit_clip(item: MotionInput, config: LandmarkFitConfig, model: FitModel) -> S
     landmarks = item.landmarks
     if config.repair:
         landmarks, _ = unswapped(landmarks)
-    found, index = landmarks.found, model.markers.index
+    found = landmarks.found
     apart = disagreement(landmarks.world, landmarks.mirror_world)
     seen = [getattr(landmarks, name).astype(np.float64) for name in _SEEN]
     world, mirror_world, pixels, mirror_pixels, visible = (filled(values, found) for values in seen)
@@ -54,10 +55,9 @@ def fit_clip(item: MotionInput, config: LandmarkFitConfig, model: FitModel) -> S
     weights_3d, weights_2d = landmark_weights(landmarks.scores, apart, spread, found)
 
     scale = config.stature_m / model.stature
-    factors = limb_factors(lifted[found], model.markers.at_rest(model.rest_joints), index, config.limb_freedom)
-    rest_joints = stretched(model.rest_joints, scale * factors)
     markers = model.markers.scaled(scale)
     world = lifted * (config.stature_m / STATURE_M)
+    betas, rest_joints = _body(lifted[found], world[found], scale, config, model)
 
     rotmats = from_markers(world, markers, rest_joints)
     rest = torch.from_numpy(rest_joints)
@@ -81,7 +81,19 @@ def fit_clip(item: MotionInput, config: LandmarkFitConfig, model: FitModel) -> S
     )
     pose = descend(start_pose(rotmats, transl), evidence, model.prior, config)
     doubt = Doubt(spread=spread, apart=apart, scores=landmarks.scores)
-    return _motion(pose, evidence, item, config, doubt, found)
+    return replace(_motion(pose, evidence, item, config, doubt, found), betas=betas)
+
+
+def _body(
+    lifted: np.ndarray, world: np.ndarray, scale: float, config: LandmarkFitConfig, model: FitModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Betas (10,) and rest joints (24, 3) m: of SMPL where its file is given, else of the stand-in, betas zero."""
+    if model.smpl is not None:
+        betas = fitted_betas(world, model.smpl, model.markers.scaled(scale), config.stature_m, config.limb_freedom)
+        return betas, model.smpl.rest_joints(betas)
+    at_rest = model.markers.at_rest(model.rest_joints)
+    factors = limb_factors(lifted, at_rest, model.markers.index, config.limb_freedom)
+    return np.zeros(10, dtype=np.float32), stretched(model.rest_joints, scale * factors)
 
 
 def _motion(

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from annotators.user_weights import UserWeights
 from humove.config import Strict
 
 
@@ -33,3 +34,8 @@ class LandmarkFitConfig(Strict):
     weight_limits: float = Field(1.0, ge=0, description="Weight of the joint limits.")
     repair: bool = Field(True, description="Exchange left and right again where the landmark model swapped them.")
     smooth_s: float = Field(0.05, ge=0, le=1, description="Width of the final smoothing in seconds; 0 turns it off.")
+    smpl: UserWeights = Field(
+        UserWeights(),
+        description="An SMPL file: the npz of humove convert-smpl, or the official pickle. With it the body is SMPL's, "
+        "its betas fitted to the clip; without it a free body of the same joints stands in. Non-commercial.",
+    )

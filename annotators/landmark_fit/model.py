@@ -1,18 +1,20 @@
 """What the fit knows before it sees a clip: the body, where landmarks sit on it, which poses are likely."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from annotators.landmark_fit.lift import Lifter, load_lifter
 from annotators.landmark_fit.markers import Markers, load_markers
 from annotators.landmark_fit.prior import PosePrior, load_prior
+from annotators.smpl.body import SmplBody
 from humove.body import Body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FitModel:
-    """The proxy body at scale 1, its landmarks and the pose prior."""
+    """The proxy body at scale 1, its landmarks and the pose prior; the user's SMPL body where there is one."""
 
     rest_joints: np.ndarray
     """(24, 3) m, T-pose."""
@@ -21,10 +23,11 @@ class FitModel:
     markers: Markers
     prior: PosePrior
     lifter: Lifter
+    smpl: SmplBody | None = None
 
 
-def load_model() -> FitModel:
-    """Reads the files baked into the package."""
+def load_model(smpl_file: Path | None = None) -> FitModel:
+    """Reads the files baked into the package, and the SMPL file where one is given (UserError where it is none)."""
     body = Body.load()
     return FitModel(
         rest_joints=np.asarray(body.rest_joints, dtype=np.float64),
@@ -32,4 +35,5 @@ def load_model() -> FitModel:
         markers=load_markers(),
         prior=load_prior(),
         lifter=load_lifter(),
+        smpl=SmplBody.load(smpl_file) if smpl_file else None,
     )
