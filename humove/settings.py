@@ -18,12 +18,24 @@ def preset_names(folder: Path) -> list[str]:
 
 
 def read_preset(preset: str, folder: Path, example: str) -> dict[str, Any]:
-    """Settings by section, of a preset's name or a path to a YAML. `example` shows in an error how they look."""
+    """Settings by section, of a preset's name or a path to a YAML; of several with commas between, each on top of those
+    before it. `example` shows in an error how they look."""
     names = preset_names(folder)
-    path = folder / f"{preset}.yaml" if preset in names else Path(preset)
-    if not path.is_file():
-        raise UserError(f"PRESET={preset}: no such preset or file; presets are: {', '.join(names)}")
-    return read_mapping(path, example)
+    settings: dict[str, Any] = {}
+    for one in preset.split(","):
+        path = folder / f"{one}.yaml" if one in names else Path(one)
+        if not path.is_file():
+            raise UserError(f"PRESET={one}: no such preset or file; presets are: {', '.join(names)}")
+        settings = _on_top(settings, read_mapping(path, example))
+    return settings
+
+
+def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _on_top(merged[key], value) if both else value
+    return merged
 
 
 def read_mapping(path: Path, example: str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Annotator(Protocol[In, Annotation]):
     licence: str
     """Of its code and its weights, as far as it is known."""
     rights: Rights
+    cpu_only: bool
+    """Whether a GPU is of no use to it."""
     resources: Resources
     weights: tuple[str, ...]
     """Names of rows in the weights table (annotators/weights.yaml); files that the user names are in its settings."""

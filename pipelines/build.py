@@ -15,6 +15,7 @@ from humove.types import Clip
 from humove.video.scan import Unit
 from pipelines.assemble import assemble
 from pipelines.config import BuildConfig, differences
+from pipelines.executors.gpus import gpus_here, require_gpus
 from pipelines.inputs import InputRef, is_url, list_inputs
 from pipelines.ledger import FaultRecord, Ledger
 from pipelines.marks import keep_copy
@@ -50,6 +51,8 @@ def build(
     ledger = Ledger(out / LEDGER_FOLDER)
     plan = Plan.of(config, ledger)
     plan.check(runs=bool(inputs))  # what is only selected anew needs no model, unless a looser bar admits a clip
+    if config.clip_gpus and config.execution.executor == "local" and inputs:
+        require_gpus(gpus_here(), "this machine")
     config_hash = plan.config_hash
     _ours(out, ledger)
     _writable(out)

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from annotators.captions.config import CaptionConfig
 from annotators.main_person import TrackConfig
 from annotators.motion_quality import QualityConfig
-from annotators.registry import own_settings, section_name, without_others
+from annotators.registry import chosen, own_settings, section_name, without_others
 from annotators.user_weights import pinned
 from humove.config import Strict
 from humove.settings import checked, override, read_preset
@@ -57,7 +57,8 @@ class ExecutionConfig(Strict):
     gpus: dict[GpuStep, float] = Field(
         {},
         description="the share of a GPU that the annotator of a step gets, as in {track: 0.25, motion: 0.5}; a worker "
-        "holds all of them, loaded once, and takes the sum; steps that are not named run on the CPU",
+        "holds all of them, loaded once, and takes the sum; steps that are not named, and annotators that run on the "
+        "CPU alone, take none",
     )
 
     @field_validator("gpus")
@@ -66,11 +67,6 @@ class ExecutionConfig(Strict):
         if any(share <= 0 for share in gpus.values()) or sum(gpus.values()) > 1:
             raise ValueError("shares are above 0 and come to 1 at the most, since a worker holds one GPU")
         return gpus
-
-    @property
-    def clip_gpus(self) -> float:
-        """The share of a GPU that one worker of the clip stage takes."""
-        return round(sum(self.gpus.values()), 4)
 
 
 class BuildConfig(Strict):
@@ -109,9 +105,20 @@ class BuildConfig(Strict):
         """The section of each kind of annotator that is in use."""
         return {"tracks": self.track, "pose2d": self.pose2d, "motion": self.motion, "caption": self.caption}
 
+    def gpu_shares(self) -> dict[str, float]:
+        """The share of a GPU of each step, without those whose annotators run on the CPU alone."""
+        sections = self.annotators().items()
+        on_cpu = {section_name(kind) for kind, s in sections if getattr(chosen(kind, s), "cpu_only", False)}
+        return {step: share for step, share in self.execution.gpus.items() if step not in on_cpu}
+
+    @property
+    def clip_gpus(self) -> float:
+        """The share of a GPU that one worker of the clip stage takes."""
+        return round(sum(self.gpu_shares().values()), 4)
+
     def device(self, step: str) -> str:
         """Where the annotator of a step runs, in torch's spelling."""
-        return "cuda" if step in self.execution.gpus else "cpu"
+        return "cuda" if step in self.gpu_shares() else "cpu"
 
     def pinned(self) -> Self:
         """The same with the sha256 of every file that the chosen annotators are given filled in."""
@@ -127,7 +134,8 @@ class BuildConfig(Strict):
 
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:
-    """A preset (a name, or a path to a YAML) with `section.key=value` on top; UserError names what is wrong."""
+    """Presets (a name, a path to a YAML, or several with commas between, the later on top of the earlier) with
+    `section.key=value` on top; UserError names what is wrong."""
     return configured(read_preset(preset, PRESETS, "dedup: {near: off}"), overrides)
 
 

@@ -97,7 +97,7 @@ class Plan:
             chain=self.chain,
             frame_settings=self.frame_settings,
             score_only=self.config.score_only,
-            resources=Resources(cpus=1, gpus=self.config.execution.clip_gpus),
+            resources=Resources(cpus=1, gpus=self.config.clip_gpus),
         )
 
     @cached_property

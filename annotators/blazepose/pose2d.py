@@ -40,6 +40,7 @@ class BlazePosePose2D:
     version = "1"
     licence = "Apache-2.0"
     rights = "permissive"
+    cpu_only = True
     resources = Resources(cpus=1.0)
     weights = ("blazepose_detector", "blazepose_landmarks")
 

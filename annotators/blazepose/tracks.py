@@ -14,6 +14,7 @@ class BlazePoseTracks:
     version = "1"
     licence = "Apache-2.0"
     rights = "permissive"
+    cpu_only = True
     Settings = SamplingConfig
     resources = Resources(cpus=1.0)
     weights = ("blazepose_detector", "blazepose_landmarks")

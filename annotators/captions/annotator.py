@@ -20,6 +20,7 @@ class KinematicCaptioner:
     version = "1"
     licence = "Apache-2.0"
     rights = "permissive"
+    cpu_only = True
     Settings = CaptionConfig
     resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()

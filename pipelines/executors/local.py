@@ -1,12 +1,15 @@
 """Worker processes on this machine: the reference executor."""
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import Synchronized
 
 from humove.stage import Stage
+from pipelines.executors.gpus import gpus_here, require_gpus, workers_on
 from pipelines.executors.worker import attempt, follow_parent, one_thread_a_kernel
 from pipelines.work import Done, Fault, Work, longest_first
 
@@ -14,9 +17,14 @@ _ready: dict[str, Stage] = {}
 """The stages that this worker has set up."""
 
 
-def _set_up() -> None:
+def _set_up(started: Synchronized, gpus: tuple[str, ...]) -> None:
+    """Makes the process a worker; the workers of a pool take its GPUs in turn."""
     follow_parent()
     one_thread_a_kernel()
+    if gpus:
+        with started.get_lock():
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[started.value % len(gpus)]
+            started.value += 1
 
 
 def _run(stage: Stage, work: Work, retries: int) -> list[Done]:
@@ -27,7 +35,8 @@ def _run(stage: Stage, work: Work, retries: int) -> list[Done]:
 
 
 class LocalExecutor:
-    """`workers` processes, each with its own models, kept from stage to stage.
+    """`workers` processes, each with its own models, kept from stage to stage; of a stage that takes a share of a GPU,
+    as many at the most as the GPUs hold.
 
     A worker that dies costs the item that killed it, no more.
     """
@@ -36,8 +45,10 @@ class LocalExecutor:
         self.workers = workers
         self.retries = retries
         self._pool: ProcessPoolExecutor | None = None
+        self._size, self._gpus = workers, ()
 
     def map(self, stage: Stage, works: Sequence[Work]) -> Iterator[Done]:
+        self._fit(stage)
         waiting = deque(longest_first(works))
         suspects: list[Work] = []
         while waiting:
@@ -45,7 +56,7 @@ class LocalExecutor:
             try:
                 while waiting or running:
                     # A few more than the workers, so that none waits; not all, so that memory is bounded.
-                    while waiting and len(running) < 2 * self.workers:
+                    while waiting and len(running) < 2 * self._size:
                         running[self._submit(stage, waiting[0])] = waiting[0]
                         waiting.popleft()
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -71,10 +82,27 @@ class LocalExecutor:
             else:
                 yield Done(work=work, outcome=died(stage))
 
+    def _fit(self, stage: Stage) -> None:
+        """Makes the next pool one of this stage's size, where that is another."""
+        size, gpus = self.workers, ()
+        if stage.resources.gpus:
+            there = gpus_here()
+            require_gpus(there, "this machine")
+            size = min(size, workers_on(there, stage.resources.gpus))
+            given = os.environ.get("CUDA_VISIBLE_DEVICES")
+            gpus = tuple(given.split(",") if given else map(str, range(there)))
+        if (size, gpus) != (self._size, self._gpus):
+            self.close()
+            self._size, self._gpus = size, gpus
+
     def _submit(self, stage: Stage, work: Work) -> Future:
         if self._pool is None:
+            context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
-                max_workers=self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_set_up
+                max_workers=self._size,
+                mp_context=context,
+                initializer=_set_up,
+                initargs=(context.Value("i", 0), self._gpus),
             )
         return self._pool.submit(_run, stage, work, self.retries)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from humove.errors import UserError
 from humove.stage import Stage
+from pipelines.executors.gpus import require_gpus, workers_on
 from pipelines.executors.local import LocalExecutor, died
 from pipelines.work import Done, Work, longest_first
 
@@ -92,7 +93,9 @@ class RayExecutor:
         cpus = self._ray.cluster_resources().get("CPU", 1.0)
         room = max(1, int(cpus // stage.resources.cpus)) if stage.resources.cpus else len(rows)
         if stage.resources.gpus:
-            room = min(room, max(1, int(ray.cluster_resources().get("GPU", 0) / stage.resources.gpus)))
+            there = ray.cluster_resources().get("GPU", 0)
+            require_gpus(there, "the Ray cluster")
+            room = min(room, workers_on(there, stage.resources.gpus))
         pool = max(1, min(room, self.workers or room, len(rows)))
         dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             _Actor,
