@@ -17,6 +17,7 @@ EXTRAS = {
     "pose2d.rtmlib": Extra(extra="rtmlib", modules=("rtmlib", "onnxruntime")),
     "motion.nlf": Extra(extra="nlf", modules=("torchvision",)),
     "caption.vlm": Extra(extra="vlm", modules=("transformers", "torchvision", "PIL")),
+    "category.clip": Extra(extra="vlm", modules=("transformers", "torchvision", "PIL")),
     "aesthetic.laion": Extra(extra="quality", modules=("transformers", "safetensors")),
 }
 """By the annotator's entry point; what is not here needs no extra."""

@@ -15,7 +15,7 @@ from humove.errors import UserError
 from humove.stage import Annotator
 
 GROUP = "humove.annotators"
-KINDS = ("tracks", "pose2d", "motion", "caption", "aesthetic")
+KINDS = ("tracks", "pose2d", "motion", "caption", "aesthetic", "category")
 
 
 def section_name(kind: str) -> str:

@@ -2,7 +2,11 @@
 
 from pydantic import Field
 
+from annotators.endpoint.config import EndpointConfig
+from annotators.vlm.config import VlmConfig
+from humove.bars import stage_bars
 from humove.config import Strict
+from humove.reasons import Reason
 
 
 class CaptionConfig(Strict):
@@ -24,3 +28,29 @@ class CaptionConfig(Strict):
         0.36, gt=0, description="body lengths a second: a limb that travels slower on average moves slowly"
     )
     max_clauses: int = Field(5, ge=1, le=12, description="at most this many movements are told; the largest are kept")
+    endpoint: EndpointConfig = EndpointConfig()
+    vlm: VlmConfig = VlmConfig()
+    min_words: float = Field(5, ge=0, description="a written caption with fewer words is dropped")
+    max_words: float = Field(400, ge=1, description="a written caption with more words is dropped")
+    max_repetition: float = Field(
+        0.3, ge=0, le=1, description="at most this share of a written caption's runs of four words may be said before"
+    )
+    max_refusal: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="0: a clip that the model declines to describe is dropped; 1: it keeps its measured caption",
+    )
+
+
+BARS = stage_bars(
+    "caption",
+    "first",
+    CaptionConfig,
+    ("max_refusal", "caption_refused", Reason.BAD_CAPTION, "the model declined to describe the clip", 0, 1),
+    ("min_words", "caption_words", Reason.BAD_CAPTION, "a caption of {score:.0f} words", 0, 100),
+    ("max_words", "caption_words", Reason.BAD_CAPTION, "a caption of {score:.0f} words", 0, 1000),
+    ("max_repetition", "caption_repetition", Reason.BAD_CAPTION, "{score:.0%} of the caption is repetition", 0, 1),
+    optional=("min_words", "max_words", "max_repetition", "max_refusal"),
+)  # fmt: skip
+"""Only captions that a model wrote are held against these: the built-in ones are what they are."""

@@ -15,6 +15,8 @@ class CaptionInput:
     pose2d: Pose2D
     motion: SmplMotion
     fps: Fraction
+    crop_xyxy: tuple[float, float, float, float] | None = None
+    """The window of the frames that is stored, px; None where it is all of them."""
 
     def __post_init__(self) -> None:
         rows = {len(self.frames), len(self.pose2d.scores), len(self.motion.valid)}

@@ -1,0 +1,1 @@
+"""Captions by a vision-language model that runs here, from a folder that the user names."""

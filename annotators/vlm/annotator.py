@@ -1,0 +1,68 @@
+"""The captioner that runs a vision-language model itself."""
+
+from collections.abc import Sequence
+
+import cv2
+
+from annotators.batches import in_batches
+from annotators.captions.answer import AnswerError
+from annotators.captions.answered import answered
+from annotators.captions.inputs import CaptionInput
+from annotators.captions.narrated import NarratedCaption
+from annotators.captions.question import pictures, prompt
+from annotators.vlm.config import VlmConfig
+from annotators.vlm.model import LocalVlm, Question, Said
+from humove.stage import Resources
+
+SETTING = "caption.vlm.weights"
+
+
+class VlmCaptioner:
+    """Captions of a local transformers model. Source is "vlm:FOLDER"; what it declines keeps its measured caption."""
+
+    name = "vlm"
+    version = "1"
+    rights = "permissive"
+    cpu_only = False
+    resources = Resources(cpus=1.0)
+    weights: tuple[str, ...] = ()
+    Settings = VlmConfig
+
+    def __init__(self, settings: VlmConfig) -> None:
+        self.settings = settings
+        self.licence = settings.licence or "that of the user's model: see caption.vlm.licence"
+        self._model: LocalVlm | None = None
+        self._source = "vlm"
+
+    def load(self, device: str) -> None:
+        """Reads the model; UserError where the folder is missing, another, or holds none."""
+        cv2.setNumThreads(1)
+        folder = self.settings.weights.folder(SETTING)
+        self._source = f"vlm:{folder.name}"
+        self._model = LocalVlm(folder, SETTING, device=device, half=self.settings.half)
+
+    def annotate(self, batch: Sequence[CaptionInput]) -> list[NarratedCaption]:
+        """One caption for each clip, in order. Raises AnswerError where the model gives no JSON in `tries` tries."""
+        settings = self.settings
+        questions = []
+        for clip in batch:
+            shown = pictures(clip, settings)
+            questions.append(Question(pictures=shown, prompt=prompt(clip, settings, len(shown))))
+        first = in_batches(questions, lambda some: self._model.say(some, settings.max_tokens), settings.batch_size)
+
+        def ask(place: int, number: int) -> str:
+            if number == 0:
+                return _whole(first[place])
+            (said,) = self._model.say([questions[place]], settings.max_tokens, warm=number)
+            return _whole(said)
+
+        return [
+            answered(lambda number, place=place: ask(place, number), settings.tries, clip, self._source)
+            for place, clip in enumerate(batch)
+        ]
+
+
+def _whole(said: Said) -> str:
+    if not said.whole:
+        raise AnswerError("it was cut off; raise caption.vlm.max_tokens")
+    return said.text

@@ -1,0 +1,94 @@
+"""A vision-language model of transformers, read from a folder: pictures and a prompt in, text out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from humove.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Question:
+    """One clip's pictures, (h, w, 3) uint8 RGB each, and what is asked of them."""
+
+    pictures: Sequence[np.ndarray]
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the model said; `whole` is False where it was cut off."""
+
+    text: str
+    whole: bool
+
+
+class LocalVlm:
+    """Any image-text-to-text model that transformers knows by its config.json (Qwen-VL, LLaVA, SmolVLM, ...).
+
+    Nothing is fetched, no code in the folder is run, and only safetensors are read.
+    """
+
+    def __init__(self, folder: Path, setting: str, *, device: str, half: bool) -> None:
+        import torch
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        if not any(folder.glob("*.safetensors")):
+            raise UserError(f"{setting}.path: {folder} holds no .safetensors; write them with save_pretrained")
+        ours = {"local_files_only": True, "trust_remote_code": False}
+        dtype = torch.bfloat16 if half and device.startswith("cuda") else torch.float32
+        try:
+            self.processor = AutoProcessor.from_pretrained(folder, **ours)
+            self.model, loading = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **ours
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as e:
+            why = str(e).strip().splitlines() or [type(e).__name__]
+            raise UserError(f"{setting}.path: {folder} is no vision-language model for transformers: {why[0]}") from e
+        missing = sorted(loading["missing_keys"])
+        if missing:
+            raise UserError(f"{setting}.path: {folder}: {len(missing)} tensors are missing, as {missing[0]}")
+        if getattr(self.processor, "chat_template", None) is None or not hasattr(self.processor, "image_processor"):
+            raise UserError(f"{setting}.path: {folder} has no chat template for pictures; name an instruct model")
+        tokenizer = self.processor.tokenizer
+        tokenizer.padding_side = "left"  # answers of a batch begin at one place
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        self.model.to(device).eval()
+        self._torch = torch
+
+    def say(self, questions: Sequence[Question], max_tokens: int, warm: int = 0) -> list[Said]:
+        """The likeliest answer to each; with `warm` above 0 one that is drawn, that number being the seed."""
+        torch = self._torch
+        texts = [self._text(question) for question in questions]
+        begun = all(text.startswith(self.processor.tokenizer.bos_token or "\0") for text in texts)
+        inputs = self.processor(
+            text=texts,
+            images=[list(question.pictures) for question in questions],
+            padding=True,
+            return_tensors="pt",
+            add_special_tokens=not begun,  # most templates write the first token themselves
+        ).to(self.model.device, dtype=self.model.dtype)
+        how: dict[str, Any] = {"do_sample": True, "temperature": 0.7} if warm else {"do_sample": False}
+        with torch.inference_mode(), torch.random.fork_rng(enabled=bool(warm)):
+            if warm:
+                torch.manual_seed(warm)
+            out = self.model.generate(
+                **inputs, max_new_tokens=max_tokens, pad_token_id=self.processor.tokenizer.pad_token_id, **how
+            )
+        new = out[:, inputs["input_ids"].shape[1] :]
+        texts = self.processor.batch_decode(new, skip_special_tokens=True)
+        return [Said(text=text, whole=self._ended(row)) for text, row in zip(texts, new, strict=True)]
+
+    def _text(self, question: Question) -> str:
+        content: list[dict[str, Any]] = [{"type": "image"} for _ in question.pictures]
+        talk = [{"role": "user", "content": [*content, {"type": "text", "text": question.prompt}]}]
+        return self.processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
+
+    def _ended(self, row: Any) -> bool:
+        ends = self.model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        return any(int(token) in ends for token in row)
