@@ -3,13 +3,14 @@
 `measure` looks (and costs), `judge` only compares; so a threshold can be changed without looking again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from pydantic import Field
 
+from annotators.ultralytics.config import UltralyticsConfig
 from humove.bars import stage_bars
 from humove.config import Strict
 from humove.reasons import Reason
@@ -45,6 +46,7 @@ class TrackConfig(Strict):
 
     annotator: str = Field("blazepose", description="which annotator finds the people (`tracks.` in the registry)")
     sampling: SamplingConfig = SamplingConfig()
+    ultralytics: UltralyticsConfig = UltralyticsConfig()
     min_person_share: float = Field(
         0.6, ge=0, le=1, description="at least this share of the frames looked at must show a person"
     )
@@ -94,7 +96,8 @@ class Seen(Protocol):
     """One person in one frame."""
 
     box_xyxy: np.ndarray
-    leg_visibility: float
+    leg_visibility: float | None
+    """None where the model has no keypoints."""
     presence: float
     area: float
 
@@ -148,9 +151,9 @@ def measure(frames: Frames, finder: Finder, sampling: SamplingConfig) -> MainPer
                 main = next(iter(finder.find(rgb, 0, limit)), None)
         if main:
             track.append((index, main))
-    scores = _scores(people_on, frames.height, sampling.second_person_area_ratio)
+    scores = presence_scores(people_on, frames.height, sampling.second_person_area_ratio)
     scores["track_share"] = len(track) / len(followed)
-    return MainPerson(track=_person_track(track) if track else None, scores=scores)
+    return MainPerson(track=person_track(track) if track else None, scores=scores)
 
 
 def sample_frames(count: int, fps: float, sampling: SamplingConfig) -> tuple[int, ...]:
@@ -169,21 +172,29 @@ def judge(scores: Mapping[str, float], config: TrackConfig) -> Reject | None:
     return BARS.judge(scores, config)
 
 
-def _scores(people_on: list[list[Seen]], height: int, ratio: float) -> dict[str, float]:
+def presence_scores(people_on: Sequence[Sequence[Seen]], height: int, ratio: float) -> dict[str, float]:
+    """The scores of `measure` but for track_share, from the people on each frame searched, the main person first.
+
+    `height` is the frame's, px; the second one counts from the share `ratio` of the main person's area on. Where the
+    model has no keypoints there is no leg_visibility.
+    """
     mains = [people[0] for people in people_on if people]
     crowded = sum(len(people) > 1 and people[1].area >= ratio * people[0].area for people in people_on)
     sides = [float((person.box_xyxy[2:] - person.box_xyxy[:2]).max()) for person in mains]
     side = float(np.median(sides)) if sides else 0.0
+    legs = [person.leg_visibility for person in mains if person.leg_visibility is not None]
+    measured = {"leg_visibility": float(np.median(legs)) if legs else 0.0} if legs or not mains else {}
     return {
         "person_share": len(mains) / len(people_on),
         "second_person_share": crowded / len(mains) if mains else 0.0,
-        "leg_visibility": float(np.median([person.leg_visibility for person in mains])) if mains else 0.0,
+        **measured,
         "person_height": side / height,
         "person_px": side,
     }
 
 
-def _person_track(track: list[tuple[int, Seen]]) -> PersonTrack:
+def person_track(track: Sequence[tuple[int, Seen]]) -> PersonTrack:
+    """The boxes of (frame, person), ascending."""
     return PersonTrack(
         frames=np.array([index for index, _ in track], dtype=np.int64),
         boxes_xyxy=np.array([person.box_xyxy for _, person in track], dtype=np.float32),
