@@ -16,6 +16,39 @@ MEDIAPIPE_33 = (
 )  # fmt: skip
 
 
+COCO_17 = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+COCO_WHOLEBODY_133 = (
+    *COCO_17,
+    *(f"{side}_{part}" for side in ("left", "right") for part in ("big_toe", "small_toe", "heel")),
+    *(f"face-{k}" for k in range(68)),  # the 68 points of iBUG, from the picture's left to its right
+    *(
+        f"{side}_{part}"
+        for side in ("left", "right")
+        for part in ("hand_root", *(f"{finger}{knuckle}" for finger in _FINGERS for knuckle in (1, 2, 3, 4)))
+    ),
+)
+"""COCO-WholeBody in its own order and spelling: body, feet, face, hands."""
+
+SKELETONS = {
+    "coco_17": COCO_17,
+    "coco_wholebody_133": COCO_WHOLEBODY_133,
+    "mediapipe_33": MEDIAPIPE_33,
+    "smpl_24": SMPL_JOINTS,
+}
+"""The names of each skeleton's points, by what `Pose2D.skeleton` says."""
+
+_FACE_SUMS = ((0, 17, 16), (17, 27, 43), (27, 31, 0), (31, 36, 66), (36, 40, 81), (40, 42, 87), (42, 46, 81),
+              (46, 48, 87), (48, 55, 102), (55, 60, 114), (60, 65, 124), (65, 68, 132))  # fmt: skip
+"""Runs [start, end) of the 68 face points: a point and the one across from it add up to the third number; 0 where they
+lie on the middle line."""
+
+
 def mirrored(names: tuple[str, ...]) -> tuple[int, ...]:
     """For each point the index of the same point on the other side of the body (itself for the middle ones)."""
 
@@ -23,6 +56,10 @@ def mirrored(names: tuple[str, ...]) -> tuple[int, ...]:
         for a, b in (("left", "right"), ("right", "left")):
             if a in name:
                 return name.replace(a, b)
+        if name.startswith("face-"):
+            k = int(name.removeprefix("face-"))
+            across = next(total for start, end, total in _FACE_SUMS if start <= k < end)
+            return f"face-{across - k if across else k}"
         return name
 
     return tuple(names.index(other(name)) for name in names)

@@ -8,6 +8,7 @@ import numpy as np
 from annotators.blazepose.landmarker import MIN_PRESENCE, BodyPoints
 from annotators.blazepose.people import PeopleFinder, body_box, inside, overlap
 from annotators.blazepose.roi import Roi, roi_from_points
+from annotators.track_boxes import boxes_on_every_frame
 from humove.reasons import Reason
 from humove.skeletons import MEDIAPIPE_33
 from humove.stage import Reject, Resources
@@ -112,12 +113,6 @@ class BlazePosePose2D:
             if (hips >= box[:2]).all() and (hips <= box[2:]).all():
                 return detection.roi()
         return None
-
-
-def boxes_on_every_frame(track: PersonTrack, count: int) -> np.ndarray:
-    """(count, 4) px: the track's boxes, straight between its frames and constant beyond them."""
-    every = np.arange(count)
-    return np.stack([np.interp(every, track.frames, track.boxes_xyxy[:, k]) for k in range(4)], axis=1)
 
 
 def roi_of_box(box: np.ndarray) -> Roi:

@@ -2,11 +2,18 @@
 
 import time
 from dataclasses import fields
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
+from annotators.mmpose.config import MMPoseConfig
 from annotators.registry import annotator_settings, load_annotator
+from annotators.rtmlib.config import RtmlibConfig
+from annotators.visible_keypoints import visible_share
+from humove.bars import stage_bars
 from humove.config import Strict
+from humove.reasons import Reason
 from humove.stage import Reject
 from humove.types import Landmarks, PersonTrack, Pose2D
 from pipelines.ledger import Record
@@ -14,9 +21,33 @@ from pipelines.stages.step import ClipView
 
 
 class Pose2DConfig(Strict):
-    """Which model gives the keypoints."""
+    """Which model gives the keypoints, how many must be seen, and how they are stored."""
 
     annotator: str = "blazepose"
+    skeleton: Literal["", "coco_17", "coco_wholebody_133", "mediapipe_33", "smpl_24"] = Field(
+        "", description="the skeleton that samples are stored with, converted by name; empty: the model's own"
+    )
+    visible_score: float = Field(
+        0.3, ge=0, le=1, description="a keypoint is seen from this score on; a change here means to look again"
+    )
+    min_visible_keypoints: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="least share of shoulders, elbows, wrists, hips, knees and ankles that are seen, over all frames; "
+        "0 is no bar: tracks.blazepose has its own, track.min_leg_visibility",
+    )
+    mmpose: MMPoseConfig = MMPoseConfig()
+    rtmlib: RtmlibConfig = RtmlibConfig()
+
+
+BARS = stage_bars(
+    "pose2d",
+    "first",
+    Pose2DConfig,
+    ("min_visible_keypoints", "visible_keypoints", Reason.PARTIAL_BODY,
+     "{score:.0%} of the body's keypoints are seen", 0, 1),
+)  # fmt: skip
 
 
 def track_of(view: ClipView) -> PersonTrack:
@@ -40,7 +71,7 @@ class Pose2DStep:
     """Frames and track -> Pose2D, px of the decoded clip."""
 
     name = "pose2d"
-    version = "1"
+    version = "2"
 
     def __init__(self, config: Pose2DConfig, device: str = "cpu") -> None:
         self.config = config
@@ -48,7 +79,7 @@ class Pose2DStep:
         self._annotator = None
 
     def settings(self) -> dict:
-        return annotator_settings("pose2d", self.config)
+        return {**annotator_settings("pose2d", self.config), "visible_score": self.config.visible_score}
 
     def setup(self) -> None:
         self._annotator = load_annotator("pose2d", self.config, self.device)
@@ -61,7 +92,8 @@ class Pose2DStep:
         seconds = time.process_time() - start
         if isinstance(pose, Reject):
             return Record(reject=pose, cpu_s=seconds), {}
-        return Record(cpu_s=seconds), pose_arrays(pose)
+        scores = {"visible_keypoints": visible_share(pose, self.config.visible_score)}
+        return Record(scores=scores, cpu_s=seconds), pose_arrays(pose)
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
-        return None
+        return BARS.judge(scores, self.config)

@@ -6,7 +6,7 @@ import numpy as np
 
 from annotators import motion_quality
 from humove.stage import Reject
-from humove.types import SmplMotion
+from humove.types import Landmarks, SmplMotion
 from pipelines.ledger import Record
 from pipelines.stages.pose2d import pose_from_arrays
 from pipelines.stages.step import ClipView
@@ -31,8 +31,9 @@ class QualityStep:
         start = time.process_time()
         rate = view.record("track").facts["fps"]
         motion = SmplMotion(**view.arrays("motion"))
-        landmarks = pose_from_arrays(view.arrays("pose2d"))
-        scores = motion_quality.measure(motion, landmarks, landmarks, rate[0] / rate[1])
+        pose = pose_from_arrays(view.arrays("pose2d"))
+        landmarks = pose if isinstance(pose, Landmarks) else None
+        scores = motion_quality.measure(motion, pose, landmarks, rate[0] / rate[1])
         return Record(scores=scores, cpu_s=time.process_time() - start), {}
 
     def judge(self, scores: dict[str, float]) -> Reject | None:

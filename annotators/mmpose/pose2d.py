@@ -1,0 +1,54 @@
+"""The annotator: frames and a track in, COCO keypoints out."""
+
+from collections.abc import Sequence
+
+from annotators.mmpose.config import MMPoseConfig
+from annotators.mmpose.networks import network
+from annotators.topdown import Frames, keypoints_along
+from humove.stage import Reject, Resources, Rights
+from humove.types import PersonTrack, Pose2D
+
+
+class MMPosePose2D:
+    """RTMPose's or DWPose's keypoints along a person's track; skeleton "coco_17" or "coco_wholebody_133"."""
+
+    name = "mmpose"
+    version = "1"
+    licence = (
+        "Apache-2.0 (mmpose; RTMPose's and DWPose's published weights); the whole-body ones learned from "
+        "COCO-WholeBody, whose annotations are for non-commercial research"
+    )
+    rights: Rights = "permissive"
+    resources = Resources(cpus=1.0)
+    weights: tuple[str, ...] = ()
+    Settings = MMPoseConfig
+
+    def __init__(self, settings: MMPoseConfig) -> None:
+        self.settings = settings
+
+    def load(self, device: str) -> None:
+        """Builds the network and reads its weights. UserError where the file is missing or another network's."""
+        path = self.settings.weights.file("pose2d.mmpose.weights")
+
+        import torch
+
+        from annotators.mmpose.checkpoint import read_tensors
+        from annotators.mmpose.model import PoseModel
+
+        torch.set_num_threads(1)
+        tensors = read_tensors(path, "pose2d.mmpose.weights")
+        self._model = PoseModel(self.settings, device)
+        self._model.fill(tensors, self.settings)
+
+    def annotate(self, batch: Sequence[tuple[Frames, PersonTrack]]) -> list[Pose2D | Reject]:
+        """The keypoints of each clip; rejected (no_person) where no frame shows any."""
+        return [
+            keypoints_along(
+                frames,
+                track,
+                self._model.run,
+                skeleton=network(self.settings.model).skeleton,
+                batch_size=self.settings.batch_size,
+            )
+            for frames, track in batch
+        ]
