@@ -212,6 +212,17 @@ def render(
 
 
 @app.command()
+def convert_smpl(
+    source: Annotated[Path, typer.Argument(help="A body model's pickle, as its makers give it.", metavar="FILE.pkl")],
+    out: Annotated[Path, typer.Argument(help="The npz to write.", metavar="OUT.npz")],
+) -> None:
+    """Turns an official SMPL, SMPL+H or SMPL-X pickle into an npz, without running code from it."""
+    from annotators.smpl.model_file import convert
+
+    print(f"{out}: {', '.join(convert(source, out))}")
+
+
+@app.command()
 def latents(
     dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
     preset: Annotated[str, typer.Option(help="The training preset that will read them.")] = "tiny",
