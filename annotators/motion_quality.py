@@ -8,7 +8,7 @@ from annotators.landmark_fit.confidence import LIMBS, disagreement
 from annotators.landmark_fit.markers import load_markers
 from annotators.landmark_fit.size import bone_lengths, markers_of
 from humove.bars import stage_bars
-from humove.body import world_transforms
+from humove.body import joints_of_pose, world_transforms
 from humove.camera import project
 from humove.config import Strict
 from humove.reasons import Reason
@@ -26,6 +26,12 @@ class QualityConfig(Strict):
     """The bar for a clip's motion; a clip below it is rejected as low_motion_quality."""
 
     min_valid_share: float = Field(0.8, ge=0, le=1, description="Least share of frames on which the person was found.")
+    max_loss_s: float = Field(
+        2.0,
+        gt=0,
+        description="Longest time for which the person may be lost at one go, in seconds; shorter losses are bridged "
+        "and marked invalid.",
+    )
     min_confidence: float = Field(0.25, ge=0, le=1, description="Least mean confidence of the motion over all frames.")
     max_reprojection_pct: float = Field(
         8.0,
@@ -35,13 +41,17 @@ class QualityConfig(Strict):
     max_mirror_disagreement_mm: float = Field(
         220.0,
         gt=0,
-        description="Largest median distance between the limbs seen in the picture and in its mirror image.",
+        description="Largest median distance between the limbs seen in the picture and in its mirror image; measured "
+        "where pose2d gives points in metres.",
     )
     max_jitter: float = Field(
         300.0, gt=0, description="Largest mean third derivative of the joints about the pelvis, m/s^3 at 30 frames/s."
     )
     max_bone_spread: float = Field(
-        0.25, gt=0, description="Largest spread over time of the landmarks' limb lengths, as a share of their median."
+        0.25,
+        gt=0,
+        description="Largest spread over time of the landmarks' limb lengths, as a share of their median; measured "
+        "where pose2d gives points in metres.",
     )
 
 
@@ -51,6 +61,8 @@ BARS = stage_bars(
     QualityConfig,
     ("min_valid_share", "valid_share", Reason.LOW_MOTION_QUALITY,
      "the person was found on {score:.0%} of the frames", 0, 1),
+    ("max_loss_s", "longest_loss_s", Reason.LOW_MOTION_QUALITY,
+     "the person is lost for {score:.1f} s", 0.1, 3),
     ("min_confidence", "mean_confidence", Reason.LOW_MOTION_QUALITY,
      "mean confidence of the motion is {score:.2f}", 0, 1),
     ("max_reprojection_pct", "reprojection_pct", Reason.LOW_MOTION_QUALITY,
@@ -60,22 +72,30 @@ BARS = stage_bars(
     ("max_jitter", "jitter", Reason.LOW_MOTION_QUALITY, "the motion jitters by {score:.0f} m/s^3", 1, 600),
     ("max_bone_spread", "bone_spread", Reason.LOW_MOTION_QUALITY,
      "limb lengths vary by {score:.0%} over the clip", 0.01, 1),
+    optional=("max_loss_s", "max_mirror_disagreement_mm", "max_bone_spread"),
 )  # fmt: skip
 
 
-def measure(motion: SmplMotion, pose2d: Pose2D, landmarks: Landmarks, fps: float) -> dict[str, float]:
+def measure(motion: SmplMotion, pose2d: Pose2D, landmarks: Landmarks | None, fps: float) -> dict[str, float]:
     """Scores of one clip; `pose2d` and `motion.cam_intrinsics` must speak of the same picture.
 
-    valid_share, mean_confidence (0..1); reprojection_pct (% of the larger side of the person's box);
-    jitter (m/s^3); mirror_disagreement_mm; bone_scale (landmarks' limbs over the body's), bone_spread (interquartile
-    range of that over time, as a share of the median). All but the first three are over valid frames only.
+    valid_share, mean_confidence (0..1); longest_loss_s (s, of frames that are not valid); jitter, jitter_raw (m/s^3,
+    after and before smoothing); reprojection_pct (% of the larger side of the person's box); mirror_disagreement_mm;
+    bone_scale (landmarks' limbs over the body's), bone_spread (interquartile range of that over time, as a share of
+    the median). From the reprojection on they are over valid frames only; the last three want `landmarks`, which not
+    every model gives.
     """
     valid = motion.valid
     scores = {"valid_share": float(valid.mean()), "mean_confidence": float(motion.confidence.mean())}
+    scores["longest_loss_s"] = _longest(~valid) / fps
     scores["jitter"] = jitter(motion.joints, fps)
+    raw = (motion.raw_global_orient, motion.raw_body_pose, motion.raw_transl)
+    scores["jitter_raw"] = jitter(joints_of_pose(motion.rest_joints, *raw), fps)
     if not valid.any():
         return scores
     scores["reprojection_pct"] = reprojection_pct(motion, pose2d)
+    if landmarks is None:
+        return scores
     apart = disagreement(landmarks.world[valid], landmarks.mirror_world[valid])[:, LIMBS]
     scores["mirror_disagreement_mm"] = 1000 * float(np.median(apart))
     markers = load_markers()
@@ -96,6 +116,12 @@ def jitter(joints: np.ndarray, fps: float) -> float:
         return 0.0
     around = resample_linear(around, times, np.arange(count) / _JITTER_FPS).astype(np.float64)
     return float(np.linalg.norm(np.diff(around, 3, axis=0), axis=-1).mean() * _JITTER_FPS**3)
+
+
+def _longest(marked: np.ndarray) -> int:
+    """Length of the longest run of true rows."""
+    edges = np.diff(np.concatenate([[False], marked, [False]]).astype(int))
+    return int((np.flatnonzero(edges < 0) - np.flatnonzero(edges > 0)).max(initial=0))
 
 
 def reprojection_pct(motion: SmplMotion, pose2d: Pose2D) -> float:

@@ -18,7 +18,7 @@ _ROUNDS = 2
 """Times that frames far off are given less weight, and the fit repeated."""
 _OUTLIER = 6.0
 """A frame counts for nothing from so many median residuals on."""
-_LEAST_TURN, _LEAST_MOVE = 0.2, 0.05
+_LEAST_TURN, _LEAST_MOVE = 0.4, 0.1
 """Radians and metres that a frame may always be off without being doubted altogether."""
 _RIDGE = 1e-3
 
