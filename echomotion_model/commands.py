@@ -40,7 +40,7 @@ def train(
     if dry_run:
         print("\n".join(plan(config, dataset, motion_only or ()).lines))
         return
-    trained = launch(config, dataset, out, motion_only=motion_only or (), address=address, on_metrics=_tell, say=_say)
+    trained = launch(config, dataset, out, motion_only=motion_only or (), address=address, on_metrics=_tell, say=say)
     if not trained.finished:
         print(f"{out}: stopped after step {trained.step}, and saved: the same command goes on")
         raise typer.Exit(130)
@@ -70,33 +70,10 @@ def generate(
 
     made = make(
         run, mode, out=out, text=text, video=video, motion=motion, dataset=dataset, key=key, checkpoint=checkpoint,
-        seed=seed, steps=steps, w1=w1, w2=w2, use_ema=ema,
+        seed=seed, steps=steps, w1=w1, w2=w2, use_ema=ema, on_note=say,
     )  # fmt: skip
     for path in (made.video, made.motion, made.beside):
         print(path)
-
-
-def evaluate_model(
-    run: Run,
-    dataset: DataSet,
-    split: Annotated[str, typer.Option(help="The split to measure on; held-out where it isn't train.")] = "val",
-    limit: Annotated[int, typer.Option(help="Clips at the most, spread over the split.")] = 16,
-    checkpoint: Checkpoint = None,
-    seed: int = 0,
-    steps: Steps = None,
-    w1: TextGuidance = None,
-    w2: ConditionGuidance = None,
-    ema: Averaged = True,
-) -> None:
-    """Measures a run: motion from video, video from motion, and joint samples, beside plain baselines."""
-    from echomotion_model.evaluate import evaluate
-    from echomotion_model.evaluation.lines import evaluation_lines
-
-    found = evaluate(
-        run, dataset, split, limit=limit, seed=seed, checkpoint=checkpoint, steps=steps, w1=w1, w2=w2, use_ema=ema,
-        progress=lambda what, done, of: _say(f"{what}: {done} of {of}"),
-    )  # fmt: skip
-    print("\n".join(evaluation_lines(found)))
 
 
 def bench_model(
@@ -123,19 +100,20 @@ def import_motion(
 
     def tell(done: int, of: int) -> None:
         if done % 100 == 0 or done == of:
-            _say(f"{done} of {of} files")
+            say(f"{done} of {of} files")
 
     found = run(source, out, kind, amass=amass, body_models=body_models, licence=licence, progress=tell)
     print("\n".join(found.lines()))
 
 
-COMMANDS = (train, generate, evaluate_model, bench_model, import_motion)
+COMMANDS = (train, generate, bench_model, import_motion)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tells the user a line that is no result."""
     print(line, file=sys.stderr, flush=True)
 
 
 def _tell(step: int, figures: Mapping[str, float]) -> None:
     told = [name for name in figures if name in ("loss", "step_seconds", "mfu") or name.startswith("validation/")]
-    _say(f"step {step}: " + ", ".join(f"{name.removeprefix('validation/')} {figures[name]:.4g}" for name in told))
+    say(f"step {step}: " + ", ".join(f"{name.removeprefix('validation/')} {figures[name]:.4g}" for name in told))

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from echomotion_model.data.catalogue import Catalogue
+from echomotion_model.evaluation.answers import answers_of
 from echomotion_model.evaluation.baselines import gather
 from echomotion_model.evaluation.clip import ClipFigures, Figures
 from echomotion_model.evaluation.measures import Detector
 from echomotion_model.evaluation.retrieval import retrieval
+from echomotion_model.evaluation.samples import write_samples
+from echomotion_model.evaluation.swaps import followed, partners
 from echomotion_model.evaluation.target import Target, read_target, spread
+from echomotion_model.evaluation.training import trained_by, training_clips
 from echomotion_model.generate import sampling_of
 from echomotion_model.generation.trained import open_sampling_run
 from humove.errors import UserError
@@ -19,10 +23,12 @@ from shards.reader import open_dataset
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many clips are done, and of how many."""
-_PARTS = ("video_to_motion", "motion_to_video", "consistency", "joint")
+_PARTS = ("video_to_motion", "motion_to_video", "consistency", "swapped", "joint")
 _RETRIEVED = {"motion": "motion_BTD", "video": "latents_BCFHW"}
 _TRAINING_CLIPS = 500
 """Of a larger training split the baselines read so many clips, evenly spread."""
+_SHOWN_CLIPS = 6
+"""Of more clips that are measured, so many, evenly spread, are written to be looked at."""
 
 
 def evaluate(
@@ -30,6 +36,7 @@ def evaluate(
     dataset: str,
     split: str = "val",
     *,
+    training: str | None = None,
     limit: int = 16,
     seed: int = 0,
     checkpoint: str | None = None,
@@ -38,6 +45,7 @@ def evaluate(
     w2: float | None = None,
     use_ema: bool = True,
     detect: Detector | None = None,
+    samples: Path | None = None,
     device: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -49,20 +57,32 @@ def evaluate(
     - motion_to_video: PSNR against the clip's own video, given its caption and motion. Beside it the training split's
       mean frame, and the video of its clip with the nearest motion. With `detect`, how far the given joints lie from
       what it sees in the made video; beside it, in the true video, and of another clip's joints.
+    - swapped: each clip's caption and noise with the condition of another clip of its bucket (video to motion has no
+      caption). Share of the answers that are nearer to the condition's clip than to the caption's, by PA-MPJPE, PSNR
+      and, with `detect`, the given joints against what it sees: an answer known by heart from the caption gives 0,
+      one that depends on neither a half, one that follows the condition 1.
     - joint: acceleration and foot skate from the clip's caption, beside the data set's; and whether the sample is
       nearer to its own clip than to others.
 
-    `by_clip` has each clip's own figures. UserError where run, data set or split are not there or hold nothing.
+    `training` is the data set that trained the run, None: `dataset`. Its training split (the run's data.split) gives
+    the baselines; `baselines_trained` says whether the checkpoint was made with just these clips, `trained_on` whether
+    the clips measured are among them. `by_clip` has each clip's own figures. `samples`: a folder for videos and strips
+    of some clips: what was given, the answer, the truth. UserError where run, data set or split are not there or hold
+    nothing.
     """
     if limit < 1:
         raise UserError(f"LIMIT={limit}: give 1 clip or more")
+    if samples is not None and samples.exists() and not samples.is_dir():
+        raise UserError(f"{samples} is a file; give --samples a folder")
     opened = open_sampling_run(run, checkpoint=checkpoint, use_ema=use_ema, device=device)
     source, config = open_dataset(dataset), opened.config
     sampling = sampling_of(config.validation.sampling, steps=steps, w1=w1, w2=w2)
     catalogue = Catalogue(source, split, config.data.buckets)
+    trainer = source if training is None else open_dataset(training)
+    known = training_clips(trainer, config.data)
+    trained = trained_by(opened, trainer)
     targets = [read_target(source, catalogue, row, bucket, opened) for row, bucket in spread(catalogue, limit)]
-    training = catalogue if split == config.data.split else Catalogue(source, config.data.split, config.data.buckets)
-    rows = spread(training, _TRAINING_CLIPS)
+    rows = spread(known, _TRAINING_CLIPS)
 
     def told(what: str, done: int, of: int) -> None:
         if progress:
@@ -70,22 +90,29 @@ def evaluate(
 
     def read(number: int, place: tuple) -> Target:
         told("reading the training split", number, len(rows))
-        return read_target(source, training, *place, opened)
+        return read_target(trainer, known, *place, opened)
 
     baselines = gather((read(number, place) for number, place in enumerate(rows)), targets)
+    shown = set(np.linspace(0, len(targets) - 1, min(_SHOWN_CLIPS, len(targets))).round().astype(int).tolist())
     clips = []
-    for number, target in enumerate(targets):
+    for number, (target, other) in enumerate(zip(targets, partners(targets), strict=True)):
         told("sampling", number, len(targets))
-        other = targets[(number + 1) % len(targets)]
-        clips.append(ClipFigures(opened, target, baselines, sampling, seed + number, detect, other))
+        answers = answers_of(opened, target, other, sampling, seed + number)
+        clips.append(ClipFigures(opened, target, other, answers, baselines, detect))
+        if samples is not None and number in shown:
+            write_samples(samples, opened, target, other, answers)
     told("sampling", len(targets), len(targets))
     return {
         "run": str(run),
         "step": opened.step,
+        "phase": opened.state.phase,
         "averaged": opened.averaged,
         "dataset": dataset,
         "split": split,
-        "trained_on": split == config.data.split,
+        "training": training or dataset,
+        "training_split": config.data.split,
+        "trained_on": trained and split == config.data.split and trainer.path == source.path,
+        "baselines_trained": trained,
         "clips": len(targets),
         "of": len(catalogue),
         "training_clips": baselines.clips,
@@ -94,6 +121,7 @@ def evaluate(
         "video_to_motion": _means([clip.video_to_motion for clip in clips]),
         "motion_to_video": _means([clip.motion_to_video for clip in clips]),
         "consistency": _means([clip.consistency for clip in clips]) if detect else None,
+        "swapped": followed([clip.swapped for clip in clips]),
         "joint": _means([clip.joint for clip in clips]),
         "retrieval": {
             name: retrieval(

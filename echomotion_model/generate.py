@@ -58,6 +58,7 @@ def generate(
     use_ema: bool = True,
     device: str | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Generated:
     """Makes one sample of a run and writes it into the folder `out`. The same arguments give the same files.
 
@@ -68,7 +69,8 @@ def generate(
 
     A sample is given by `dataset` and `key`; a `text` takes the place of its caption. steps, w1 (guidance by the
     text) and w2 (by the condition): None is what the run's validation uses. checkpoint: a name or a step; None: the
-    last one. on_step(done, steps) is called after each step. UserError, one line, for what the user can mend.
+    last one. on_step(done, steps) is called after each step, on_note(line) where the run can't be trusted in this, as
+    it was stopped before it saw video. UserError, one line, for what the user can mend.
     """
     task = task_of(mode)
     given = Given(
@@ -78,6 +80,8 @@ def generate(
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give OUT a folder")
     opened = open_sampling_run(run, checkpoint=checkpoint, use_ema=use_ema, device=device)
+    if on_note and opened.warning:
+        on_note(opened.warning)
     sampling = sampling_of(opened.config.validation.sampling, steps=steps, w1=w1, w2=w2)
     condition = read_condition(given, opened)
     caption = condition.caption if text is None else text

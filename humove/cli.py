@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from echomotion_model.commands import COMMANDS
+from echomotion_model.evaluation.command import evaluate_model_command
 from humove.errors import EXIT_BAD_ARGUMENTS, EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_TOO_MANY_FAULTS, UserError
 
 app = typer.Typer(
@@ -290,7 +291,13 @@ def bench(
     run(videos, out)
 
 
-for command in COMMANDS:
+def _keypoint_detector():
+    from annotators.blazepose.pictures import PictureKeypoints
+
+    return PictureKeypoints()
+
+
+for command in (*COMMANDS, evaluate_model_command(_keypoint_detector)):
     app.command()(command)
 
 

@@ -1,12 +1,12 @@
-"""One clip of an evaluation: what the model makes of it in the three modes, beside what needs no model."""
+"""The figures of one clip: what the model makes of it in the three modes, beside what needs no model."""
 
 from dataclasses import asdict
 
 import numpy as np
 import torch
 
-from echomotion_model.diffusion.sampler import SamplingConfig
-from echomotion_model.diffusion.tasks import Task
+from echomotion_model.diffusion.sampler import Drawn
+from echomotion_model.evaluation.answers import Answers
 from echomotion_model.evaluation.baselines import Baselines
 from echomotion_model.evaluation.measures import Detector, agreement, foot_skate
 from echomotion_model.evaluation.target import Target
@@ -25,33 +25,32 @@ class ClipFigures:
         self,
         run: SamplingRun,
         target: Target,
+        other: Target | None,
+        answers: Answers,
         baselines: Baselines,
-        sampling: SamplingConfig,
-        seed: int,
         detect: Detector | None,
-        other: Target,
     ) -> None:
         self._run, self._target, self._baselines, self._detect = run, target, baselines, detect
-        self._common = {"bucket": target.bucket, "seed": seed, "sampling": sampling}
-        self.video_to_motion = self._seen()
-        self.motion_to_video, self.consistency = self._shown(other)
-        self.joint, self.made = self._imagined()
+        self.video_to_motion = self._seen(answers.seen)
+        self.motion_to_video, self.consistency = self._shown(answers.shown, other)
+        self.swapped = self._swapped(answers, other) if other is not None else {}
+        self.joint = self._imagined(answers.imagined)
+        self.made: dict[str, torch.Tensor] = {
+            "motion": answers.imagined.motion_BTD,
+            "video": answers.imagined.video_BCFHW,
+        }
 
-    def _seen(self) -> Figures:
+    def _seen(self, drawn: Drawn) -> Figures:
         target, valid = self._target, self._target.sample.valid
-        drawn = self._run.draw(Task.VIDEO_TO_MOTION, video_BCFHW=target.latents_BCFHW, **self._common)
         answers = {
-            "model": self._joints(drawn.motion_BTD),
+            "model": self._joints(drawn),
             "nearest": found.answer if (found := self._baselines.by_video.get(target.key)) else None,
             "mean_pose": np.broadcast_to(self._baselines.mean_pose, target.sample.joints.shape),
         }
         return {name: _errors(joints, target.sample.joints, valid) for name, joints in answers.items()}
 
-    def _shown(self, other: Target) -> tuple[Figures, Figures]:
+    def _shown(self, drawn: Drawn, other: Target | None) -> tuple[Figures, Figures]:
         target, sample = self._target, self._target.sample
-        drawn = self._run.draw(
-            Task.MOTION_TO_VIDEO, caption=sample.caption, motion_BTD=target.motion_BTD, **self._common
-        )
         made = self._run.pictures(drawn.video_BCFHW)
         mean = self._baselines.mean_pictures.get((target.bucket.width, target.bucket.height))
         answers = {
@@ -67,27 +66,43 @@ class ClipFigures:
             return figures, {}
         fps, camera = self._run.fps, sample.cam_intrinsics
         in_made, in_true = self._detect(made, fps), self._detect(sample.video, fps)
-        others = other.sample.joints if other is not target and other.bucket == target.bucket else None
         return figures, {
             "model": asdict(agreement(sample.joints, camera, in_made)),
             "true_video": asdict(agreement(sample.joints, camera, in_true)),
-            "other_motion": asdict(agreement(others, camera, in_made))
-            if others is not None
+            "other_motion": asdict(agreement(other.sample.joints, camera, in_made))
+            if other is not None
             else {"error": None, "seen": None},
         }
 
-    def _imagined(self) -> tuple[Figures, dict[str, torch.Tensor]]:
-        sample, fps = self._target.sample, self._run.fps
-        drawn = self._run.draw(Task.JOINT, caption=sample.caption, **self._common)
+    def _swapped(self, answers: Answers, other: Target) -> Figures:
+        """How far the answers to the other clip's condition lie from that clip (`given`), and from this one, whose
+        caption and noise they were made with (`named`)."""
+        clips = {"given": other.sample, "named": self._target.sample}
+        joints = self._joints(answers.seen_of_other)
+        made = self._run.pictures(answers.shown_of_other.video_BCFHW)
         figures = {
-            name: {"acceleration": acceleration(joints, fps), "foot_skate": foot_skate(joints, fps)}
-            for name, joints in (("model", self._joints(drawn.motion_BTD)), ("dataset", sample.joints))
+            "video_to_motion": {
+                who: _errors(joints, clip.joints, clip.valid)["pa_mpjpe_mm"] for who, clip in clips.items()
+            },
+            "motion_to_video": {who: psnr_db(made, clip.video) for who, clip in clips.items()},
         }
-        return figures, {"motion": drawn.motion_BTD, "video": drawn.video_BCFHW}
+        if self._detect is not None:
+            found = self._detect(made, self._run.fps)
+            figures["motion_to_video_joints"] = {
+                who: agreement(clip.joints, clip.cam_intrinsics, found).error for who, clip in clips.items()
+            }
+        return figures
 
-    def _joints(self, motion_BTD: torch.Tensor) -> np.ndarray:
+    def _imagined(self, drawn: Drawn) -> Figures:
+        fps = self._run.fps
+        return {
+            name: {"acceleration": acceleration(joints, fps), "foot_skate": foot_skate(joints, fps)}
+            for name, joints in (("model", self._joints(drawn)), ("dataset", self._target.sample.joints))
+        }
+
+    def _joints(self, drawn: Drawn) -> np.ndarray:
         """(T, 24, 3) m, on the bones that the model tells of."""
-        return decode_features(self._run.normalizer.restore(motion_BTD[0])).joints.numpy()
+        return decode_features(self._run.normalizer.restore(drawn.motion_BTD[0])).joints.numpy()
 
 
 def _errors(joints: np.ndarray | None, true: np.ndarray, valid: np.ndarray) -> dict[str, float | None]:

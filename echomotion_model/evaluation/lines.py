@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from echomotion_model.train.loop import PHASES
+
 
 def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
     """What `evaluate` found, for people."""
@@ -13,6 +15,14 @@ def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
         f"{figures['dataset']} {figures['split']}; {sampling['steps']} steps, w1 {sampling['w1']:g}, w2 "
         f"{sampling['w2']:g}, seed {figures['seed']}; baselines from {figures['training_clips']} training clips"
     ]
+    if figures["phase"] != PHASES[-1]:
+        lines.append("  this checkpoint is of phase 1: its video branch is not trained, so that no figure means much")
+    if not figures["baselines_trained"]:
+        lines.append(
+            f"  this checkpoint was not made with just the clips of {figures['training']} {figures['training_split']}, "
+            "so that these may not be held out, and the baselines are not of its training: give its data set with "
+            "--training"
+        )
     if figures["trained_on"]:
         lines.append("  this split trained the run: the figures say what it knows by heart, not what it can do")
     for name, (title, measures) in _TABLES.items():
@@ -24,12 +34,26 @@ def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
         for who, row in table.items():
             said = [f"{label} {form.format(row[key])}" for key, label, form in measures if row[key] is not None]
             lines.append(f"  {_WHO[who]:<30} {', '.join(said) or 'none'}{_fewer(row['clips'], figures['clips'])}")
+    lines += _swapped(figures["swapped"])
     for name, found in figures["retrieval"].items():
         if found:
             lines.append(
                 f"joint samples nearest to their own caption's clip, by {name}: {found['found']:.0%} of "
                 f"{found['samples']} (chance {found['chance']:.0%})"
             )
+    return lines
+
+
+def _swapped(figures: Mapping[str, Mapping[str, Any]] | None) -> list[str]:
+    """How often an answer follows the condition, where caption and noise are another clip's."""
+    if figures is None:
+        return ["swapped conditions: none, for want of two clips of one size and length"]
+    lines = ["swapped conditions: answers nearer to the condition's clip than to that of caption and noise"]
+    for name, found in figures.items():
+        label, form = _SWAPPED[name]
+        known = found["given"] is not None and found["named"] is not None
+        apart = f": {form.format(found['given'])} against {form.format(found['named'])}" if known else ""
+        lines.append(f"  {label:<30} {found['found']:.0%} of {found['samples']} (chance {found['chance']:.0%}){apart}")
     return lines
 
 
@@ -51,6 +75,11 @@ _TABLES = {
         "joint",
         (("acceleration", "acceleration", "{:.2f} m/s2"), ("foot_skate", "foot skate", "{:.3f} m/s")),
     ),
+}
+_SWAPPED = {
+    "video_to_motion": ("video to motion, PA-MPJPE", "{:.1f} mm"),
+    "motion_to_video": ("motion to video, PSNR", "{:.2f} dB"),
+    "motion_to_video_joints": ("motion to video, keypoints", "{:.1%} of the person's height"),
 }
 _WHO = {
     "model": "model",

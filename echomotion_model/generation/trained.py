@@ -14,9 +14,17 @@ from echomotion_model.model.transformer import EchoMotionTransformer
 from echomotion_model.motion.features import encode_motion
 from echomotion_model.motion.layout import FEATURES
 from echomotion_model.motion.normalizer import Normalizer
-from echomotion_model.train.checkpoint import CHECKPOINTS_FOLDER, check_model, checkpoints, load_tensors, read_state
+from echomotion_model.train.checkpoint import (
+    CHECKPOINTS_FOLDER,
+    RunState,
+    check_model,
+    checkpoints,
+    load_tensors,
+    read_state,
+)  # fmt: skip
 from echomotion_model.train.config import CONFIG_FILE, TrainConfig, load_train_config
 from echomotion_model.train.encoders import Encoders, VideoCodec
+from echomotion_model.train.loop import PHASES
 from echomotion_model.train.lora import merge_lora
 from echomotion_model.train.sets import NORMALIZER_FILE
 from echomotion_model.train.start import start_model
@@ -35,6 +43,7 @@ class SamplingRun:
 
     path: Path
     checkpoint: Path
+    state: RunState
     averaged: bool
     """Whether these are the averaged weights."""
     config: TrainConfig
@@ -54,6 +63,16 @@ class SamplingRun:
     def step(self) -> int:
         """Steps that these weights were trained for."""
         return int(self.checkpoint.name.partition("-")[2])
+
+    @property
+    def warning(self) -> str:
+        """What whoever samples from it must know, in one line; empty where there is nothing."""
+        if self.state.phase == PHASES[-1]:
+            return ""
+        return (
+            f"{self.path}: {self.checkpoint.name} is of phase 1, which trains motion alone: its video branch is not "
+            "trained, so video that is made, and motion that is made from video, mean nothing; go on training first"
+        )
 
     @torch.no_grad()
     def latents(self, video: np.ndarray) -> torch.Tensor:
@@ -137,6 +156,7 @@ def open_sampling_run(
     return SamplingRun(
         path=run,
         checkpoint=chosen,
+        state=state,
         averaged=averaged,
         config=config,
         normalizer=Normalizer.load(run / NORMALIZER_FILE),

@@ -1,11 +1,14 @@
 """A run that was trained for a few steps: enough to load and to sample from, too few to know anything."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from echomotion_model.train.config import load_train_config
 from echomotion_model.train.loop import train
+from humove.types import Sample
 from tests.echomotion_model.data.sets import SHAPES, make_sample, write_set
 
 _SETTINGS = [
@@ -32,7 +35,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of six clips that train and two that don't; read only."""
     rows = [*(("train", SHAPES[i]) for i in (0, 4, 11, 1, 2, 5)), ("val", SHAPES[0]), ("val", SHAPES[1])]
     folder = tmp_path_factory.mktemp("clips") / "set"
-    return write_set(folder, [make_sample(number, *row) for number, row in enumerate(rows)])
+    return write_set(folder, [_as_built(make_sample(number, *row)) for number, row in enumerate(rows)])
+
+
+def _as_built(sample: Sample) -> Sample:
+    """With raw motion that was smoothed since, as in a set that was built."""
+    raw = sample.motion.raw_body_pose
+    shaken = (raw + 0.01 * (-1.0) ** np.arange(len(raw))[:, None, None]).astype(np.float32)
+    return replace(sample, motion=replace(sample.motion, raw_body_pose=shaken))
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,40 @@
 """Figures of a run: the baselines against a hand computation, the measures on motion that is known, the lines."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
+from echomotion_model.data.catalogue import Catalogue
+from echomotion_model.diffusion.sampler import Drawn
 from echomotion_model.evaluate import evaluate
+from echomotion_model.evaluation.answers import Answers, answers_of
+from echomotion_model.evaluation.baselines import gather
+from echomotion_model.evaluation.clip import ClipFigures
+from echomotion_model.evaluation.command import evaluate_model_command
 from echomotion_model.evaluation.lines import evaluation_lines
 from echomotion_model.evaluation.measures import agreement, foot_skate
 from echomotion_model.evaluation.retrieval import retrieval
+from echomotion_model.evaluation.swaps import followed, partners
+from echomotion_model.evaluation.target import Target, read_target, spread
 from echomotion_model.generation.condition import from_sample
-from echomotion_model.generation.trained import open_sampling_run
+from echomotion_model.generation.trained import SamplingRun, open_sampling_run
+from echomotion_model.motion.features import encode_features
 from echomotion_model.train.measures import mpjpe_mm, pa_mpjpe_mm, psnr_db
+from humove.body import joints_of_pose
 from humove.camera import intrinsics_from_fov, project
 from humove.errors import UserError
 from humove.skeletons import SMPL_JOINTS
 from humove.types import Pose2D
 from shards.reader import open_dataset
+from tests.echomotion_model.data.sets import SHAPES, make_sample, write_set
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +146,108 @@ def test_a_detector_is_held_against_the_given_joints(trained: Path, clips: Path,
     assert figures["consistency"]["other_motion"]["error"] is None  # the two clips are of different sizes
 
 
+@pytest.fixture(scope="module")
+def targets(trained: Path, clips: Path) -> list[Target]:
+    """The six clips that trained, as the model is given them."""
+    run, source = open_sampling_run(trained), open_dataset(str(clips))
+    catalogue = Catalogue(source, "train", run.config.data.buckets)
+    return [read_target(source, catalogue, row, bucket, run) for row, bucket in spread(catalogue, 6)]
+
+
+def test_clips_are_swapped_within_a_bucket(targets: list[Target]) -> None:
+    found = partners(targets)
+    sizes = [sum(each.bucket == target.bucket for each in targets) for target in targets]
+    assert sorted(sizes) == [1, 2, 2, 3, 3, 3]
+    for target, other, size in zip(targets, found, sizes, strict=True):
+        assert (other is None) == (size == 1)
+        if other is not None:
+            assert other is not target and other.bucket == target.bucket
+    taken = [other.key for other in found if other is not None]
+    assert len(set(taken)) == len(taken) == 5
+    two = [target for target, size in zip(targets, sizes, strict=True) if size == 2]
+    assert partners(two) == two[::-1]
+
+
+def unlike(target: Target, run: SamplingRun) -> Target:
+    """Another clip of the same size: the pictures are the negative; an arm and a leg are bent, 30 cm away."""
+    sample = target.sample
+    pose = sample.body_pose.copy()
+    pose[:, [0, 15], 0] += 1.0
+    transl = sample.transl + np.float32([0.3, 0, 0])
+    joints = joints_of_pose(sample.rest_joints, sample.global_orient, pose, transl)
+    changed = replace(
+        sample, key="other", caption="Another.", video=255 - sample.video, body_pose=pose, transl=transl, joints=joints
+    )  # fmt: skip
+    names = ("global_orient", "body_pose", "transl", "joints", "betas", "rest_joints")
+    arrays = {name: torch.from_numpy(getattr(changed, name)) for name in names}
+    features = encode_features(**arrays, proxy=torch.tensor(True))
+    return replace(
+        target,
+        sample=changed,
+        latents_BCFHW=run.latents(changed.video),
+        motion_BTD=run.normalizer.normalize(features)[None],
+    )
+
+
+@pytest.mark.parametrize(("answer", "share"), [("given", 1.0), ("named", 0.0)])
+def test_swapped_conditions_tell_an_answer_to_the_condition_from_one_known_by_its_name(
+    trained: Path, targets: list[Target], answer: str, share: float
+) -> None:
+    """Answers that are made by hand: the other clip's own, or this clip's whatever it was given."""
+    run = open_sampling_run(trained)
+    target, other = targets[0], unlike(targets[0], run)
+    said = other if answer == "given" else target
+    drawn = Drawn(video_BCFHW=said.latents_BCFHW, motion_BTD=said.motion_BTD)
+    made = Answers(seen=drawn, shown=drawn, imagined=drawn, seen_of_other=drawn, shown_of_other=drawn)
+
+    def detect(pictures: np.ndarray, fps: int) -> Pose2D:
+        """Sees the joints of the clip whose pictures these are most like."""
+        clip = max((target, other), key=lambda each: psnr_db(pictures, each.sample.video)).sample
+        points = project(clip.joints, clip.cam_intrinsics).astype(np.float32)
+        return Pose2D(
+            keypoints=points, scores=np.ones(points.shape[:2], np.float32), skeleton="test", names=SMPL_JOINTS
+        )  # fmt: skip
+
+    clip = ClipFigures(run, target, other, made, gather(targets, [target]), detect)
+    far = "named" if answer == "given" else "given"
+    assert clip.swapped["video_to_motion"][answer] < 1 < clip.swapped["video_to_motion"][far]
+    assert clip.swapped["motion_to_video"][answer] > 25 > clip.swapped["motion_to_video"][far]
+    assert clip.swapped["motion_to_video_joints"][answer] < 0.001 < clip.swapped["motion_to_video_joints"][far]
+    found = followed([clip.swapped, {}])
+    assert {name: each["found"] for name, each in found.items()} == dict.fromkeys(clip.swapped, share)
+    assert all(each["samples"] == 1 and each["chance"] == 0.5 for each in found.values())
+
+
+def test_shares_and_means_of_swapped_samples() -> None:
+    told = [(1.0, 2.0), (3.0, 2.5), (None, 2.0), (0.5, 4.5)]
+    clips = [
+        {"video_to_motion": {"given": a, "named": b}, "motion_to_video": {"given": a, "named": b}} for a, b in told
+    ]
+    found = followed([*clips, {}])
+    assert found["video_to_motion"] == {
+        "found": 0.5, "chance": 0.5, "samples": 4, "given": 1.5, "named": pytest.approx(2.75)
+    }  # fmt: skip
+    assert found["motion_to_video"]["found"] == 0.25  # of PSNR more is nearer
+    assert followed([{}, {}]) is None
+
+
+def test_a_swapped_sample_is_made_of_the_other_clips_condition_with_this_clips_caption_and_noise(
+    trained: Path, targets: list[Target]
+) -> None:
+    run = open_sampling_run(trained)
+    sampling = run.config.validation.sampling
+    target, other = targets[0], unlike(targets[0], run)
+    mine, others = answers_of(run, target, other, sampling, 5), answers_of(run, other, target, sampling, 5)
+    # Video to motion knows no caption: under one noise it answers the same video the same.
+    assert mine.seen_of_other.motion_BTD.equal(others.seen.motion_BTD)
+    assert not mine.seen_of_other.motion_BTD.equal(mine.seen.motion_BTD)
+    shown = [each.video_BCFHW for each in (mine.shown_of_other, mine.shown, others.shown)]
+    assert not shown[0].equal(shown[1]) and not shown[0].equal(shown[2])
+    again = answers_of(run, target, other, sampling, 5)
+    assert again.shown_of_other.video_BCFHW.equal(shown[0])
+    assert answers_of(run, target, None, sampling, 5).shown_of_other is None
+
+
 def test_foot_skate_is_the_speed_of_the_slower_foot() -> None:
     joints = np.zeros((9, 24, 3))
     left = [SMPL_JOINTS.index(name) for name in ("left_ankle", "left_foot")]
@@ -172,7 +290,7 @@ def test_the_lines_say_what_was_found(held_out: dict, trained: Path, clips: Path
     text = "\n".join(lines)
     assert f"{held_out['video_to_motion']['mean_pose']['mpjpe_mm']:.1f} mm" in text
     assert "at step 12 (averaged weights), 2 of 2 clips" in lines[0] and "for want of a detector" in text
-    assert "by heart" not in text
+    assert "by heart" not in text and "was not made with" not in text and "for want of two clips" in text
     assert "by heart" in "\n".join(evaluation_lines(evaluate(trained, str(clips), "train", limit=1, steps=1)))
 
 
@@ -186,3 +304,86 @@ def test_mistakes_are_one_line(trained: Path, clips: Path, tmp_path: Path) -> No
             evaluate(*arguments)
     with pytest.raises(UserError, match="LIMIT=0"):
         evaluate(trained, str(clips), limit=0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        evaluate(trained, str(clips), samples=tmp_path / "file")
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of other clips, none of which trains."""
+    rows = [(20, SHAPES[0]), (21, SHAPES[4]), (22, SHAPES[2])]
+    folder = tmp_path_factory.mktemp("elsewhere") / "set"
+    return write_set(folder, [make_sample(number, "test", shape) for number, shape in rows])
+
+
+def test_another_data_set_is_held_against_the_clips_that_trained(
+    trained: Path, clips: Path, elsewhere: Path, held_out: dict, by_hand: dict
+) -> None:
+    with pytest.raises(UserError, match="no split 'train', which the baselines come from; .* --training"):
+        evaluate(trained, str(elsewhere), "test")
+    found = evaluate(trained, str(elsewhere), "test", training=str(clips))
+    assert (found["clips"], found["training_clips"]) == (3, 6)
+    assert found["baselines_trained"] and not found["trained_on"] and held_out["baselines_trained"]
+    run = open_sampling_run(trained)
+    joints = [(each.motion.joints, each.motion.valid) for each in of_split(clips, by_hand, "train").values()]
+    mean_pose = np.concatenate([(each - each[:, :1])[valid] for each, valid in joints]).mean(0)
+    for key, figures in found["by_clip"].items():
+        motion = from_sample(str(elsewhere), key, run.config.data).motion
+        told = np.broadcast_to(mean_pose, motion.joints.shape)
+        error = mpjpe_mm(told[motion.valid], motion.joints[motion.valid])
+        assert figures["video_to_motion"]["mean_pose"]["mpjpe_mm"] == pytest.approx(error, rel=1e-4)
+    assert "was not made with" not in "\n".join(evaluation_lines(found))
+
+
+def test_clips_that_did_not_train_are_no_training_clips_whatever_their_split_is_called(
+    trained: Path, clips: Path, tmp_path: Path
+) -> None:
+    other = write_set(tmp_path / "set", [make_sample(number, "train", SHAPES[0]) for number in (30, 31)])
+    found = evaluate(trained, str(other), "train", steps=1)
+    assert not found["trained_on"] and not found["baselines_trained"]
+    text = "\n".join(evaluation_lines(found))
+    assert "was not made with" in text and "by heart" not in text and "--training" in text
+    assert evaluate(trained, str(other), "train", training=str(clips), steps=1)["baselines_trained"]
+
+
+def test_samples_to_look_at_show_what_was_given_the_answer_and_the_truth(
+    trained: Path, clips: Path, by_hand: dict, tmp_path: Path
+) -> None:
+    evaluate(trained, str(clips), "train", limit=6, steps=1, samples=tmp_path / "seen")
+    names = {path.name for path in (tmp_path / "seen").iterdir()}
+    modes = ("video-to-motion", "motion-to-video", "joint")
+    keys = list(of_split(clips, by_hand, "train"))
+    whole = {f"{key}-{mode}.{kind}" for key in keys for mode in modes for kind in ("mp4", "png")}
+    assert whole <= names and len(names - whole) == 5 * 2 * 2  # one clip has no other of its size
+    key = next(key for key in keys if by_hand[key].video.shape[1:3] == (48, 96))
+    picture = cv2.cvtColor(cv2.imread(str(tmp_path / "seen" / f"{key}-video-to-motion.png")), cv2.COLOR_BGR2RGB)
+    times, title = 6, 24  # 48 px are drawn 288 px high
+    rows = picture[title:].reshape(3, title + 48 * times, 5, 96 * times, 3)[:, title:]
+    given, answer, truth = (np.moveaxis(each, 1, 0).astype(int) for each in rows)
+    shown = by_hand[key].video[[0, 2, 4, 6, 8]]
+    wanted = np.stack([cv2.resize(each, (96 * times, 48 * times), interpolation=cv2.INTER_CUBIC) for each in shown])
+    assert np.array_equal(given, wanted)
+    motion, camera = by_hand[key].motion, by_hand[key].cam_intrinsics
+    x, y = (times * project(motion.joints[0, 0], camera)).round().astype(int)
+    assert np.ptp(given[0, y, x]) == 0 and np.ptp(truth[0, y, x]) > 20  # the grey person is under a green body
+    assert (answer != given).any() and (answer != truth).any()
+    with av.open(str(tmp_path / "seen" / f"{key}-video-to-motion.mp4")) as box:
+        frames = [frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)]
+        assert box.streams.video[0].average_rate == 8
+    assert len(frames) == 9 and frames[0].shape == (2 * title + 48 * times, 3 * 96 * times, 3)
+    assert np.abs(frames[4][2 * title :, : 96 * times].astype(int) - given[2]).mean() < 4
+
+
+def test_the_command_says_what_it_could_not_look_with(trained: Path, clips: Path, tmp_path: Path) -> None:
+    def missing() -> None:
+        raise UserError("weights are missing: fetch them")
+
+    app = typer.Typer()
+    app.command()(evaluate_model_command(missing))
+    arguments = [str(trained), str(clips), "--limit", "1", "--steps", "1", "--samples", str(tmp_path / "seen")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "without keypoints in made video: weights are missing: fetch them" in done.stderr
+    assert "left out, for want of a detector" in done.stdout and str(tmp_path / "seen") in done.stdout
+    assert any((tmp_path / "seen").iterdir())
