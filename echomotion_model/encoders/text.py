@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoTokenizer, BertModel, PreTrainedModel, UMT5EncoderModel
+from transformers.utils import logging
 
 from echomotion_model.encoders.stored import folders_hash, load, read_config
 from humove.errors import UserError
@@ -68,6 +69,7 @@ def _encoder(
 
 
 def _read(kind: type[PreTrainedModel], folder: Path) -> tuple[PreTrainedModel, dict]:
+    logging.disable_progress_bar()  # of some seconds' work, among the command's own lines
     return kind.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, dtype="auto", output_loading_info=True
     )

@@ -105,12 +105,26 @@ def load_train_config(preset: str, overrides: list[str]) -> TrainConfig:
     settings = read_preset(preset, PRESETS, _EXAMPLE)
     override(settings, overrides, "phases.paired.steps=100")
     settings["model"] = _model(settings.get("model"))
-    return checked(TrainConfig, settings)
+    config = checked(TrainConfig, settings)
+    _check_tokens(config)
+    return config
 
 
 def config_text(config: TrainConfig) -> str:
     """The resolved configuration as YAML; `load_train_config` reads it back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _check_tokens(config: TrainConfig) -> None:
+    """UserError where a picture of some resolution is no whole number of tokens."""
+    stride = config.encoders.stride
+    high, wide = (stride * patch for patch in config.model.patch[1:])
+    for width, height in config.data.buckets.resolutions:
+        if width % wide or height % high:
+            raise UserError(
+                f"configuration: data.buckets.resolutions has {width}x{height}; a token of this model is {wide}x{high} "
+                f"px (encoders.stride {stride} times model.patch): give multiples of these"
+            )
 
 
 def _model(section: Any) -> Any:

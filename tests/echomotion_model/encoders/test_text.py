@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5EncoderModel
+from transformers.utils import logging
 
 from echomotion_model.encoders.text import sentence_encoder, umt5_encoder
 from humove.errors import UserError
@@ -48,6 +49,12 @@ def test_no_environment_variable_is_set():
     before = dict(os.environ)
     sentence_encoder()
     assert dict(os.environ) == before
+
+
+def test_loading_says_nothing_between_the_commands_own_lines(capfd):
+    logging.enable_progress_bar()
+    sentence_encoder()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_umt5_is_the_models_own(tmp_path):
