@@ -71,6 +71,30 @@ def reselect(
 
 
 @app.command()
+def annotate(
+    dataset: Out,
+    with_: Annotated[str, typer.Option("--with", help="As in caption=endpoint.", metavar="KIND=NAME")],
+    name: Annotated[str, typer.Option(help="The annotation's own; KIND-NAME where none is given.")] = "",
+    preset: Annotated[str, typer.Option(help="A preset or a YAML; empty: the settings that DATASET has.")] = "",
+    set_: Set = None,
+    executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
+    workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
+    address: Annotated[str, typer.Option(help="A running Ray cluster, as in ray://HOST:10001, or auto.")] = "",
+) -> None:
+    """Adds an annotation to a finished data set: side shards with the same keys, in DATASET/annotations/NAME."""
+    from pipelines.annotate import annotate as run
+    from pipelines.annotate import chosen_with
+    from pipelines.progress import reporter
+
+    step, settings = chosen_with(with_)
+    overrides = [*settings, *(set_ or [])]
+    config = _config(preset, overrides, dataset, executor=executor, workers=workers, address=address)
+    doc = run(config, step, name, dataset, reporter())
+    samples, rejected = (sum(getattr(s, field) for s in doc.shards) for field in ("num_samples", "num_rejected"))
+    print(f"{dataset}/annotations/{doc.name}: {samples - rejected} of {samples} samples in {len(doc.shards)} shards")
+
+
+@app.command()
 def verify(
     dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
     quick: Annotated[bool, typer.Option("--quick", help="Decode no video; check everything else.")] = False,

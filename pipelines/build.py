@@ -56,7 +56,7 @@ def build(
     config_hash = plan.config_hash
     _ours(out, ledger)
     _writable(out)
-    with _locked(out):
+    with locked(out):
         keep_copy(config.marks, ledger.marks_folder)
         committed = _committed(out, config, config_hash, report)
         fresh = _freeze(ledger, inputs, report)
@@ -146,13 +146,13 @@ def is_running(out: Path) -> bool:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One build at a time: two would pack the same batch twice."""
+def locked(out: Path, what: str = "build") -> Iterator[None]:
+    """One `what` at a time: two builds would pack the same batch twice."""
     with (out / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
-            raise UserError(f"OUT={out}: another build is running there; wait for it or choose another OUT") from e
+            raise UserError(f"OUT={out}: another {what} is running there; wait for it or choose another OUT") from e
         yield
 
 

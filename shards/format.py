@@ -22,11 +22,13 @@ SHARDS_FOLDER = "shards"
 REPORT_FOLDER = "report"
 LEDGER_FOLDER = "ledger"
 LATENTS_FOLDER = "latents"
+ANNOTATIONS_FOLDER = "annotations"
+"""What `humove annotate` added: side shards with the same keys, a folder an annotation."""
 MARKS_FILE, SELECTIONS_FOLDER = "marks.jsonl", "selections"
 """What people said of clips, and the thresholds that they saved, in the explorer."""
 ROOT_NAMES = frozenset(
     (DATASET_FILE, CARD_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, REPORT_FOLDER, LEDGER_FOLDER, LATENTS_FOLDER,
-     MARKS_FILE, SELECTIONS_FOLDER, ".lock")
+     ANNOTATIONS_FOLDER, MARKS_FILE, SELECTIONS_FOLDER, ".lock")
 )  # fmt: skip
 """All that has its place in a data set's folder."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from shards.annotations import check_annotations
 from shards.checks.defect import REBUILD, Defect, Findings
 from shards.checks.outcomes import OutcomesCheck
 from shards.checks.tables import IndexCheck
@@ -81,10 +82,11 @@ def verify(
     law.extend(_check_card(dataset))
     if told:
         law.extend(outcomes.finish(doc))
+    added = check_annotations(dataset, on_note)
     if on_note is not None:
         for note in leftovers(dataset):
             on_note(note)
-    return [*law, *found, *(index.found if index is not None else ()), *outcomes.found]
+    return [*law, *found, *(index.found if index is not None else ()), *outcomes.found, *added]
 
 
 def leftovers(dataset: Dataset) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""NLF (Sarandi and Pons-Moll, NeurIPS 2024) in this process, from its authors' TorchScript file."""
