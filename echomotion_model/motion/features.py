@@ -22,6 +22,9 @@ PROXY = "proxy"
 _FLAG = 8.0
 """Stands in the place of the last beta where the first is a stand-in body's size. Betas have unit variance: half of
 this, the boundary when reading, is four deviations away from them."""
+_PROXY_SPREAD, _BODY_SPREAD = 0.005, 0.03
+"""How far a bone's end lies from the stand-in body's at the same size, m: in bodies fitted to landmarks, which differ
+by a factor of a few per cent a limb, and in people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,8 +80,9 @@ def encode_motion(motion: SmplMotion, shape_source: str) -> torch.Tensor:
 def decode_features(features_TF: torch.Tensor, rest_joints: torch.Tensor | None = None) -> DecodedMotion:
     """What (..., T, 235) features say. They need not be exact: rotations are made orthonormal.
 
-    `rest_joints` (..., 24, 3) m: the person's own body in rest, where it is known. Otherwise it is the body whose
-    bones, turned by these rotations, come nearest to the told joints over all frames: of exact features, the very one.
+    `rest_joints` (..., 24, 3) m: the person's own body in rest, where it is known. Otherwise it is the stand-in body at
+    the told size, moved towards the bones between the told joints as far as these agree over the frames: of exact
+    features it is the very body that they were made of.
     """
     position, rotation, shape = features_TF.double().split(SPLIT, -1)
     position, sixd = position.unflatten(-1, (25, 3)), rotation.unflatten(-1, (25, 6))
@@ -89,7 +93,10 @@ def decode_features(features_TF: torch.Tensor, rest_joints: torch.Tensor | None 
     root = sixd[..., :1, :] + sixd[..., -1:, :]
     rotmats = sixd_to_matrix(torch.cat([root, sixd[..., 1:-1, :]], -2))
     pose = matrix_to_axis_angle(rotmats)
-    rest = _body_of(rotmats, told, transl) if rest_joints is None else rest_joints.to(pose)
+    if rest_joints is None:
+        rest = _body_of(rotmats, told, transl, torch.where(proxy, shape[..., 0], torch.nan))
+    else:
+        rest = rest_joints.to(pose)
     joints = forward_kinematics(rest[..., None, :, :].expand_as(told), rotmats, transl)
     return DecodedMotion(
         global_orient=pose[..., 0, :].float(),
@@ -137,13 +144,28 @@ def _shape_token(betas: torch.Tensor, rest_joints: torch.Tensor, proxy: torch.Te
     return torch.where(proxy[..., None], stand_in, betas)
 
 
-def _body_of(rotmats: torch.Tensor, told: torch.Tensor, transl: torch.Tensor) -> torch.Tensor:
-    """(..., 24, 3) m: joints in rest. Each bone is the mean of the told ones, turned back to the rest pose."""
+def _body_of(rotmats: torch.Tensor, told: torch.Tensor, transl: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """(..., 24, 3) m: joints in rest. `size` (...) of the stand-in body; NaN where the body is another.
+
+    The told bones, turned back to the rest pose, are the same on every frame but for the model's errors. Their
+    variance over the frames, beside that of bodies about the stand-in, says how far to trust their mean.
+    """
     turns, _ = world_transforms(torch.zeros_like(told), rotmats, transl)
     parents = list(SMPL_PARENTS[1:])
-    bones = told[..., 1:, :] - told[..., parents, :]
-    at_rest = (turns[..., parents, :, :].transpose(-1, -2) @ bones[..., None])[..., 0].mean(-3)
-    rest = [(told[..., 0, :] - transl).mean(-2)]
+    bones = torch.cat([told[..., :1, :] - transl[..., None, :], told[..., 1:, :] - told[..., parents, :]], -2)
+    still = torch.eye(3, dtype=turns.dtype, device=turns.device).expand_as(turns[..., :1, :, :])
+    back = torch.cat([still, turns[..., parents, :, :].transpose(-1, -2)], -3)
+    seen = (back @ bones[..., None])[..., 0]
+    mean = seen.mean(-3)
+    stand_in = torch.as_tensor(Body.load().rest_joints, dtype=mean.dtype, device=mean.device)
+    ours = torch.cat([stand_in[:1], stand_in[1:] - stand_in[parents]])
+    measured = mean[..., 1:, :].norm(dim=-1).sum(-1) / bone_length_sum(stand_in.cpu().numpy())
+    known = size.isfinite()
+    expected = torch.where(known, size, measured)[..., None, None] * ours
+    spread = torch.where(known, _PROXY_SPREAD, _BODY_SPREAD).to(mean)[..., None, None] ** 2
+    noise = seen.var(-3, correction=0).mean(-1, keepdim=True)
+    bone = expected + spread / (spread + noise) * (mean - expected)
+    rest = [bone[..., 0, :]]
     for joint, parent in enumerate(parents, start=1):
-        rest.append(rest[parent] + at_rest[..., joint - 1, :])
+        rest.append(rest[parent] + bone[..., joint, :])
     return torch.stack(rest, -2)
