@@ -8,6 +8,8 @@ from humove.painter import paint
 from humove.types import Pose2D, SmplMotion
 
 _SURE, _UNSURE = np.array((70, 190, 120), dtype=np.float32), np.array((226, 92, 70), dtype=np.float32)
+_BODY_POINTS = 33
+"""Skeletons with more have most of their points on face and hands, close together."""
 _INVALID = np.array((150, 150, 150), dtype=np.float32)
 
 
@@ -40,6 +42,8 @@ def overlay(
     colors = np.broadcast_to(color, body.faces.shape)
     out = paint(vertices, body.faces, colors, intrinsics, frame_rgb, opacity=opacity)
     radius = max(2, round(min(frame_rgb.shape[:2]) / 160))
+    if len(keypoints) > _BODY_POINTS:
+        radius = max(1, radius // 3)
     for (x, y), score in zip(keypoints, scores, strict=True):
         if not np.isfinite((x, y)).all() or max(abs(x), abs(y)) > 1e5:
             continue

@@ -1,6 +1,7 @@
 """The built-in captioner: no weights, no network; it says what pictures and motion measure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 
@@ -9,8 +10,13 @@ from annotators.captions.config import CaptionConfig
 from annotators.captions.inputs import CaptionInput
 from annotators.captions.keypoints import sure_rows
 from annotators.captions.kinematics import facts
+from humove.skeleton_map import converted
+from humove.skeletons import SKELETONS
 from humove.stage import Resources
 from humove.types import Caption
+
+_SKELETON = "mediapipe_33"
+"""The one whose names what follows speaks of: a whole-body skeleton has the mouth by another."""
 
 
 class KinematicCaptioner:
@@ -38,6 +44,8 @@ class KinematicCaptioner:
 
     def _caption(self, clip: CaptionInput) -> Caption:
         config = self.config
+        if clip.pose2d.names != SKELETONS[_SKELETON]:
+            clip = replace(clip, pose2d=converted(clip.pose2d, _SKELETON))
         good = clip.motion.valid & (clip.motion.confidence >= config.min_confidence)
         rows = sure_rows(clip.pose2d, config.min_visibility, good, config.picture_samples)
         looks = appearance.measure(clip, rows, config.min_visibility)

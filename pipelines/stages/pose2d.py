@@ -14,6 +14,7 @@ from annotators.visible_keypoints import visible_share
 from humove.bars import stage_bars
 from humove.config import Strict
 from humove.reasons import Reason
+from humove.skeleton_map import converted
 from humove.stage import Reject
 from humove.types import Landmarks, PersonTrack, Pose2D
 from pipelines.ledger import Record
@@ -65,6 +66,11 @@ def pose_from_arrays(arrays: dict[str, np.ndarray]) -> Pose2D:
     kind = Landmarks if "world" in arrays else Pose2D
     named = {"names": tuple(str(n) for n in arrays["names"]), "skeleton": str(arrays["skeleton"])}
     return kind(**{**arrays, **named})
+
+
+def as_stored(pose: Pose2D, config: Pose2DConfig) -> Pose2D:
+    """The keypoints in the skeleton that the configuration asks for."""
+    return converted(pose, config.skeleton) if config.skeleton not in ("", pose.skeleton) else pose
 
 
 class Pose2DStep:

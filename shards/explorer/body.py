@@ -6,21 +6,27 @@ from typing import Any
 import numpy as np
 
 from humove.body import Body
-from humove.skeletons import MEDIAPIPE_33, SMPL_JOINTS, SMPL_PARENTS
+from humove.skeletons import COCO_WHOLEBODY_133, MEDIAPIPE_33, SMPL_JOINTS, SMPL_PARENTS
 
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+_FACE = ((0, 16), (17, 21), (22, 26), (27, 30), (31, 35), (36, 41), (42, 47), (48, 59), (60, 67))
+"""Runs of the 68 face points that are lines: jaw, brows, nose, eyes, lips."""
 _EDGES = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("nose", "left_eye"), ("nose", "right_eye"),
     ("left_eye", "left_ear"), ("right_eye", "right_ear"), ("mouth_left", "mouth_right"),
     *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in (
         ("shoulder", "elbow"), ("elbow", "wrist"), ("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle"),
         ("wrist", "pinky"), ("wrist", "index"), ("wrist", "thumb"), ("ankle", "heel"), ("heel", "foot_index"),
-        ("ankle", "foot_index"))),
+        ("ankle", "foot_index"), ("ankle", "big_toe"), ("big_toe", "small_toe"), ("heel", "big_toe"),
+        *(("wrist", f"{finger}1") for finger in _FINGERS),
+        *((f"{finger}{k}", f"{finger}{k + 1}") for finger in _FINGERS for k in (1, 2, 3)))),
+    *((f"face-{k}", f"face-{k + 1}") for start, end in _FACE for k in range(start, end)),
 )  # fmt: skip
-assert {name for edge in _EDGES for name in edge} <= set(MEDIAPIPE_33)
+assert {name for edge in _EDGES for name in edge} <= {*MEDIAPIPE_33, *COCO_WHOLEBODY_133}
 
 
 def skeleton() -> dict[str, Any]:
-    """What the page draws lines between: pairs of keypoint names, and SMPL's tree."""
+    """What the page draws lines between: pairs of keypoint names, of which a clip may have a part, and SMPL's tree."""
     return {
         "skeleton_edges": [list(edge) for edge in _EDGES],
         "smpl_parents": list(SMPL_PARENTS),

@@ -9,6 +9,8 @@ export class Drawing {
     this.pen = canvas.getContext("2d");
     const names = motion?.keypoint_names ?? [];
     this.edges = edges.map((pair) => pair.map((name) => names.indexOf(name))).filter(([a, b]) => a >= 0 && b >= 0);
+    // Dots of full size on 68 points of a face and 42 of two hands would be one blot.
+    this.fine = names.map((name) => /^face-|(thumb|finger)\d$/.test(name));
     this.sides = names.map((name) => (name.startsWith("left") ? "#4db8ff" : name.startsWith("right") ? "#ff9d42" : "#ffe23c"));
   }
 
@@ -33,10 +35,10 @@ export class Drawing {
       [((px * scale[0] + x) * canvas.width) / width, ((py * scale[1] + y) * canvas.height) / height]);
     const scores = this.motion.keypoint_scores[k];
     const unit = Math.max(1.2, Math.min(canvas.width, canvas.height) / 260);
-    pen.lineWidth = 1.6 * unit;
     pen.lineCap = "round";
     for (const [a, b] of this.edges) {
       if (Math.min(scores[a], scores[b]) < MIN_SCORE) continue;
+      pen.lineWidth = (this.fine[b] ? 0.7 : 1.6) * unit;
       pen.strokeStyle = this.sides[a] === this.sides[b] ? this.sides[a] : "#ffe23c";
       pen.beginPath();
       pen.moveTo(...at[a]);
@@ -45,8 +47,8 @@ export class Drawing {
     }
     at.forEach(([px, py], i) => {
       pen.beginPath();
-      pen.arc(px, py, 2.4 * unit, 0, 2 * Math.PI);
-      pen.lineWidth = unit;
+      pen.arc(px, py, (this.fine[i] ? 0.8 : 2.4) * unit, 0, 2 * Math.PI);
+      pen.lineWidth = this.fine[i] ? 0.4 * unit : unit;
       if (scores[i] >= MIN_SCORE) {
         pen.fillStyle = this.sides[i];
         pen.fill();

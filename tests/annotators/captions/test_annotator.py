@@ -1,6 +1,7 @@
 """The whole captioner: one fluent text, the same each time, cheap."""
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ from annotators.captions.annotator import KinematicCaptioner
 from annotators.captions.inputs import CaptionInput
 from annotators.captions.moves import moves, turning_points
 from annotators.captions.signals import smooth, unflipped
+from humove.skeleton_map import converted
 from humove.video.frames import ArrayFrames
 
 
@@ -34,6 +36,21 @@ def test_caption(clip):
         "A person in a blue top and blue trousers, facing the camera, "
         "raises the left arm sideways above the head. The background is mostly blue."
     )
+
+
+def test_keypoints_of_other_models_are_spoken_of_alike(clip):
+    captioner = KinematicCaptioner()
+    captioner.load("cpu")
+    whole = replace(clip, pose2d=converted(clip.pose2d, "coco_wholebody_133"))
+    body = replace(clip, pose2d=converted(clip.pose2d, "coco_17"))
+    caption, of_whole, of_body = captioner.annotate([clip, whole, body])
+    assert of_whole == caption
+    # Without a mouth there is no face to compare colours with, and here no skin is spoken of.
+    assert of_body == caption
+    arm = [body.pose2d.names.index(f"left_{joint}") for joint in ("elbow", "wrist")]
+    body.pose2d.scores[:, arm] = 0
+    (hidden,) = captioner.annotate([body])
+    assert "left arm" in of_body.action and "left arm" not in hidden.action
 
 
 def test_cost(clip):
