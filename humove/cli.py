@@ -248,6 +248,22 @@ def convert_smpl(
 
 
 @app.command()
+def keywords(
+    categories: Annotated[list[str] | None, typer.Argument(help="Major or fine categories; none: all.")] = None,
+    count: Annotated[int, typer.Option(help="Terms for each fine category, at the most.", min=1, max=200)] = 12,
+    url: Annotated[str, typer.Option(help="An endpoint to ask, as in http://HOST:8000/v1; empty: our own list.")] = "",
+    model: Annotated[str, typer.Option(help="The model's name there.")] = "",
+    key_file: Annotated[str, typer.Option(help="A file with the endpoint's key.")] = "",
+    format_: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+) -> None:
+    """Turns categories into terms to search videos with."""
+    from annotators.categories.search import keywords as run
+
+    for line in run(categories or [], count, format_, url=url, model=model, key_file=key_file):
+        print(line)
+
+
+@app.command()
 def latents(
     dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
     preset: Annotated[str, typer.Option(help="The training preset that will read them.")] = "tiny",

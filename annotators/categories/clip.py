@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from annotators.batches import in_batches
 from annotators.categories.config import ClipZeroShotConfig
 from annotators.categories.taxonomy import taxonomy
-from humove.errors import UserError
+from annotators.pretrained import read_pretrained
 from humove.stage import Resources
 
 SETTING = "category.clip.weights"
@@ -47,11 +46,14 @@ class ClipZeroShot:
     def load(self, device: str) -> None:
         """Reads the model and embeds the 38 sentences; UserError where the folder holds no CLIP."""
         import torch
+        from transformers import CLIPModel, CLIPProcessor
 
         folder = self.settings.weights.folder(SETTING)
         self._torch = torch
         dtype = torch.float16 if self.settings.half and device.startswith("cuda") else torch.float32
-        self._model, self._processor = _read(folder, dtype)
+        self._model, self._processor = read_pretrained(
+            CLIPModel, CLIPProcessor, folder, setting=SETTING, kind="CLIP", dtype=dtype
+        )
         self._model.to(device).eval()
         classes = taxonomy()
         self.fine = tuple(classes)
@@ -63,13 +65,14 @@ class ClipZeroShot:
 
     def annotate(self, batch: Sequence[Sequence[np.ndarray]]) -> list[Likelihoods]:
         """For each clip the likelihoods, from its pictures, (h, w, 3) uint8 RGB each."""
-        found = []
-        for pictures in batch:
-            rows = in_batches(pictures, self._embed, self.settings.batch_size)
+        return [self._likelihoods(pictures) for pictures in batch]
+
+    def _likelihoods(self, pictures: Sequence[np.ndarray]) -> Likelihoods:
+        rows = in_batches(pictures, self._embed, self.settings.batch_size)
+        with self._torch.inference_mode():
             mean = _unit(self._torch.stack(rows).mean(0))
             logits = self._model.logit_scale.exp().float() * self._sentences @ mean
-            found.append(Likelihoods(fine=self.fine, probabilities=logits.softmax(0).cpu().numpy()))
-        return found
+            return Likelihoods(fine=self.fine, probabilities=logits.softmax(0).cpu().numpy())
 
     def _embed(self, pictures: Sequence[np.ndarray]) -> list:
         """A unit vector for each picture."""
@@ -82,22 +85,3 @@ class ClipZeroShot:
 
 def _unit(vectors):
     return vectors / vectors.norm(dim=-1, keepdim=True)
-
-
-def _read(folder: Path, dtype):
-    from transformers import CLIPModel, CLIPProcessor
-
-    if not any(folder.glob("*.safetensors")):
-        raise UserError(f"{SETTING}.path: {folder} holds no .safetensors; save the model with save_pretrained there")
-    try:
-        model, loading = CLIPModel.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as e:
-        why = str(e).strip().splitlines() or [type(e).__name__]
-        raise UserError(f"{SETTING}.path: {folder} is no CLIP of transformers: {why[0]}") from e
-    missing = sorted(loading["missing_keys"])
-    if missing:
-        raise UserError(f"{SETTING}.path: {folder}: {len(missing)} tensors are missing, as {missing[0]}: is it a CLIP?")
-    return model, processor

@@ -20,7 +20,11 @@ from annotators.endpoint.config import EndpointConfig
 from humove.errors import UserError
 from humove.stage import Resources
 
-SETTING = "caption.endpoint"
+CALLED = {
+    "url": "caption.endpoint.server.url",
+    "model": "caption.endpoint.model",
+    "api_key_file": "caption.endpoint.server.api_key_file",
+}
 _JPEG_QUALITY = 90
 _WARMER = 0.7
 """Temperature of a second try: at 0 a model gives the same bad answer again."""
@@ -36,6 +40,7 @@ class EndpointCaptioner:
     version = "1"
     rights = "permissive"
     cpu_only = True
+    required = ("server.url", "model")
     resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
     Settings = EndpointConfig
@@ -49,9 +54,9 @@ class EndpointCaptioner:
     def load(self, device: str) -> None:
         """Sees that the server is there and has the model; UserError otherwise. The model runs there: no `device`."""
         if not self.settings.model:
-            raise UserError(f"{SETTING}.model is not set: name the model that the server has")
+            raise UserError(f"{CALLED['model']} is not set: name the model that the server has")
         cv2.setNumThreads(1)
-        self._client = Client(self.settings.server, f"{SETTING}.server")
+        self._client = Client(self.settings.server, CALLED)
         self._client.check(self.settings.model)
 
     def annotate(self, batch: Sequence[CaptionInput]) -> list[NarratedCaption]:

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -43,14 +43,19 @@ class _Failure:
 
 
 class Client:
-    """One server. Safe to use from several threads. `setting` is what the server's section is called in errors."""
+    """One server. Safe to use from several threads.
 
-    def __init__(self, server: ServerConfig, setting: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    `called` is how the user names "url", "model" and "api_key_file": errors speak of them.
+    """
+
+    def __init__(
+        self, server: ServerConfig, called: Mapping[str, str], *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         if not server.url:
-            raise UserError(f"{setting}.url is not set: name the server, as in SET {setting}.url=http://HOST:8000/v1")
+            raise UserError(f"{called['url']} is not set: name the server, as in http://HOST:8000/v1")
         self.server = server
-        self.setting = setting
-        self._key = _key(server.api_key_file, setting)
+        self.called = called
+        self._key = _key(server.api_key_file, called["api_key_file"])
         self._sleep = sleep
         file = Path(server.cache).expanduser() / "pace" if server.cache else None
         self._pace = Pace(server.requests_per_minute, file)
@@ -69,8 +74,7 @@ class Client:
             return
         if served and model not in served:
             raise UserError(
-                f"{self.setting.rpartition('.')[0]}.model: {self.server.url} has no {model!r}; it has: "
-                f"{', '.join(served[:8])}"
+                f"{self.called['model']}: {self.server.url} has no {model!r}; it has: {', '.join(served[:8])}"
             )
 
     def chat(self, request: dict[str, Any]) -> Reply:
@@ -89,7 +93,7 @@ class Client:
                 self._sleep(self._wait(number, outcome.wait_s))
         where = f"{self.server.url}{path}"
         if request is None:
-            raise UserError(f"{self.setting}.url: {where}: {outcome.why}; is the server up, and the address right?")
+            raise UserError(f"{self.called['url']}: {where}: {outcome.why}; is the server up, and the address right?")
         raise EndpointError(f"{where}: {tries} tries failed, the last one: {outcome.why}")
 
     def _wait(self, number: int, asked_s: float | None) -> float:
@@ -107,14 +111,18 @@ class Client:
             return _Failure(why=f"{status}: {self._said(response)}", wait_s=_retry_after(response))
         if 300 <= status < 400:
             there = response.headers.get("location", "elsewhere")
-            raise UserError(f"{self.setting}.url: {self.server.url} sends on to {there[:200]!r}; name that one itself")
+            raise UserError(
+                f"{self.called['url']}: {self.server.url} sends on to {there[:200]!r}; name that one itself"
+            )
         if status in (401, 403):
-            raise UserError(f"{self.setting}.api_key_file: {self.server.url} answers {status}: {self._said(response)}")
+            raise UserError(
+                f"{self.called['api_key_file']}: {self.server.url} answers {status}: {self._said(response)}"
+            )
         if request is None:
             return response
         if status == 404:
             raise UserError(
-                f"{self.setting}.url: {self.server.url}{path} answers 404: {self._said(response)}; mend the address, "
+                f"{self.called['url']}: {self.server.url}{path} answers 404: {self._said(response)}; mend the address, "
                 "which ends in /v1 as a rule, or the model's name"
             )
         if status != 200:
@@ -166,13 +174,13 @@ def _retry_after(response: Response) -> float | None:
         return None
 
 
-def _key(file: str, setting: str) -> str:
+def _key(file: str, called: str) -> str:
     if not file:
         return ""
     try:
         key = Path(file).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f"{setting}.api_key_file: {file} can't be read: {getattr(e, 'strerror', None) or e}") from e
+        raise UserError(f"{called}: {file} can't be read: {getattr(e, 'strerror', None) or e}") from e
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise UserError(f"{setting}.api_key_file: {file} holds no key; a key is one word on one line")
+        raise UserError(f"{called}: {file} holds no key; a key is one word on one line")
     return key

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from annotators.pretrained import read_pretrained
 from humove.errors import UserError
 
 
@@ -36,21 +37,15 @@ class LocalVlm:
         import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        if not any(folder.glob("*.safetensors")):
-            raise UserError(f"{setting}.path: {folder} holds no .safetensors; write them with save_pretrained")
-        ours = {"local_files_only": True, "trust_remote_code": False}
         dtype = torch.bfloat16 if half and device.startswith("cuda") else torch.float32
-        try:
-            self.processor = AutoProcessor.from_pretrained(folder, **ours)
-            self.model, loading = AutoModelForImageTextToText.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **ours
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as e:
-            why = str(e).strip().splitlines() or [type(e).__name__]
-            raise UserError(f"{setting}.path: {folder} is no vision-language model for transformers: {why[0]}") from e
-        missing = sorted(loading["missing_keys"])
-        if missing:
-            raise UserError(f"{setting}.path: {folder}: {len(missing)} tensors are missing, as {missing[0]}")
+        self.model, self.processor = read_pretrained(
+            AutoModelForImageTextToText,
+            AutoProcessor,
+            folder,
+            setting=setting,
+            kind="vision-language model",
+            dtype=dtype,
+        )
         if getattr(self.processor, "chat_template", None) is None or not hasattr(self.processor, "image_processor"):
             raise UserError(f"{setting}.path: {folder} has no chat template for pictures; name an instruct model")
         tokenizer = self.processor.tokenizer

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from annotators.endpoint.annotator import CALLED
 from annotators.endpoint.client import Client, EndpointError, Reply
 from annotators.endpoint.config import ServerConfig
 from humove.config import Strict
@@ -16,13 +17,12 @@ from humove.settings import checked
 from .conftest import GOOD, MODEL, cut_off, hang_up, says, send, slow
 
 pytestmark = pytest.mark.usefixtures("no_network")
-SETTING = "caption.endpoint.server"
 
 
 def client(server, waits: list | None = None, **settings: object) -> Client:
     settings = {"timeout_s": 0.5, "retries": 3, "backoff_s": 1.0, **settings}
     sleep = (waits if waits is not None else []).append
-    return Client(ServerConfig(url=server.url, **settings), SETTING, sleep=sleep)
+    return Client(ServerConfig(url=server.url, **settings), CALLED, sleep=sleep)
 
 
 def test_an_answer(server) -> None:
@@ -110,13 +110,13 @@ def test_the_model_must_be_served(server) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_line() -> None:
-    nobody = Client(ServerConfig(url="http://127.0.0.1:1/v1", retries=1), SETTING, sleep=lambda s: None)
+    nobody = Client(ServerConfig(url="http://127.0.0.1:1/v1", retries=1), CALLED, sleep=lambda s: None)
     with pytest.raises(
         UserError, match=r"server.url: http://127.0.0.1:1/v1/models: ConnectionRefused.*is the server up"
     ):
         nobody.check(MODEL)
-    with pytest.raises(UserError, match=r"server.url is not set: name the server, as in SET"):
-        Client(ServerConfig(), SETTING)
+    with pytest.raises(UserError, match=r"server.url is not set: name the server, as in"):
+        Client(ServerConfig(), CALLED)
 
 
 def test_the_key_comes_from_a_file_and_is_told_to_nobody_else(server, tmp_path: Path) -> None:
