@@ -15,7 +15,7 @@ from echomotion_model.evaluation.retrieval import retrieval
 from echomotion_model.evaluation.samples import write_samples
 from echomotion_model.evaluation.swaps import followed, partners
 from echomotion_model.evaluation.target import Target, read_target, spread
-from echomotion_model.evaluation.training import trained_by, training_clips
+from echomotion_model.evaluation.training import seen_in_training, trained_by, training_clips
 from echomotion_model.generate import sampling_of
 from echomotion_model.generation.trained import open_sampling_run
 from humove.errors import UserError
@@ -65,10 +65,10 @@ def evaluate(
       nearer to its own clip than to others.
 
     `training` is the data set that trained the run, None: `dataset`. Its training split (the run's data.split) gives
-    the baselines; `baselines_trained` says whether the checkpoint was made with just these clips, `trained_on` whether
-    the clips measured are among them. `by_clip` has each clip's own figures. `samples`: a folder for videos and strips
-    of some clips: what was given, the answer, the truth. UserError where run, data set or split are not there or hold
-    nothing.
+    the baselines; `baselines_trained` says whether the checkpoint was made with just these clips, `trained_on` how
+    many of the clips measured are among them. `by_clip` has each clip's own figures. `samples`: a folder for videos and
+    strips of some clips: what was given, the answer, the truth. UserError where run, data set or split are not there
+    or hold nothing.
     """
     if limit < 1:
         raise UserError(f"LIMIT={limit}: give 1 clip or more")
@@ -82,6 +82,7 @@ def evaluate(
     known = training_clips(trainer, config.data)
     trained = trained_by(opened, trainer)
     targets = [read_target(source, catalogue, row, bucket, opened) for row, bucket in spread(catalogue, limit)]
+    seen = seen_in_training(trainer, config.data.split, [target.key for target in targets]) if trained else 0
     rows = spread(known, _TRAINING_CLIPS)
 
     def told(what: str, done: int, of: int) -> None:
@@ -111,7 +112,7 @@ def evaluate(
         "split": split,
         "training": training or dataset,
         "training_split": config.data.split,
-        "trained_on": trained and split == config.data.split and trainer.path == source.path,
+        "trained_on": seen,
         "baselines_trained": trained,
         "clips": len(targets),
         "of": len(catalogue),

@@ -24,7 +24,8 @@ def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
             "--training"
         )
     if figures["trained_on"]:
-        lines.append("  this split trained the run: the figures say what it knows by heart, not what it can do")
+        which = "this split" if figures["trained_on"] == figures["clips"] else f"{figures['trained_on']} of these clips"
+        lines.append(f"  {which} trained the run: the figures say what it knows by heart, not what it can do")
     for name, (title, measures) in _TABLES.items():
         table = figures[name]
         if table is None:
@@ -50,9 +51,9 @@ def _swapped(figures: Mapping[str, Mapping[str, Any]] | None) -> list[str]:
         return ["swapped conditions: none, for want of two clips of one size and length"]
     lines = ["swapped conditions: answers nearer to the condition's clip than to that of caption and noise"]
     for name, found in figures.items():
-        label, form = _SWAPPED[name]
+        label, form, unit = _SWAPPED[name]
         known = found["given"] is not None and found["named"] is not None
-        apart = f": {form.format(found['given'])} against {form.format(found['named'])}" if known else ""
+        apart = f": {form.format(found['given'])} against {form.format(found['named'])} {unit}" if known else ""
         lines.append(f"  {label:<30} {found['found']:.0%} of {found['samples']} (chance {found['chance']:.0%}){apart}")
     return lines
 
@@ -77,9 +78,9 @@ _TABLES = {
     ),
 }
 _SWAPPED = {
-    "video_to_motion": ("video to motion, PA-MPJPE", "{:.1f} mm"),
-    "motion_to_video": ("motion to video, PSNR", "{:.2f} dB"),
-    "motion_to_video_joints": ("motion to video, keypoints", "{:.1%} of the person's height"),
+    "video_to_motion": ("video to motion, PA-MPJPE", "{:.1f}", "mm"),
+    "motion_to_video": ("motion to video, PSNR", "{:.2f}", "dB"),
+    "motion_to_video_joints": ("motion to video, keypoints", "{:.1%}", "of the person's height"),
 }
 _WHO = {
     "model": "model",

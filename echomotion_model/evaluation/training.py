@@ -1,5 +1,7 @@
 """The clips that trained a run: baselines are theirs, and whether a clip is held out depends on them."""
 
+from collections.abc import Collection
+
 from echomotion_model.data.catalogue import Catalogue
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.data.loader import Loader
@@ -18,6 +20,12 @@ def training_clips(dataset: Dataset, config: LoaderConfig) -> Catalogue:
             "trained this run with --training"
         )
     return Catalogue(dataset, config.split, config.buckets)
+
+
+def seen_in_training(dataset: Dataset, split: str, clips: Collection[str]) -> int:
+    """How many of the clips, by key, are in a split; keys are named by the video's content, wherever it lies."""
+    wanted = set(clips)
+    return sum(row["split"] == split and row["key"] in wanted for row in dataset.index_rows(["key", "split"]))
 
 
 def trained_by(run: SamplingRun, dataset: Dataset) -> bool:

@@ -103,7 +103,7 @@ def test_the_nearest_clip_is_the_nearest_of_all_others(trained: Path, clips: Pat
         assert found["motion_to_video"]["nearest"]["psnr_db"] == pytest.approx(error, rel=1e-5)
     assert alone == (1 if split == "train" else 0)
     assert figures["video_to_motion"]["nearest"]["clips"] == figures["clips"] - alone
-    assert figures["trained_on"] == (split == "train")
+    assert figures["trained_on"] == (6 if split == "train" else 0)
 
 
 def test_the_models_figures_are_of_its_own_samples_and_settled_by_the_seed(
@@ -294,6 +294,17 @@ def test_the_lines_say_what_was_found(held_out: dict, trained: Path, clips: Path
     assert "by heart" in "\n".join(evaluation_lines(evaluate(trained, str(clips), "train", limit=1, steps=1)))
 
 
+def test_the_lines_say_how_often_the_condition_was_answered(held_out: dict) -> None:
+    swapped = {
+        "video_to_motion": {"found": 0.9, "chance": 0.5, "samples": 10, "given": 60.0, "named": 141.25},
+        "motion_to_video_joints": {"found": 0.0, "chance": 0.5, "samples": 10, "given": None, "named": None},
+    }
+    lines = evaluation_lines({**held_out, "swapped": swapped})
+    at = next(index for index, line in enumerate(lines) if line.startswith("swapped conditions"))
+    assert lines[at + 1].endswith("PA-MPJPE      90% of 10 (chance 50%): 60.0 against 141.2 mm")
+    assert lines[at + 2].endswith("keypoints     0% of 10 (chance 50%)")
+
+
 def test_mistakes_are_one_line(trained: Path, clips: Path, tmp_path: Path) -> None:
     for wanted, arguments in (
         ("has no split 'test'", (trained, str(clips), "test")),
@@ -345,6 +356,14 @@ def test_clips_that_did_not_train_are_no_training_clips_whatever_their_split_is_
     text = "\n".join(evaluation_lines(found))
     assert "was not made with" in text and "by heart" not in text and "--training" in text
     assert evaluate(trained, str(other), "train", training=str(clips), steps=1)["baselines_trained"]
+
+
+def test_clips_that_trained_are_known_in_another_data_set(trained: Path, clips: Path, tmp_path: Path) -> None:
+    number = 4  # of the training clips; the other is new
+    rows = [make_sample(number, "val", SHAPES[2]), make_sample(40, "val", SHAPES[2])]
+    found = evaluate(trained, str(write_set(tmp_path / "set", rows)), training=str(clips), steps=1)
+    assert found["trained_on"] == 1 and found["clips"] == 2
+    assert "1 of these clips trained the run" in evaluation_lines(found)[1]
 
 
 def test_samples_to_look_at_show_what_was_given_the_answer_and_the_truth(
