@@ -1,18 +1,22 @@
 """Where a video is cut: its shots, the fades and dissolves between them, and the clips that the shots give.
 
-scenedetect proposes cuts, generously; motion-compensated measures refuse those that movement or light explains.
-Everything here is a function of the scan's series, so that changed settings need no decode.
+scenedetect proposes cuts, generously; motion-compensated measures refuse those that movement or light explains. Or a
+network says where a shot changes, and only flashes are refused. Everything here is a function of the scan's series, so
+that changed settings need no decode.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from annotators.transnetv2.config import TransNetV2Config
 from humove.config import Strict
 from humove.video.measure import mismatch
 from humove.video.scan import Scan
+from pipelines.stages.learned_cuts import boundaries
 from pipelines.stages.proposals import propose_cuts
 from pipelines.stages.transitions import Span, TransitionConfig, find_transitions
 
@@ -31,6 +35,12 @@ _SURE = 14.0
 class SplitConfig(Strict):
     """How a video is split into shots, and shots into clips."""
 
+    detector: Literal["scenedetect", "transnetv2"] = Field(
+        "scenedetect",
+        description="scenedetect and measures of motion, which the settings from content_threshold to min_leap and"
+        " transitions are of; or the network TransNetV2, at 20 times the CPU time (make setup EXTRAS=cuts)",
+    )
+    transnetv2: TransNetV2Config = TransNetV2Config()
     content_threshold: float = Field(
         2.0,
         gt=0,
@@ -87,18 +97,28 @@ def _peaks(jump: np.ndarray) -> np.ndarray:
     return jump / (np.sort(around, axis=0)[-_RANK] + 1)
 
 
-def _hard_cuts(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig) -> list[int]:
+def _hard_cuts(
+    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig, told: list[int] | None
+) -> list[int]:
+    """The frames that start a new shot at once; `told` are those that a network says, if one was asked."""
     proposed = np.zeros(scan.num_frames, bool)
     proposed[propose_cuts(scan.thumb, fps, config.content_threshold)] = True
+    found = _standing_out(scan, fps, time_base, config, proposed) if told is None else told
+    gaps = np.diff(scan.pts) * float(time_base) > config.max_gap_s
+    lit = _flashes(scan, proposed, found, max(1, round(config.max_flash_s * fps)))
+    return sorted({frame for frame in found if frame not in lit} | set((np.flatnonzero(gaps) + 1).tolist()))
+
+
+def _standing_out(
+    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig, proposed: np.ndarray
+) -> list[int]:
+    """The proposed cuts that neither motion nor what goes on around them explains."""
     jump = _per_frame(scan.mismatch, scan, fps, time_base)
     leap = _per_frame(scan.difference, scan, fps, time_base)
     stands_out = (jump >= config.min_jump) & (_peaks(jump) >= config.min_peak)
     leaps = (leap >= 2 * config.min_jump) & (_peaks(leap) >= config.min_leap)
     found = np.flatnonzero(proposed & (stands_out | leaps))
-    found = found[found > 0].tolist()
-    gaps = np.diff(scan.pts) * float(time_base) > config.max_gap_s
-    lit = _flashes(scan, proposed, found, max(1, round(config.max_flash_s * fps)))
-    return sorted({frame for frame in found if frame not in lit} | set((np.flatnonzero(gaps) + 1).tolist()))
+    return found[found > 0].tolist()
 
 
 def _flashes(scan: Scan, proposed: np.ndarray, found: list[int], longest: int) -> set[int]:
@@ -133,13 +153,20 @@ def _flash(scan: Scan, begin: int, longest: int) -> tuple[int, int] | None:
     return None
 
 
-def find_shots(scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig) -> tuple[list[Shot], list[Span]]:
+def find_shots(
+    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig, answers: np.ndarray | None = None
+) -> tuple[list[Shot], list[Span]]:
     """The shots in order, and the fades and dissolves, whose frames belong to no shot; together they tile the video.
 
-    A shot starts on the first frame of the new picture. `fps` and `time_base` are the probe's.
+    A shot starts on the first frame of the new picture. `fps` and `time_base` are the probe's. `answers` (N, 2) are
+    TransNetV2's, where it is the detector.
     """
-    cuts = _hard_cuts(scan, fps, time_base, config)
-    soft = find_transitions(scan, cuts, fps, config.transitions)
+    if answers is None:
+        cuts = _hard_cuts(scan, fps, time_base, config, None)
+        soft = find_transitions(scan, cuts, fps, config.transitions)
+    else:
+        told, soft = boundaries(answers, config.transnetv2.threshold)
+        cuts = _hard_cuts(scan, fps, time_base, config, told)
     edges = {0, scan.num_frames}
     edges.update(cut for cut in cuts if not any(span.start <= cut <= span.end for span in soft))
     edges.update(edge for span in soft for edge in (span.start, span.end))

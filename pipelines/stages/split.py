@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from annotators.transnetv2.network import TransNetV2
 from humove.reasons import Reason
 from humove.stage import Emit, Reject, Resources
 from humove.video.probe import Probe
@@ -36,14 +37,17 @@ class SplitStage:
     name = "split"
     version = "3"
     batch_size = 1
-    resources = Resources(cpus=1)
 
-    def __init__(self, *, scans: ScanStage, config: SplitConfig) -> None:
+    def __init__(self, *, scans: ScanStage, config: SplitConfig, gpus: float = 0.0) -> None:
         self.scans = scans
         self.config = config
+        self.resources = Resources(cpus=1, gpus=gpus)
+        self._network: TransNetV2 | None = None
 
     def setup(self) -> None:
-        """Nothing to load."""
+        if self.config.detector == "transnetv2":
+            self._network = TransNetV2()
+            self._network.load("cuda" if self.resources.gpus else "cpu")
 
     def process(self, batch: Sequence[SplitJob]) -> list[Emit[str] | Reject]:
         return [self._one(job) for job in batch]
@@ -57,7 +61,8 @@ class SplitStage:
             return scanned.reject
         start = time.process_time()
         scan = Scan.from_arrays(place.arrays(self.scans.name, self.scans.key()))
-        shots, transitions = find_shots(scan, job.probe.fps, job.probe.time_base, self.config)
+        answers = self._network.annotate([scan])[0] if self._network else None
+        shots, transitions = find_shots(scan, job.probe.fps, job.probe.time_base, self.config, answers)
         times = frame_times(scan, job.probe.fps, job.probe.time_base)
         facts = {
             "shots": [self._shot(scan, job.probe, shot, times) for shot in shots],

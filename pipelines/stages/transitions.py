@@ -46,7 +46,8 @@ class TransitionConfig(Strict):
 class Span:
     """The blended frames start to end (exclusive)."""
 
-    kind: Literal["fade", "dissolve"]
+    kind: Literal["fade", "dissolve", "transition"]
+    """"transition" where the detector does not tell the two apart."""
     start: int
     end: int
 
