@@ -2,12 +2,33 @@
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 
 ArrayLike = TypeVar("ArrayLike", np.ndarray, torch.Tensor)
+
+
+_FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Focal:
+    """Who says how long the focal length is, and what was said, for people."""
+
+    source: Literal["metadata", "annotator", "default"]
+    detail: str
+
+
+def intrinsics_from_35mm(width: int, height: int, focal_35mm: float) -> np.ndarray:
+    """Camera matrix (3, 3) float32 in px of a lens of `focal_35mm` mm, 35 mm equivalent: the angle across the diagonal
+    is that of a 36 x 24 mm picture, which is what the word means for pictures of other shapes."""
+    if focal_35mm <= 0:
+        raise ValueError(f"focal length of {focal_35mm} mm: give one above 0")
+    focal = focal_35mm / _FULL_FRAME_DIAGONAL_MM * math.hypot(width, height)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], dtype=np.float32)
 
 
 def intrinsics_from_fov(width: int, height: int, fov_deg: float) -> np.ndarray:

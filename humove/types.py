@@ -44,6 +44,8 @@ class VideoRef:
     """Nominal rate of the source."""
     num_frames: int
     source: Source
+    focal_35mm: float = 0.0
+    """The lens's focal length in mm, 35 mm equivalent, as the file's metadata has it; 0 where it says nothing."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.fps <= 0 or self.num_frames < 1:

@@ -126,6 +126,7 @@ def _split(plan: Plan, item: InputRef, known: dict, num_frames: int, facts: dict
         fps=probe.fps,
         num_frames=num_frames,
         source=item.source,
+        focal_35mm=probe.focal_35mm,
     )
     shots = tuple(_shot(plan, item, video, index, row) for index, row in enumerate(facts["shots"]))
     return InputState(

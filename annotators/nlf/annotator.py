@@ -6,6 +6,7 @@ from dataclasses import fields
 import numpy as np
 
 from annotators.batches import in_batches
+from annotators.body_models import SMPL_BODY
 from annotators.motion_clip import MotionClip, boxes_on_every_frame
 from annotators.motion_smoothing.raw import RawMotion
 from annotators.motion_smoothing.smoothing import smoothed
@@ -30,8 +31,8 @@ class NlfMotion:
     rights = "non-commercial"
     weights: tuple[str, ...] = ()
     resources = Resources(cpus=1.0)
-    shape_source = "nlf"
-    body_model = {"name": "smpl", "licence": "SMPL body model licence: non-commercial research"}
+    shape_source = "true"
+    body_model = SMPL_BODY
 
     def __init__(self, config: NlfConfig) -> None:
         self.config = config

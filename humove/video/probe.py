@@ -17,6 +17,8 @@ _STANDARD_RATES = tuple(
 _SNAP = Fraction(3, 10000)  # 30 and 30000/1001 are 10 / 10000 apart
 _MATRIX_BT709, _MATRIX_RGB, _MATRICES_BT601 = 1, 0, (4, 5, 6)
 _FULL_RANGE = 2
+_FOCAL_KEY = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
+_FOCALS_MM = (8.0, 600.0)
 _FRAMES_LOOKED_AT = 200
 
 
@@ -46,6 +48,8 @@ class Probe:
     """Frames that the header speaks of; 0 where it is silent."""
     duration_s: float
     """What the header says; 0 where it is silent."""
+    focal_35mm: float
+    """Focal length of the lens in mm, 35 mm equivalent; 0 where the header is silent."""
 
 
 def nominal_fps(base: Fraction | None, average: Fraction | None) -> Fraction:
@@ -90,6 +94,15 @@ def _first_frame(container: av.container.InputContainer, stream: av.video.stream
 def _displayed(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
     width = max(1, round(width * sar))
     return (height, width) if rotation % 180 else (width, height)
+
+
+def _focal_35mm(metadata: dict[str, str]) -> float:
+    """What a phone's camera writes: 0 where it is missing, or none that a lens has."""
+    try:
+        said = float(metadata.get(_FOCAL_KEY, "0"))
+    except ValueError:
+        return 0.0
+    return said if _FOCALS_MM[0] <= said <= _FOCALS_MM[1] else 0.0
 
 
 def probe(path: Path) -> Probe | Reject:
@@ -157,4 +170,5 @@ def _probe(container: av.container.InputContainer) -> Probe | Reject:
         time_base=Fraction(time_base),
         promised_frames=promised,
         duration_s=(duration or 0) / av.time_base,
+        focal_35mm=_focal_35mm({**container.metadata, **stream.metadata}),
     )

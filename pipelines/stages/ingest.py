@@ -29,7 +29,7 @@ class IngestStage:
     """InputRef -> its video id and probe, in the ledger."""
 
     name = "ingest"
-    version = "1"
+    version = "2"
     batch_size = 1
     resources = Resources(cpus=1)
 

@@ -1,21 +1,26 @@
 """SMPL motion of the clip, in the camera of the decoded picture."""
 
 import time
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import numpy as np
 from pydantic import Field
 
-from annotators.landmark_fit.clip import MotionInput
 from annotators.landmark_fit.config import LandmarkFitConfig
+from annotators.motion_clip import MotionClip, WorldMotion
+from annotators.nlf.config import NlfConfig
 from annotators.registry import annotator_settings, load_annotator
-from humove.camera import intrinsics_from_fov
+from annotators.results.config import ResultsConfig
+from humove.atomic import replacing
+from humove.camera import Focal, intrinsics_from_35mm, intrinsics_from_fov
 from humove.config import Strict
 from humove.stage import Reject
-from humove.types import SmplMotion
+from humove.types import SmplMotion, VideoRef
 from pipelines.ledger import Record
-from pipelines.stages.pose2d import pose_from_arrays
+from pipelines.stages.pose2d import pose_from_arrays, track_of
 from pipelines.stages.step import ClipView
+from shards.format import WORLD_MEMBER
+from shards.npz import world_bytes
 
 
 class MotionConfig(Strict):
@@ -23,20 +28,35 @@ class MotionConfig(Strict):
 
     annotator: str = "landmark_fit"
     field_of_view_deg: float = Field(
-        55.0, gt=5, lt=150, description="angle of view over the longer side, assumed where nothing better is known"
+        55.0,
+        gt=5,
+        lt=150,
+        description="angle of view over the longer side, assumed where neither the file's metadata nor the annotator "
+        "says how long the focal length is",
     )
     landmark_fit: LandmarkFitConfig = LandmarkFitConfig()
+    nlf: NlfConfig = NlfConfig()
+    results: ResultsConfig = ResultsConfig()
 
 
 def motion_arrays(motion: SmplMotion) -> dict[str, np.ndarray]:
     return {f.name: getattr(motion, f.name) for f in fields(motion)}
 
 
+def camera_of(video: VideoRef, width: int, height: int, field_of_view_deg: float) -> tuple[np.ndarray, Focal]:
+    """The camera (3, 3) px of frames of width x height px, by the file's metadata or the assumed field of view."""
+    if video.focal_35mm > 0:
+        said = f"the file's metadata: {video.focal_35mm:g} mm, 35 mm equivalent"
+        return intrinsics_from_35mm(width, height, video.focal_35mm), Focal(source="metadata", detail=said)
+    said = f"assumed: {field_of_view_deg:g} degrees over the longer side"
+    return intrinsics_from_fov(width, height, field_of_view_deg), Focal(source="default", detail=said)
+
+
 class MotionStep:
-    """Pose2D -> SmplMotion."""
+    """Pictures, track and keypoints -> SmplMotion; where the annotator knows the camera's path, a file of that too."""
 
     name = "motion"
-    version = "1"
+    version = "2"
 
     def __init__(self, config: MotionConfig, device: str = "cpu") -> None:
         self.config = config
@@ -53,22 +73,31 @@ class MotionStep:
         self._annotator = load_annotator("motion", self.config, self.device)
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
-        track = view.record("track").facts
-        source_frames = view.arrays("track")["source_frames"]
+        facts = view.record("track").facts
+        width, height = facts["width"], facts["height"]
         start = time.process_time()
-        item = MotionInput(
+        intrinsics, focal = camera_of(view.clip.video, width, height, self.config.field_of_view_deg)
+        item = MotionClip(
             landmarks=pose_from_arrays(view.arrays("pose2d")),
-            fps=float(track["fps"][0] / track["fps"][1]),
-            width=track["width"],
-            height=track["height"],
-            intrinsics=intrinsics_from_fov(track["width"], track["height"], self.config.field_of_view_deg),
-            source_frames=source_frames,
+            fps=float(facts["fps"][0] / facts["fps"][1]),
+            width=width,
+            height=height,
+            intrinsics=intrinsics,
+            source_frames=view.arrays("track")["source_frames"],
+            track=track_of(view),
+            clip=view.clip,
+            open_frames=lambda: view.frames,
         )
-        (motion,) = self._annotator.annotate([item])
+        (found,) = self._annotator.annotate([item])
+        if isinstance(found, Reject):
+            return Record(reject=found, cpu_s=time.process_time() - start), {}
+        if not isinstance(found, WorldMotion):
+            found = WorldMotion(motion=found, focal=focal)
+        if found.world is not None:
+            with replacing(view.file(self.name, WORLD_MEMBER)) as temporary:
+                temporary.write_bytes(world_bytes(found.world))
         seconds = time.process_time() - start
-        if isinstance(motion, Reject):
-            return Record(reject=motion, cpu_s=seconds), {}
-        return Record(cpu_s=seconds), motion_arrays(motion)
+        return Record(facts={"focal": asdict(found.focal)}, cpu_s=seconds), motion_arrays(found.motion)
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
         return None

@@ -1,0 +1,18 @@
+"""The bodies that files of results are read with."""
+
+from dataclasses import dataclass
+
+from annotators.results.mhr import MhrMapping
+from annotators.results.smplx_body import SmplxBody
+from annotators.smpl.body import SmplBody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bodies:
+    """SMPL for all, and what a format needs besides."""
+
+    smpl: SmplBody
+    smplx: SmplxBody | None = None
+    """For GVHMR."""
+    mhr: MhrMapping | None = None
+    """For SAM 3D Body."""

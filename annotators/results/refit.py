@@ -1,0 +1,103 @@
+"""SMPL fitted to vertices in SMPL's order, by smplfitter."""
+
+import pickle
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from annotators.results.found import NotUsable
+from annotators.smpl.model_file import KEYS
+from humove.errors import UserError
+
+_NUM_BETAS = 10
+_SHAPE_FRAMES = 16
+"""Frames, spread over the clip, that its one shape is fitted on."""
+_AT_ONCE = 32
+_ROUNDS = 4
+_SHAPE_WEIGHT = 1e-3
+"""Of the betas' squares, against squared metres summed over the vertices: little, since the vertices are dense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """One body on N frames."""
+
+    betas: np.ndarray
+    """(10,)."""
+    pose: np.ndarray
+    """(N, 24, 3) axis-angle."""
+    transl: np.ndarray
+    """(N, 3) m."""
+
+
+class SmplRefit:
+    """Fits SMPL parameters to meshes of SMPL's 6890 vertices."""
+
+    def __init__(self, arrays: dict[str, np.ndarray], device: str) -> None:
+        """`arrays` are those of an SMPL file (`annotators.smpl.model_file`). Errors: UserError without smplfitter."""
+        self._fitter = _smplfitter().BodyFitter(body_model("smpl", arrays, device)).to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, vertices: np.ndarray, start: np.ndarray | None = None) -> Fitted:
+        """vertices: (N, 6890, 3) m. The shape is one for all frames. `start` (N, 24, 3) axis-angle is a pose that is
+        nearly right already: it tells what the vertices leave open, such as a twist that little skin shows."""
+        wanted = self._fitter.body_model.num_vertices
+        if vertices.shape[1:] != (wanted, 3):
+            raise NotUsable(f"{vertices.shape[1]} vertices, the SMPL body has {wanted}")
+        target = torch.from_numpy(np.asarray(vertices, dtype=np.float32))
+        guess = None if start is None else torch.from_numpy(np.asarray(start, dtype=np.float32)).flatten(1)
+        spread = torch.linspace(0, len(target) - 1, min(_SHAPE_FRAMES, len(target))).round().long()
+        shape = self._shape(target[spread], None if guess is None else guess[spread])
+        pose, transl = [], []
+        for rows in torch.arange(len(target)).split(_AT_ONCE):
+            fit = self._fitter.fit_with_known_shape(
+                shape_betas=shape.expand(len(rows), -1),
+                target_vertices=target[rows].to(self._device),
+                initial_pose_rotvecs=None if guess is None else guess[rows].to(self._device),
+                num_iter=_ROUNDS,
+                requested_keys=["pose_rotvecs"],
+            )
+            pose.append(fit["pose_rotvecs"].reshape(-1, 24, 3).double().cpu())
+            transl.append(fit["trans"].double().cpu())
+        return Fitted(
+            betas=shape[0].double().cpu().numpy(), pose=torch.cat(pose).numpy(), transl=torch.cat(transl).numpy()
+        )
+
+    def _shape(self, target: torch.Tensor, guess: torch.Tensor | None) -> torch.Tensor:
+        """(1, 10) betas of the frames in `target`. Under a pose that is known they are a linear problem, free of the
+        doubt whether a limb is turned or of another shape."""
+        how = {"target_vertices": target.to(self._device), "beta_regularizer": _SHAPE_WEIGHT, "share_beta": True}
+        if guess is not None:
+            return self._fitter.fit_with_known_pose(pose_rotvecs=guess.to(self._device), **how)["shape_betas"][:1]
+        return self._fitter.fit(num_iter=_ROUNDS, requested_keys=["shape_betas"], **how)["shape_betas"][:1]
+
+
+def body_model(kind: str, arrays: dict[str, np.ndarray], device: str) -> torch.nn.Module:
+    """smplfitter's model of a body ("smpl" or "smplx") with 10 betas.
+
+    smplfitter reads files of fixed names, some as pickles that it trusts: so it is given a folder of our own making,
+    with arrays that were read without running code from the user's files.
+    """
+    fitter = _smplfitter()
+    with tempfile.TemporaryDirectory(prefix="body-") as folder:
+        held = {key: np.asarray(arrays[key]) for key in KEYS}
+        if kind == "smpl":
+            with (Path(folder) / "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl").open("wb") as file:
+                pickle.dump(held, file)
+        else:
+            np.savez(Path(folder) / "SMPLX_NEUTRAL.npz", **held)
+        np.save(Path(folder) / "kid_template.npy", np.zeros_like(held["v_template"]))  # its mark for "none"
+        return fitter.BodyModel(kind, "neutral", model_root=folder, num_betas=_NUM_BETAS).to(device)
+
+
+def _smplfitter() -> Any:
+    try:
+        import smplfitter.pt
+    except ImportError as error:
+        raise UserError("smplfitter is not installed; it comes with make setup EXTRAS=smpl") from error
+    return smplfitter.pt
