@@ -1,0 +1,45 @@
+"""How pleasing the stored picture is."""
+
+import time
+
+import numpy as np
+
+from annotators.aesthetic import AestheticConfig, judge
+from annotators.registry import annotator_settings, load_annotator
+from humove.stage import Reject
+from pipelines.ledger import Record
+from pipelines.stages.step import ClipView
+
+
+class AestheticStep:
+    """Frames and window -> a score and a verdict."""
+
+    name = "aesthetic"
+    version = "1"
+    feeds = False
+
+    def __init__(self, config: AestheticConfig, device: str) -> None:
+        self.config = config
+        self.device = device
+        self._annotator = None
+
+    def settings(self) -> dict:
+        return {**annotator_settings("aesthetic", self.config), "frames": self.config.frames}
+
+    def setup(self) -> None:
+        self._annotator = load_annotator("aesthetic", self.config, self.device)
+
+    def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
+        frames = view.frames
+        x0, y0, x1, y1 = view.record("crop").facts["xyxy"]
+        start = time.process_time()
+        count = self.config.frames
+        shown = sorted({int((k + 0.5) * len(frames) / count) for k in range(count)})
+        (score,) = self._annotator.annotate([[frames.rgb(index)[y0:y1, x0:x1] for index in shown]])
+        seconds = time.process_time() - start
+        if isinstance(score, Reject):
+            return Record(reject=score, cpu_s=seconds), {}
+        return Record(scores={"aesthetic": float(score)}, cpu_s=seconds), {}
+
+    def judge(self, scores: dict[str, float]) -> Reject | None:
+        return judge(scores, self.config)
