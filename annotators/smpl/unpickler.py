@@ -23,7 +23,10 @@ class _Refused(pickle.UnpicklingError):
     pass
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Of the two that Python has the one written in Python: a file that numbers an object 4,000,000,000 makes the other
+    one take memory for as many."""
+
     def __init__(self, file: Any) -> None:
         super().__init__(file, encoding="latin1")
         self._made: dict[tuple[str, str], type] = {}

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import pickletools
+import resource
 from collections import OrderedDict
 
 import numpy as np
@@ -82,6 +83,14 @@ def test_the_same_pickle_does_run_where_nothing_holds_it_back(tmp_path) -> None:
     mark = tmp_path / "ran"
     pickle.load(io.BytesIO(HOSTILE["os.system"](mark)))
     assert mark.exists()
+
+
+def test_a_huge_number_for_an_object_takes_no_memory(tmp_path) -> None:
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x02}r\xff\xff\xff\xff.")  # an empty dictionary, kept under the number 2**32 - 1
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_pickle(path) == {}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 18  # KiB
 
 
 class _Forged:
