@@ -38,6 +38,7 @@ class BlazePosePose2D:
     """BlazePose's 33 landmarks along a person's track; skeleton "mediapipe_33"."""
 
     name = "blazepose"
+    gives_landmarks = True
     version = "1"
     licence = "Apache-2.0"
     rights = "permissive"

@@ -28,6 +28,9 @@ class LandmarkFit:
     version = "1"
     Settings = LandmarkFitConfig
     weights: tuple[str, ...] = ()
+    optional_weights = ("smpl",)
+    cpu_only = True
+    needs_landmarks = True
     resources = Resources(cpus=1.0)
 
     def __init__(self, config: LandmarkFitConfig | None = None) -> None:

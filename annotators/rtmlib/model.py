@@ -14,6 +14,7 @@ _SKELETONS = {17: "coco_17", 133: "coco_wholebody_133"}
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """rtmlib's own, in the order red, green, blue."""
 _BINS_PER_PIXEL = 2.0
+_ON_CPU = "take pose2d out of execution.gpus"
 
 
 class OnnxPose(RTMPose):
@@ -76,12 +77,12 @@ def _session(path: Path, device: str, what: str) -> onnxruntime.InferenceSession
     options.log_severity_level = 3
     provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
     if provider not in onnxruntime.get_available_providers():
-        raise UserError(f"{what}: this onnxruntime has no GPU: install onnxruntime-gpu in its place, or use the CPU")
+        raise UserError(f"{what}: this onnxruntime has no GPU: install onnxruntime-gpu, or {_ON_CPU}")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:  # onnxruntime's own derive from Exception alone
         said = " ".join(str(error).split())
         raise UserError(f"{what} cannot be read as ONNX: {said}") from error
     if session.get_providers()[0] != provider:
-        raise UserError(f"{what}: onnxruntime cannot use the GPU here; see its own message, or use the CPU")
+        raise UserError(f"{what}: onnxruntime cannot use the GPU here: mend what it says, or {_ON_CPU}")
     return session

@@ -9,6 +9,7 @@ from humove.errors import UserError
 from humove.skeletons import COCO_17, COCO_WHOLEBODY_133, MEDIAPIPE_33
 from humove.types import Landmarks, Pose2D
 from pipelines.config import configured
+from pipelines.landmarks_needed import check_landmarks
 from pipelines.stages.pose2d import Pose2DConfig, Pose2DStep, as_stored, pose_arrays, pose_from_arrays
 
 
@@ -87,6 +88,18 @@ def test_samples_are_stored_in_the_skeleton_that_is_asked_for():
     few = as_stored(whole, Pose2DConfig(skeleton="coco_17"))
     assert (few.names, few.skeleton) == (COCO_17, "coco_17") and (few.scores > 0.59).all()
     assert as_stored(whole, Pose2DConfig(skeleton="mediapipe_33")).names == MEDIAPIPE_33
+
+
+def test_a_motion_that_needs_points_in_metres_is_told_where_there_are_none():
+    config = configured({}, ["pose2d.annotator=mmpose"])
+    with pytest.raises(
+        UserError, match="'landmark_fit' needs points in metres, which pose2d.annotator 'mmpose'"
+    ) as caught:
+        check_landmarks(config.pose2d, config.motion)
+    assert "blazepose" in str(caught.value) and "nlf" in str(caught.value)
+    for said in (["pose2d.annotator=mmpose", "motion.annotator=nlf"], []):
+        config = configured({}, said)
+        check_landmarks(config.pose2d, config.motion)
 
 
 def test_mistakes_in_the_yaml_are_one_line():
