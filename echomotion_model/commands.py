@@ -1,11 +1,15 @@
 """Commands that need the model and data sets alone; `humove.cli` puts them beside the others."""
 
 import sys
+import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from humove.duration import duration
 
 Run = Annotated[Path, typer.Argument(help="A training run's folder.", metavar="RUN")]
 DataSet = Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")]
@@ -40,7 +44,8 @@ def train(
     if dry_run:
         print("\n".join(plan(config, dataset, motion_only or ()).lines))
         return
-    trained = launch(config, dataset, out, motion_only=motion_only or (), address=address, on_metrics=_tell, say=say)
+    teller = _Teller(config.phases.motion.steps + config.phases.paired.steps)
+    trained = launch(config, dataset, out, motion_only=motion_only or (), address=address, on_metrics=teller, say=say)
     if not trained.finished:
         print(f"{out}: stopped after step {trained.step}, and saved: the same command goes on")
         raise typer.Exit(130)
@@ -114,6 +119,25 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _tell(step: int, figures: Mapping[str, float]) -> None:
-    told = [name for name in figures if name in ("loss", "step_seconds", "mfu") or name.startswith("validation/")]
-    say(f"step {step}: " + ", ".join(f"{name.removeprefix('validation/')} {figures[name]:.4g}" for name in told))
+class _Teller:
+    """Tells how a run goes, and how long it will at its present pace."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._seen: deque[tuple[int, float]] = deque(maxlen=50)
+
+    def __call__(self, step: int, figures: Mapping[str, float]) -> None:
+        found = {name.removeprefix("validation/"): value for name, value in figures.items() if "/" in name}
+        if found:
+            say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
+            return
+        self._seen.append((step, time.monotonic()))
+        told = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", "step_seconds", "mfu") if name in figures)
+        say(f"step {step} of {self._steps}: {told}{self._left(step)}")
+
+    def _left(self, step: int) -> str:
+        first, began = self._seen[0]
+        if step == first:
+            return ""
+        pace = (time.monotonic() - began) / (step - first)
+        return f", about {duration(pace * (self._steps - step))} left"

@@ -8,6 +8,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from humove.duration import duration
+
 _LINE_EVERY_S = 10.0
 
 
@@ -83,19 +85,13 @@ class _Lines:
             self._told = now
             share = self._done / self._weight if self._weight else 1.0
             left = (now - self._began) * (1 / share - 1) if share > 0 else 0.0
-            self.say(f"{self._stage}: {share:.0%}, {_counts(self._counts)}, about {_duration(left)} left")
+            self.say(f"{self._stage}: {share:.0%}, {_counts(self._counts)}, about {duration(left)} left")
 
     def finish(self) -> None:
         if self._items:
             took = time.monotonic() - self._began
-            self.say(f"{self._stage}: done in {_duration(took)}: {_counts(self._counts) or 'nothing'}")
+            self.say(f"{self._stage}: done in {duration(took)}: {_counts(self._counts) or 'nothing'}")
         self._items = 0
 
     def say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
