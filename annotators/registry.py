@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from annotators.user_weights import weights_in
+from annotators.user_weights import UserWeights, weights_in
 from annotators.weights import table
 from humove.config import Strict
 from humove.errors import UserError
@@ -74,6 +74,16 @@ def load_annotator(kind: str, section: Strict, device: str = "cpu") -> Annotator
     return annotator
 
 
+def own_weights(kind: str, section: Strict) -> dict[str, UserWeights]:
+    """The files of the user's that the chosen annotator is given, by their settings' dotted names."""
+    own = own_settings(kind, section)
+    name = section_name(kind)
+    if own is not section:
+        return weights_in(own, f"{name}.{section.annotator}")
+    others = tuple(f"{name}.{other}." for other in names(kind))
+    return {said: given for said, given in weights_in(own, name).items() if not said.startswith(others)}
+
+
 def own_data(kind: str, section: Strict) -> dict[str, Any]:
     """What the chosen annotator's results depend on, of its settings, as JSON values."""
     settings = own_settings(kind, section)
@@ -108,7 +118,7 @@ def annotator_record(kind: str, section: Strict) -> dict[str, Any]:
     licence = annotator.licence
     rows = [table()[w] for w in annotator.weights]
     weights = [{"name": r.name, "sha256": r.sha256, "licence": r.licence} for r in rows]
-    for name, given in weights_in(settings, f"{section_name(kind)}.{section.annotator}").items():
+    for name, given in own_weights(kind, section).items():
         digest = given.digest()
         if digest:
             weights.append({"name": name, "sha256": digest, "licence": licence})

@@ -71,7 +71,9 @@ class Annotator(Protocol[In, Annotation]):
     """Whether a GPU is of no use to it."""
     resources: Resources
     weights: tuple[str, ...]
-    """Names of rows in the weights table (annotators/weights.yaml); files that the user names are in its settings."""
+    """Names of rows in the weights table (annotators/weights.yaml). Files that the user names are in its settings, and
+    must all be named, but for those that the attribute `optional_weights` lists; other settings that may not be empty
+    are in the attribute `required`."""
 
     def load(self, device: str) -> None:
         """Reads the weights; `device` is "cpu" or "cuda"."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import humove
 from annotators.registry import KINDS, annotator_record, section_name
-from annotators.rights import check_annotator
+from annotators.rights import check_annotator, unset
 from humove.atomic import write_text
 from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.ids import settings_hash
@@ -64,6 +64,8 @@ def annotate(config: BuildConfig, step_name: str, name: str, root: Path, report:
     dataset = open_dataset(str(root))
     section = getattr(config, step_name)
     check_annotator(step_name, section, config.allow, runs=True)
+    if empty := unset(step_name, section):
+        raise UserError(f"not set: {', '.join(empty)}; name each, as in SET {empty[0]}=...")
     name = name or f"{step_name}-{section.annotator}"
     if not NAME.fullmatch(name):
         raise UserError(f"--name {name}: use small letters, digits, - and _, as in captions-2")

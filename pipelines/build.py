@@ -51,7 +51,7 @@ def build(
     ledger = Ledger(out / LEDGER_FOLDER)
     plan = Plan.of(config, ledger)
     plan.check(runs=bool(inputs))  # what is only selected anew needs no model, unless a looser bar admits a clip
-    if config.clip_gpus and config.execution.executor == "local" and inputs:
+    if config.gpu_shares() and config.execution.executor == "local" and inputs:
         require_gpus(gpus_here(), "this machine")
     config_hash = plan.config_hash
     _ours(out, ledger)
@@ -87,7 +87,14 @@ def make_executor(config: BuildConfig) -> Executor:
     if execution.executor == "ray":
         from pipelines.executors.ray import RayExecutor
 
-        return RayExecutor(address=execution.address, workers=execution.workers, retries=execution.retries)
+        made = RayExecutor(address=execution.address, workers=execution.workers, retries=execution.retries)
+        if config.gpu_shares():
+            try:
+                made.gpus()
+            except UserError:
+                made.close()
+                raise
+        return made
     from pipelines.executors.local import LocalExecutor
 
     return LocalExecutor(workers=execution.workers or os.cpu_count() or 1, retries=execution.retries)

@@ -5,10 +5,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator
 
+from annotators.aesthetic import AestheticConfig
 from annotators.captions.config import CaptionConfig
+from annotators.categories.config import CategoryConfig
 from annotators.main_person import TrackConfig
 from annotators.motion_quality import QualityConfig
-from annotators.registry import chosen, own_settings, section_name, without_others
+from annotators.picture.config import PictureConfig
+from annotators.registry import KINDS, chosen, own_settings, section_name, without_others
 from annotators.user_weights import pinned
 from humove.config import Strict
 from humove.settings import checked, override, read_preset
@@ -39,8 +42,8 @@ class ShardsConfig(Strict):
     max_megabytes: int = Field(1024, ge=1, description="video in one shard at the most, MB")
 
 
-GpuStep = Literal["track", "pose2d", "motion", "aesthetic", "caption"]
-"""The steps whose annotators may run on a GPU."""
+GpuStep = Literal["split", "track", "pose2d", "motion", "aesthetic", "caption", "category"]
+"""The steps whose annotators may run on a GPU. `split` is of a stage of its own; the others share a worker."""
 
 
 class ExecutionConfig(Strict):
@@ -57,14 +60,15 @@ class ExecutionConfig(Strict):
     gpus: dict[GpuStep, float] = Field(
         {},
         description="the share of a GPU that the annotator of a step gets, as in {track: 0.25, motion: 0.5}; a worker "
-        "holds all of them, loaded once, and takes the sum; steps that are not named, and annotators that run on the "
-        "CPU alone, take none",
+        "holds all of them, loaded once, and takes the sum (but for split, which has its own workers); steps that are "
+        "not named, and annotators that run on the CPU alone, take none",
     )
 
     @field_validator("gpus")
     @classmethod
     def _on_one_gpu(cls, gpus: dict[str, float]) -> dict[str, float]:
-        if any(share <= 0 for share in gpus.values()) or sum(gpus.values()) > 1:
+        together = sum(share for step, share in gpus.items() if step != "split")
+        if any(not 0 < share <= 1 for share in gpus.values()) or together > 1:
             raise ValueError("shares are above 0 and come to 1 at the most, since a worker holds one GPU")
         return gpus
 
@@ -79,10 +83,13 @@ class BuildConfig(Strict):
     marks: MarksConfig = MarksConfig()
     track: TrackConfig = TrackConfig()
     crop: CropConfig = CropConfig()
+    picture: PictureConfig = PictureConfig()
+    aesthetic: AestheticConfig = AestheticConfig()
     pose2d: Pose2DConfig = Pose2DConfig()
     motion: MotionConfig = MotionConfig()
     quality: QualityConfig = QualityConfig()
     caption: CaptionConfig = CaptionConfig()
+    category: CategoryConfig = CategoryConfig()
     encode: EncodeConfig = EncodeConfig()
     splits: SplitsConfig = SplitsConfig()
     shards: ShardsConfig = ShardsConfig()
@@ -97,24 +104,27 @@ class BuildConfig(Strict):
         """All that the data set depends on: everything but where the work is done, and what isn't used."""
         data = super().data_settings()
         del data["execution"], data["marks"]["file"]
-        for kind, section in self.annotators().items():
-            data[section_name(kind)] = without_others(kind, section, data[section_name(kind)])
+        for kind in KINDS:
+            name = section_name(kind)
+            data[name] = without_others(kind, getattr(self, name), data[name])
         return data
 
     def annotators(self) -> dict[str, Strict]:
         """The section of each kind of annotator that is in use."""
-        return {"tracks": self.track, "pose2d": self.pose2d, "motion": self.motion, "caption": self.caption}
+        sections = {kind: getattr(self, section_name(kind)) for kind in KINDS}
+        return {kind: section for kind, section in sections.items() if getattr(section, "looks", True)}
 
     def gpu_shares(self) -> dict[str, float]:
-        """The share of a GPU of each step, without those whose annotators run on the CPU alone."""
+        """The share of a GPU of each step that can use one."""
         sections = self.annotators().items()
-        on_cpu = {section_name(kind) for kind, s in sections if getattr(chosen(kind, s), "cpu_only", False)}
-        return {step: share for step, share in self.execution.gpus.items() if step not in on_cpu}
+        used = {section_name(kind) for kind, s in sections if not getattr(chosen(kind, s), "cpu_only", False)}
+        used |= {"split"} if self.split.detector == "transnetv2" else set()
+        return {step: share for step, share in self.execution.gpus.items() if step in used}
 
     @property
     def clip_gpus(self) -> float:
         """The share of a GPU that one worker of the clip stage takes."""
-        return round(sum(self.gpu_shares().values()), 4)
+        return round(sum(share for step, share in self.gpu_shares().items() if step != "split"), 4)
 
     def device(self, step: str) -> str:
         """Where the annotator of a step runs, in torch's spelling."""

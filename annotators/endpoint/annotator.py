@@ -44,6 +44,7 @@ class EndpointCaptioner:
     resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
     Settings = EndpointConfig
+    required = ("server.url", "model")
 
     def __init__(self, settings: EndpointConfig) -> None:
         self.settings = settings

@@ -38,12 +38,14 @@ class LocalExecutor:
     """`workers` processes, each with its own models, kept from stage to stage; of a stage that takes a share of a GPU,
     as many at the most as the GPUs hold.
 
-    A worker that dies costs the item that killed it, no more.
+    A worker that dies costs the item that killed it, no more. `placed` says that somebody else has chosen the GPU and
+    counted the workers.
     """
 
-    def __init__(self, *, workers: int, retries: int) -> None:
+    def __init__(self, *, workers: int, retries: int, placed: bool = False) -> None:
         self.workers = workers
         self.retries = retries
+        self.placed = placed
         self._pool: ProcessPoolExecutor | None = None
         self._size, self._gpus = workers, ()
 
@@ -85,7 +87,7 @@ class LocalExecutor:
     def _fit(self, stage: Stage) -> None:
         """Makes the next pool one of this stage's size, where that is another."""
         size, gpus = self.workers, ()
-        if stage.resources.gpus:
+        if stage.resources.gpus and not self.placed:
             there = gpus_here()
             require_gpus(there, "this machine")
             size = min(size, workers_on(there, stage.resources.gpus))

@@ -22,7 +22,7 @@ class _Actor:
 
     def __init__(self, stage: Stage, retries: int) -> None:
         self.stage = stage
-        self.local = LocalExecutor(workers=1, retries=retries)
+        self.local = LocalExecutor(workers=1, retries=retries, placed=True)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         rows: list[Done | Exception] = []
@@ -71,6 +71,12 @@ class RayExecutor:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         self.workers = workers
 
+    def gpus(self) -> float:
+        """The cluster's; UserError where it has none."""
+        there = self._ray.cluster_resources().get("GPU", 0.0)
+        require_gpus(there, "the Ray cluster")
+        return there
+
     def map(self, stage: Stage, works: Sequence[Work]) -> Iterator[Done]:
         works = longest_first(works)
         if not works:
@@ -93,9 +99,7 @@ class RayExecutor:
         cpus = self._ray.cluster_resources().get("CPU", 1.0)
         room = max(1, int(cpus // stage.resources.cpus)) if stage.resources.cpus else len(rows)
         if stage.resources.gpus:
-            there = ray.cluster_resources().get("GPU", 0)
-            require_gpus(there, "the Ray cluster")
-            room = min(room, workers_on(there, stage.resources.gpus))
+            room = min(room, workers_on(self.gpus(), stage.resources.gpus))
         pool = max(1, min(room, self.workers or room, len(rows)))
         dataset = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             _Actor,

@@ -14,7 +14,7 @@ from pipelines.executors.worker import StepError
 from pipelines.fetch import local_file
 from pipelines.inputs import InputRef
 from pipelines.ledger import Ledger, Record
-from pipelines.stages.step import ClipView, Step, step_keys
+from pipelines.stages.step import ClipView, Link, Step, step_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class ClipStage:
         ledger: Ledger,
         scratch: Path,
         steps: list[Step],
-        chain: list[tuple[str, str]],
+        chain: list[Link],
         frame_settings: dict,
         score_only: bool,
         resources: Resources,

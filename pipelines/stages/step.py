@@ -1,6 +1,6 @@
 """The steps of a clip: each measures once, and its verdict is a pure function of what was measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -58,6 +58,7 @@ class Step(Protocol):
 
     name: str
     version: str
+    # `feeds = False` marks a step whose measurements no later step uses; see Link.
 
     def settings(self) -> dict:
         """All that the measurement depends on beside the clip and the steps before: settings, models, weights."""
@@ -72,11 +73,22 @@ class Step(Protocol):
         """The verdict under the present thresholds; None where the clip goes on."""
 
 
-def step_keys(chain: list[tuple[str, str]], clip: Clip) -> dict[str, str]:
-    """The ledger key of each step of this clip: a chain, so that a change of one step renames all that follow."""
-    key = settings_hash([clip.video.video_id, clip.start_frame, clip.end_frame])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A step in the chain of keys."""
+
+    name: str
+    digest: str
+    """Names the step, its version and its settings."""
+    feeds: bool = True
+    """Whether later steps use what it measures; where none does, a change of it measures nothing else again."""
+
+
+def step_keys(chain: Sequence[Link], clip: Clip) -> dict[str, str]:
+    """The ledger key of each step of this clip: a chain, so that a change of one step renames all that use it."""
+    before = settings_hash([clip.video.video_id, clip.start_frame, clip.end_frame])
     keys = {}
-    for name, digest in chain:
-        key = settings_hash([key, digest])
-        keys[name] = key
+    for link in chain:
+        keys[link.name] = settings_hash([before, link.digest])
+        before = keys[link.name] if link.feeds else before
     return keys

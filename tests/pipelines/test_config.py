@@ -17,7 +17,7 @@ def config_hash(*overrides: str) -> str:
 
 
 def test_every_preset_resolves() -> None:
-    assert preset_names(PRESETS) == ["cluster", "local"]
+    assert preset_names(PRESETS) == ["cluster", "local", "paper"]
     for name in preset_names(PRESETS):
         load_config(name, [])
 
@@ -26,6 +26,41 @@ def test_where_the_work_is_done_is_not_hashed_and_all_else_is() -> None:
     assert config_hash() == config_hash("execution.workers=7", "execution.executor=ray", "execution.scratch=/x")
     changed = ["screen.min_brightness=0.1", "motion.landmark_fit.iterations=10", "splits.val=0.2", "score_only=true"]
     assert len({config_hash(), *map(config_hash, changed)}) == 1 + len(changed)
+
+
+def test_presets_lie_on_top_of_each_other(tmp_path: Path) -> None:
+    both = load_config("paper,cluster", [])
+    assert both.track.annotator == "ultralytics" and both.execution.executor == "ray"
+    (tmp_path / "mine.yaml").write_text("track: {min_person_height: 0.4}\n")
+    mine = load_config(f"paper,{tmp_path / 'mine.yaml'}", ["pose2d.annotator=rtmlib"])
+    assert mine.track.annotator == "ultralytics" and mine.track.min_person_height == 0.4
+    assert mine.pose2d.annotator == "rtmlib" and mine.execution.executor == "local"
+    with pytest.raises(UserError, match="PRESET=papers: no such preset or file"):
+        load_config("papers,cluster", [])
+
+
+def test_what_is_not_chosen_is_neither_hashed_nor_kept() -> None:
+    plain = load_config("local", [])
+    other = load_config("local", ["motion.nlf.num_aug=2", "aesthetic.laion.half=true"])
+    assert plain.data_settings() == other.data_settings() and config_hash() == config_hash("motion.nlf.num_aug=2")
+    assert "nlf" not in plain.data_settings()["motion"] and "landmark_fit" in plain.data_settings()["motion"]
+
+
+def test_a_gpu_is_asked_for_by_annotators_that_can_use_one() -> None:
+    builtin = load_config("cluster", [])
+    assert builtin.clip_gpus == 0 and builtin.device("track") == "cpu"
+    paper = load_config("paper,cluster", [])
+    # CameraHMR's files, ultralytics, DWPose and LAION; the captions' server has its own.
+    assert paper.clip_gpus == pytest.approx(0.1 + 0.05 + 0.1 + 0.15) and paper.device("track") == "cuda"
+    assert paper.device("caption") == "cpu" and "split" not in paper.gpu_shares()
+    assert load_config("cluster", ["split.detector=transnetv2"]).gpu_shares() == {"split": 0.1}
+    assert load_config("cluster", ["split.detector=transnetv2"]).clip_gpus == 0
+
+
+@pytest.mark.parametrize("gpus", ["{track: 0.7, motion: 0.4}", "{track: 0}", "{split: 2}", "{crop: 0.1}"])
+def test_shares_that_no_gpu_has_are_refused(gpus: str) -> None:
+    with pytest.raises(UserError, match="execution.gpus"):
+        load_config("local", [f"execution.gpus={gpus}"])
 
 
 def test_a_yaml_of_ones_own_reads_what_config_prints(tmp_path: Path) -> None:
