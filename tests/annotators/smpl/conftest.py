@@ -26,3 +26,8 @@ def smpl_npz(smpl_arrays, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("smpl") / "SMPL_NEUTRAL.npz"
     np.savez_compressed(path, **smpl_arrays)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _offline(no_network) -> None:
+    """Nothing here may ask the network for anything."""
