@@ -11,17 +11,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from annotators.aesthetic import BARS as AESTHETIC_BARS
+from annotators.captions.config import BARS as CAPTION_BARS
 from annotators.main_person import BARS as TRACK_BARS
 from annotators.motion_quality import BARS as QUALITY_BARS
+from annotators.picture.measure import BARS as PICTURE_BARS
 from humove.reasons import Reason
+from pipelines.category import category_text
 from pipelines.outcomes import clip_end
 from pipelines.plan import Plan
 from pipelines.splits import split_of
+from pipelines.stages.pose2d import BARS as POSE2D_BARS
 from pipelines.stages.screen import BARS as SCREEN_BARS
 from pipelines.walk import MISSING, SPLIT, ClipState, InputState
 from shards.clips import CPU, SCORE, ClipsWriter
 
-STAGE_BARS = (SCREEN_BARS, TRACK_BARS, QUALITY_BARS)
+STAGE_BARS = (SCREEN_BARS, TRACK_BARS, PICTURE_BARS, AESTHETIC_BARS, POSE2D_BARS, QUALITY_BARS, CAPTION_BARS)
 """Every bar that a clip is held against, in the order of the stages."""
 
 
@@ -41,7 +46,6 @@ def measured(
         "uri": video.uri,
         "batch": batch,
         "split": split_of(video, plan.config.splits),
-        "category": video.source.category,
         "width": video.width,
         "height": video.height,
         "fps": float(video.fps),
@@ -54,7 +58,7 @@ def measured(
 def _row(plan: Plan, state: ClipState, twins: dict[str, str], building: bool) -> dict[str, Any]:
     clip = state.clip
     place, keys = plan.ledger.clip(clip.clip_id), plan.clip_keys(clip)
-    scores, cpu_s, caption = dict(state.scores), {}, ""
+    scores, cpu_s, facts = dict(state.scores), {}, {}
     reached, stopped, stopped_reason = "screen", "", ""
     for step in plan.steps:
         record = place.read(step.name, keys[step.name])
@@ -63,7 +67,7 @@ def _row(plan: Plan, state: ClipState, twins: dict[str, str], building: bool) ->
         reached = step.name
         scores.update(record.scores)
         cpu_s[step.name] = record.cpu_s
-        caption = record.facts.get("full", caption)
+        facts[step.name] = record.facts
         if record.reject is not None:
             stopped, stopped_reason = step.name, str(record.reject.reason)
             break
@@ -74,7 +78,8 @@ def _row(plan: Plan, state: ClipState, twins: dict[str, str], building: bool) ->
         stage, outcome, why = state.stage, OPEN, {}
     return {
         "clip_id": clip.clip_id,
-        "caption": clip.video.source.caption or caption,
+        "caption": clip.video.source.caption or facts.get("caption", {}).get("full", ""),
+        "category": category_text(plan.config.category, clip.video.source, facts),
         "start_frame": clip.start_frame,
         "end_frame": clip.end_frame,
         "start_s": state.times[0],
@@ -136,13 +141,14 @@ class MeasuredWriter:
 
     def _write(self) -> None:
         plan = self._plan
+        steps = ["screen", *(step.name for step in plan.steps)]
         with (
             ClipsWriter(
                 self._path,
                 scores=sorted(self._scores),
-                steps=["screen", *(step.name for step in plan.steps)],
+                steps=steps,
                 video_cpu_s=dict(self._video_cpu_s),
-                bars=STAGE_BARS,
+                bars=[bars for bars in STAGE_BARS if bars.stage in steps],
                 config=plan.config.data_settings(),
             ) as table,
             self._waiting.open(encoding="utf-8") as lines,

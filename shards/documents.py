@@ -83,6 +83,8 @@ class AnnotatorRecord(Strict):
     version: Text
     licence: str = ""
     weights: tuple[WeightsRecord, ...] = ()
+    model: str = ""
+    """The name of a served model, whose weights nobody here has seen."""
 
 
 class Rights(Strict):

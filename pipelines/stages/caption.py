@@ -23,6 +23,7 @@ class CaptionStep:
 
     name = "caption"
     version = "1"
+    feeds = False
 
     def __init__(self, config: CaptionConfig, device: str = "cpu") -> None:
         self.config = config

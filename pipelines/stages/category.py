@@ -17,6 +17,7 @@ class CategoryStep:
 
     name = "category"
     version = "1"
+    feeds = False
 
     def __init__(self, config: CategoryConfig, device: str = "cpu") -> None:
         self.config = config

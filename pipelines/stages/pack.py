@@ -11,15 +11,17 @@ from annotators.registry import chosen
 from humove.atomic import write_text
 from humove.camera import crop_intrinsics
 from humove.stage import Emit, Resources
-from humove.types import Pose2D, Sample, SmplMotion, Source
+from humove.types import Caption, Pose2D, Sample, SmplMotion, WorldCamera
+from pipelines.category import category_of
 from pipelines.inputs import InputRef
 from pipelines.ledger import Place
 from pipelines.plan import Plan
-from pipelines.stages.pose2d import pose_from_arrays
+from pipelines.stages.pose2d import as_stored, pose_from_arrays
 from pipelines.walk import ClipState, walk
 from shards.documents import SampleMeta, ShardRow
-from shards.format import parse_shard_name
+from shards.format import WORLD_MEMBER, parse_shard_name
 from shards.index import index_row
+from shards.npz import decode_world
 from shards.writer import ShardWriter
 
 BODY_MODEL = {"name": "anny-smpl24", "licence": "Apache-2.0 (code), CC0-1.0 (data)"}
@@ -88,12 +90,15 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
     place, keys = plan.ledger.clip(clip.clip_id), plan.clip_keys(clip)
     crop = place.read("crop", keys["crop"]).facts
     track = place.read("track", keys["track"]).facts
-    caption = dict(place.read("caption", keys["caption"]).facts)
+    said = place.read("caption", keys["caption"]).facts
+    shown = place.read("category", keys["category"]).facts if "category" in keys else {}
+    caption = {name: said[name] for name in Caption.__dataclass_fields__}
     if video.source.caption:
         caption |= {"full": video.source.caption, "source": f"manifest, {caption['source']}"}
     motion = stored_motion(place, keys, crop)
+    focal = place.read("motion", keys["motion"]).facts["focal"]
     xyxy = crop["xyxy"]
-    shown = np.array([video.width / track["width"], video.height / track["height"]] * 2)
+    zoom = np.array([video.width / track["width"], video.height / track["height"]] * 2)
     meta = {
         "key": clip.clip_id,
         "video_id": video.video_id,
@@ -105,14 +110,15 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
             "end_s": state.times[1],
         },
         "shot_index": clip.shot_index,
-        "crop_xyxy": [float(v) for v in np.array(xyxy) * shown],
+        "crop_xyxy": [float(v) for v in np.array(xyxy) * zoom],
         "fps": f"{track['fps'][0]}/{track['fps'][1]}",
         "width": crop["width"],
         "height": crop["height"],
         "num_frames": len(motion.valid),
         "captions": caption,
-        "category": _category(video.source),
+        "category": category_of(plan.config.category, video.source, said, shown),
         "scores": {name: float(value) for name, value in sorted(state.scores.items())},
+        "cam": {"focal_px": [float(motion.cam_intrinsics[i, i]) for i in (0, 1)], **focal},
         "body_model": _body_model(plan),
         "annotators": annotators,
         "rights": {name: getattr(video.source, name) for name in ("licence", "source_url", "consent")},
@@ -123,9 +129,16 @@ def assemble(plan: Plan, state: ClipState, split: str, config_hash: str, annotat
         split=split,
         mp4=place.file("encode", keys["encode"], "mp4").read_bytes(),
         motion=motion,
-        pose2d=stored_pose(place, keys, crop),
+        pose2d=as_stored(stored_pose(place, keys, crop), plan.config.pose2d),
         meta=meta,
+        world=stored_world(place, keys),
     )
+
+
+def stored_world(place: Place, keys: dict[str, str]) -> WorldCamera | None:
+    """The camera's path, where the motion's annotator knew it."""
+    path = place.file("motion", keys["motion"], WORLD_MEMBER)
+    return decode_world(path.read_bytes()) if path.is_file() else None
 
 
 def stored_motion(place: Place, keys: dict[str, str], crop: dict) -> SmplMotion:
@@ -148,12 +161,3 @@ def _body_model(plan: Plan) -> dict[str, str]:
     """The body that the motion annotator moves: the open one, unless it says otherwise."""
     annotator = chosen("motion", plan.config.motion)
     return {**getattr(annotator, "body_model", BODY_MODEL), "shape_source": annotator.shape_source}
-
-
-def _category(source: Source) -> dict[str, str]:
-    major, slash, fine = source.category.partition("/")
-    return {
-        "major": major if slash else "",
-        "fine": fine if slash else major,
-        "source": source.category_source,
-    }

@@ -98,6 +98,12 @@ def _captions(figures: dict[str, Any]) -> Iterator[Concern]:
             f"The captions repeat themselves: {captions['distinct']} different ones for {captions['count']} clips.",
             "captions.distinct_share",
         )
+    elif captions["count"] >= 10 and (captions["near_duplicate_share"] or 0) > 0.3:
+        yield (
+            "look",
+            f"{_percent(captions['near_duplicate_share'])} of the captions say nearly what another one says.",
+            "captions.near_duplicate_share",
+        )
 
 
 def _rights(figures: dict[str, Any]) -> Iterator[Concern]:

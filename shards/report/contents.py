@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shards.caption_twins import caption_twins
 from shards.format import SPLITS
 from shards.report.distribution import distribution, share, tidy, weighted_top
 from shards.report.source import NOT_STATED, ReportSource
@@ -38,17 +39,25 @@ def categories(source: ReportSource) -> dict[str, Any]:
 
 
 def captions(source: ReportSource) -> dict[str, Any]:
-    """How long the captions are, how many differ, which words they use."""
+    """How long the captions are, how many differ, how many say nearly what another says, which words they use."""
     texts: list[str] = source.index["caption"].fillna("").astype(str).tolist()
     found = [_WORD.findall(text.lower()) for text in texts]
     words = Counter(word for each in found for word in set(each) if word not in _SMALL_WORDS and len(word) > 1)
     same = Counter(text for text in texts if text)
     top = weighted_top(same, _MOST_CAPTIONS)
+    twins = caption_twins(texts)
     return {
         "count": len(texts),
         "empty": len(texts) - same.total(),
         "distinct": len(same),
         "distinct_share": share(len(same), same.total()),
+        "near_duplicates": len(twins),
+        "near_duplicate_share": share(len(twins), same.total()),
+        "alike": [
+            {"text": texts[t.place], "like": texts[t.earlier], "similarity": tidy(t.similarity)}
+            for t in sorted(twins, key=lambda t: -t.similarity)
+            if texts[t.place] != texts[t.earlier]
+        ][:_MOST_CAPTIONS],
         "commonest_share": share(top[0][1], same.total()) if top else None,
         "vocabulary": len({word for each in found for word in each}),
         "words": distribution(np.array([len(each) for each in found]), whole=True),

@@ -47,7 +47,7 @@ def test_the_data_set_is_sound_and_says_what_became_of_every_input(built: Path) 
 def test_a_sample_carries_its_source_its_makers_and_its_scores(built: Path) -> None:
     sample = next(s for s in open_dataset(str(built)).samples() if s.meta["uri"].startswith("Daily"))
     meta = sample.meta
-    assert meta["category"] == {"major": "", "fine": "Daily Activity", "source": "folder"}
+    assert meta["category"] == {"major": "General & Others", "fine": "Daily Activity", "source": "folder"}
     assert {a["name"] for a in meta["annotators"]} >= {"tracks.blazepose", "motion.landmark_fit"}
     assert {"sharpness", "person_share", "reprojection_pct", "jitter"} <= meta["scores"].keys()
     assert sample.motion.cam_intrinsics[0, 2] < meta["width"]

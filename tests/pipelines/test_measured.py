@@ -33,7 +33,9 @@ def test_the_table_has_every_clip_as_the_build_settled_it(built: Path) -> None:
 
 def test_bars_come_with_their_thresholds(built: Path) -> None:
     clips = read_clips(open_dataset(str(built)))
-    assert [stage.stage for stage in clips.stage_bars] == ["screen", "track", "quality"]
+    assert [stage.stage for stage in clips.stage_bars] == [
+        "screen", "track", "picture", "pose2d", "quality", "caption",
+    ]  # fmt: skip
     assert clips.threshold("screen.min_brightness") == 0.06
     assert {bar.score for bar in clips.bars} <= {c.removeprefix(SCORE) for c in clips.frame.columns}
     assert clips.steps[:2] == ("screen", "track")
