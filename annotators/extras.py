@@ -16,6 +16,7 @@ EXTRAS = {
     "pose2d.mmpose": Extra(extra="mmpose", modules=("mmpose", "mmcv", "mmengine", "xtcocotools", "torchvision")),
     "pose2d.rtmlib": Extra(extra="rtmlib", modules=("rtmlib", "onnxruntime")),
     "motion.nlf": Extra(extra="nlf", modules=("torchvision",)),
+    "motion.results": Extra(extra="smpl", modules=("smplx", "smplfitter")),
     "caption.vlm": Extra(extra="vlm", modules=("transformers", "torchvision", "PIL")),
     "category.clip": Extra(extra="vlm", modules=("transformers", "torchvision", "PIL")),
     "aesthetic.laion": Extra(extra="quality", modules=("transformers", "safetensors")),

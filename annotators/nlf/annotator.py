@@ -29,6 +29,7 @@ class NlfMotion:
     version = "1"
     licence = "NLF's weights: non-commercial research; the SMPL body within: non-commercial research"
     rights = "non-commercial"
+    cpu_only = False
     weights: tuple[str, ...] = ()
     resources = Resources(cpus=1.0)
     shape_source = "true"

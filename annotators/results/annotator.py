@@ -30,6 +30,8 @@ from humove.types import PersonTrack
 _FEWEST_FRAMES = 3
 _SAME_SHAPE = 0.02
 """By how much the sides' ratio of the program's picture may be off the video's."""
+_NEEDS = {"gvhmr": ("smplx", "smplx_to_smpl"), "sam3d_body": ("mhr_to_smpl", "mhr_faces")}
+"""Files that a format needs beside the folder and SMPL."""
 _FORMATS = {"camerahmr": camerahmr, "wham": wham, "gvhmr": gvhmr, "sam3d_body": sam3d_body}
 
 
@@ -41,7 +43,6 @@ class ResultsMotion:
     version = "1"
     rights = "non-commercial"
     weights: tuple[str, ...] = ()
-    optional_weights = ("smplx", "smplx_to_smpl", "mhr_to_smpl", "mhr_faces")
     resources = Resources(cpus=1.0)
     body_model = SMPL_BODY
     shape_source = "true"
@@ -49,6 +50,8 @@ class ResultsMotion:
     def __init__(self, config: ResultsConfig) -> None:
         self.config = config
         self.licence = _FORMATS[config.format].LICENCE
+        self.cpu_only = config.format not in _NEEDS  # the others fit SMPL to meshes
+        self.optional_weights = tuple(name for form, names in _NEEDS.items() for name in names if form != config.format)
         self._bodies: Bodies | None = None
         self._folder = Path()
 

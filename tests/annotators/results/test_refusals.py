@@ -12,10 +12,12 @@ from annotators.results.annotator import ResultsMotion
 from annotators.results.config import ResultsConfig
 from annotators.results.pickles import read_pickled
 from annotators.results.places import place_of
+from annotators.rights import unset
 from annotators.user_weights import UserWeights
 from humove.errors import UserError
 from humove.reasons import Reason
 from humove.stage import Reject
+from pipelines.stages.motion import MotionConfig
 from tests.annotators.motion_clips import VIDEO_ID, motion_clip
 from tests.annotators.results.bodies import BodyFiles
 from tests.annotators.results.conftest import FRAMES, Truth
@@ -161,3 +163,16 @@ def test_what_it_says_of_itself(bodies: BodyFiles, tmp_path: Path) -> None:
     made = annotator(tmp_path, bodies, "wham")
     assert made.rights == "non-commercial" and "WHAM" in made.licence
     assert made.body_model["name"] == "smpl" and made.shape_source == "true"
+
+
+def test_what_is_not_set_is_known_before_any_work(bodies: BodyFiles, tmp_path: Path) -> None:
+    given = {"folder": UserWeights(path=str(tmp_path)), "smpl": UserWeights(path=str(bodies.smpl))}
+    wants = {
+        "camerahmr": [],
+        "wham": [],
+        "gvhmr": ["smplx", "smplx_to_smpl"],
+        "sam3d_body": ["mhr_to_smpl", "mhr_faces"],
+    }
+    for form, names in wants.items():
+        section = MotionConfig(annotator="results", results=ResultsConfig(format=form, **given))
+        assert unset("motion", section) == [f"motion.results.{name}.path" for name in names]
