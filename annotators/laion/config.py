@@ -21,7 +21,7 @@ class LaionConfig(Strict):
         description="LAION's head: sac+logos+ava1-l14-linearMSE.pth, or sa_0_4_vit_l_14_linear.pth",
     )
     library: Literal["transformers", "open_clip"] = Field("transformers", description="what reads the CLIP")
-    model: str = Field(
+    network: str = Field(
         "ViT-L-14-quickgelu",
         description="open_clip's name of the network, where clip is a single file; OpenAI's weights want -quickgelu",
     )

@@ -76,16 +76,18 @@ def _with_open_clip(config: LaionConfig, device: str, half: bool) -> tuple[Encod
         raise UserError(
             f"{_SETTING}: {path} has no open_clip_config.json; give open_clip's folder or a file of weights"
         )
-    if path.is_file() and config.model not in open_clip.list_models():
-        raise UserError(f"aesthetic.laion.model: open_clip has no network {config.model!r}, as in ViT-L-14-quickgelu")
-    name, weights = (f"local-dir:{path}", None) if path.is_dir() else (config.model, str(path))
+    if path.is_file() and config.network not in open_clip.list_models():
+        raise UserError(
+            f"aesthetic.laion.network: open_clip has no network {config.network!r}, as in ViT-L-14-quickgelu"
+        )
+    name, weights = (f"local-dir:{path}", None) if path.is_dir() else (config.network, str(path))
     try:
         with _quiet("root"):
             model, transform = open_clip.create_model_from_pretrained(
                 name, pretrained=weights, precision="fp16" if half else "fp32", device=device, weights_only=True
             )
     except Exception as error:  # the library raises many kinds for a file that is not what it says
-        raise _unread(path, f"open_clip as {config.model}" if weights else "open_clip", error) from error
+        raise _unread(path, f"open_clip as {config.network}" if weights else "open_clip", error) from error
     model = model.eval()
     kind = torch.float16 if half else torch.float32
 

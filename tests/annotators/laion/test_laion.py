@@ -57,7 +57,7 @@ def loaded(files: Path, clip: str, head: str = "mlp.pth", **settings) -> LaionAe
     [
         ("transformers", {"library": "transformers"}),
         ("open_clip", {"library": "open_clip"}),
-        ("weights.pt", {"library": "open_clip", "model": "tiny-quickgelu"}),
+        ("weights.pt", {"library": "open_clip", "network": "tiny-quickgelu"}),
     ],
 )
 def test_the_score_of_a_plain_picture_is_the_one_worked_out_by_hand(
@@ -120,8 +120,11 @@ def test_files_that_are_something_else_get_one_line(files: Path, tmp_path: Path,
         ({"clip": ""}, "aesthetic.laion.clip.path is not set: name the folder"),
         ({"clip": "open_clip"}, "has no config.json; give the folder of a CLIP as transformers saves it"),
         ({"clip": "transformers", "library": "open_clip"}, "has no open_clip_config.json"),
-        ({"clip": "weights.pt", "library": "open_clip", "model": "ViT-9"}, "open_clip has no network 'ViT-9'"),
-        ({"clip": "weights.pt", "library": "open_clip", "model": "ViT-B-32"}, "is no CLIP that open_clip as ViT-B-32"),
+        ({"clip": "weights.pt", "library": "open_clip", "network": "ViT-9"}, "open_clip has no network 'ViT-9'"),
+        (
+            {"clip": "weights.pt", "library": "open_clip", "network": "ViT-B-32"},
+            "is no CLIP that open_clip as ViT-B-32",
+        ),
         ({"clip": "transformers", "head": ""}, "aesthetic.laion.head.path is not set: name the file"),
         ({"clip": "gone"}, "no folder"),
     ]:

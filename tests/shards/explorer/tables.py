@@ -9,9 +9,14 @@ from pipelines.config import BuildConfig
 from pipelines.measured import STAGE_BARS
 from shards.clips import CPU, SCORE, ClipTable
 
-STEPS = ("screen", "track", "crop", "pose2d", "motion", "quality", "caption", "encode")
-SCALE = {"short_side": 1080.0, "reprojection_pct": 16.0, "mirror_disagreement_mm": 440.0, "jitter": 600.0}
+STEPS = (
+    "screen", "track", "crop", "picture", "aesthetic", "pose2d", "motion", "quality", "caption", "encode",
+)  # fmt: skip
+SCALE = {"short_side": 1080.0, "reprojection_pct": 16.0, "mirror_disagreement_mm": 440.0, "jitter": 600.0,
+         "aesthetic": 10.0, "caption_words": 100.0}  # fmt: skip
 """Scores lie between 0 and this, or 1."""
+WHOLE = ("screen.min_short_side", "caption.min_words", "caption.max_words")
+"""Thresholds that are whole numbers."""
 
 
 def signatures(rng: np.random.Generator, count: int, twins: float = 0.3) -> np.ndarray:
@@ -28,7 +33,7 @@ def frame(count: int, seed: int, twins: float = 0.3) -> pd.DataFrame:
     """Clips that came as far as chance has it, with no verdict yet: all count as kept."""
     rng = np.random.default_rng(seed)
     ids = [f"{number:016x}-s0000-c0000-p00" for number in range(count)]
-    reached = rng.choice(len(STEPS), count, p=[0.05] * 7 + [0.65])
+    reached = rng.choice(len(STEPS), count, p=[0.04] * 9 + [0.64])
     stopped = np.where((rng.random(count) < 0.1) & (reached > 0), reached, -1)
     reached = np.where((stopped < 0) & (rng.random(count) < 0.5), len(STEPS) - 1, reached)
     columns: dict[str, Any] = {
@@ -61,7 +66,8 @@ def frame(count: int, seed: int, twins: float = 0.3) -> pd.DataFrame:
         for bar in stage.bars:
             # Most clips pass: few would reach the last bar otherwise.
             share = rng.random(count) ** (0.08 if bar.at_least else 6)
-            columns[f"{SCORE}{bar.score}"] = np.where(seen, share * SCALE.get(bar.score, 1.0), np.nan)
+            told = seen & (rng.random(count) < 0.1) if bar.optional else seen
+            columns[f"{SCORE}{bar.score}"] = np.where(told, share * SCALE.get(bar.score, 1.0), np.nan)
     lost = rng.random(count) < 0.05
     for name in ("reprojection_pct", "mirror_disagreement_mm", "bone_spread"):  # no valid frame
         columns[f"{SCORE}{name}"] = np.where(lost, np.nan, columns[f"{SCORE}{name}"])

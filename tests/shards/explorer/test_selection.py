@@ -6,26 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotators.main_person import judge as judge_track
-from annotators.motion_quality import judge as judge_quality
 from humove.bars import StageBars
 from humove.errors import UserError
 from pipelines.config import BuildConfig, configured
 from pipelines.measured import STAGE_BARS
-from pipelines.stages.screen import judge as judge_screen
 from shards.clips import SCORE, ClipTable
 from shards.explorer.funnel import funnel_document
 from shards.explorer.selection import OUTCOMES, Selector, missed_bar
 from shards.near_duplicates import DedupConfig, Entry, find_near_duplicates
-from tests.shards.explorer.tables import SCALE, STEPS, frame, table
+from tests.shards.explorer.tables import SCALE, STEPS, WHOLE, frame, table
 
-JUDGES = {"screen": judge_screen, "track": judge_track, "quality": judge_quality}
+JUDGES = {stage.stage: stage.judge for stage in STAGE_BARS}
 BARS = [bar for stage in STAGE_BARS for bar in stage.bars]
 
 shares = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0.001, 0.999))
 changes = st.dictionaries(st.sampled_from(BARS), shares, max_size=6).map(
     lambda chosen: {
-        bar.setting: round(share * SCALE[bar.score]) if bar.score == "short_side"
+        bar.setting: max(1, round(share * SCALE[bar.score])) if bar.setting in WHOLE
         else max(share, 0.001) * SCALE.get(bar.score, 1.0)
         for bar, share in chosen.items()
     }
@@ -119,7 +116,7 @@ def test_the_bar_that_counts_is_the_judges(stage: StageBars, seed: int, coarse: 
 
     scores = {bar.score: np.where(rng.random(count) < 0.05, np.nan, drawn(bar.score)) for bar in stage.bars}
     thresholds = {bar.setting: drawn(bar.score, 0.01)[0] for bar in stage.bars}
-    thresholds |= {name: round(value) for name, value in thresholds.items() if name.endswith("short_side")}
+    thresholds |= {name: max(1, round(value)) for name, value in thresholds.items() if name in WHOLE}
     section = getattr(configured({}, overridden({k: np.asarray(v).item() for k, v in thresholds.items()})), stage.stage)
     for clip, number in enumerate(missed_bar(stage, scores, thresholds)):
         known = {name: float(column[clip]) for name, column in scores.items() if not np.isnan(column[clip])}
