@@ -34,7 +34,7 @@ from pipelines.stages.track import TrackStep
 
 STAGES = (
     "ingest", "scan", "split", "clip", "screen", "track", "crop", "picture", "aesthetic", "pose2d", "motion", "quality",
-    "caption", "encode", "category", "near_duplicates",
+    "caption", "category", "encode", "near_duplicates",
 )  # fmt: skip
 """Every stage at which a unit can end, in order: the keys of dataset.json's counts."""
 
@@ -59,10 +59,9 @@ class Plan:
             MotionStep(config.motion, config.device("motion")),
             QualityStep(config.quality),
             CaptionStep(config.caption, config.device("caption")),
+            *([CategoryStep(config.category, config.device("category"))] if config.category.looks else []),
             EncodeStep(config.encode),
         ]
-        if config.category.looks:
-            steps.append(CategoryStep(config.category, config.device("category")))
         return cls(config=config, ledger=ledger, steps=steps)
 
     @cached_property
