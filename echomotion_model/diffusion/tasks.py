@@ -3,7 +3,7 @@
 | task            | noised        | dropped at `drop` each, by equations 4 to 6    |
 |-----------------|---------------|------------------------------------------------|
 | joint           | video, motion | text                                           |
-| motion_to_video | video         | text; or text and motion                       |
+| motion_to_video | video         | text (`drop_text`, where set); text and motion |
 | video_to_motion | motion        | text always; video                             |
 
 A condition gets no noise, and time 0. A dropped text is the embedding of ""; a dropped modality is left out, with its
@@ -57,12 +57,18 @@ class TaskConfig(Strict):
     drop: float = Field(
         0.1, ge=0, lt=0.5, description="share of a task's samples in which a condition is dropped, for each that may be"
     )
+    drop_text: float | None = Field(
+        None, ge=0, le=1, description="the same for the text of motion_to_video, its motion being kept. Where the clips "
+        "are few each text names one, and a model that mostly has it need not look at the motion",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         total = self.joint + self.motion_to_video + self.video_to_motion
         if abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of the tasks add up to {total:g}: make it 1")
+        if self.drop + (self.drop_text or 0) > 1:
+            raise ValueError(f"drop {self.drop:g} and drop_text {self.drop_text:g} add up to more than 1: lower one")
         return self
 
 
@@ -138,10 +144,11 @@ def _task(tasks: TaskConfig, has_video: bool, has_motion: bool, value: float) ->
 
 def _text_drop(tasks: TaskConfig, drawn: Sequence[Task], has_motion: bool) -> torch.Tensor:
     """(B,) the chance that the text is dropped, given the task and what is present."""
+    alone = tasks.drop if tasks.drop_text is None else tasks.drop_text
     chance = {
         Task.JOINT: tasks.drop,
         # The text's own share is of all samples of the task, of which 1 - drop have their motion.
-        Task.MOTION_TO_VIDEO: tasks.drop / (1 - tasks.drop) if has_motion else 1.0,
+        Task.MOTION_TO_VIDEO: alone / (1 - tasks.drop) if has_motion else 1.0,
         Task.VIDEO_TO_MOTION: 1.0,
     }
     return torch.tensor([chance[task] for task in drawn])

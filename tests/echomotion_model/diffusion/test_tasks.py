@@ -47,6 +47,21 @@ def test_text_and_motion_are_dropped_equally_often_at_any_rate():
         assert abs(counts[case] / 2000 - share) < 0.05
 
 
+def test_the_text_of_motion_to_video_may_have_a_rate_of_its_own():
+    tasks = TaskConfig(joint=0.5, motion_to_video=0.5, video_to_motion=0, drop=0.1, drop_text=0.8)
+    plans = [draw_plan(tasks, FLOW, seed=2, step=step, numbers=[0]) for step in range(4000)]
+    counts = Counter((list(Task)[int(p.task_B)], p.has_motion, bool(p.sees_text_B)) for p in plans)
+    shares = {
+        (Task.JOINT, True, True): 0.45, (Task.JOINT, True, False): 0.05, (Task.MOTION_TO_VIDEO, True, True): 0.05,
+        (Task.MOTION_TO_VIDEO, True, False): 0.4, (Task.MOTION_TO_VIDEO, False, False): 0.05,
+    }  # fmt: skip
+    assert set(counts) == set(shares)
+    for case, share in shares.items():
+        assert abs(counts[case] / 4000 - share) < 4.5 * math.sqrt(share * (1 - share) / 4000), case
+    with pytest.raises(ValueError, match="more than 1"):
+        TaskConfig(drop=0.3, drop_text=0.8)
+
+
 def test_video_to_motion_never_sees_text(drawn):
     assert not any(bool(plan.sees_text_B) for task, plan in drawn if task is Task.VIDEO_TO_MOTION)
 
