@@ -58,8 +58,8 @@ class TaskConfig(Strict):
         0.1, ge=0, lt=0.5, description="share of a task's samples in which a condition is dropped, for each that may be"
     )
     drop_text: float | None = Field(
-        None, ge=0, le=1, description="the same for the text of motion_to_video, its motion being kept. Where the clips "
-        "are few each text names one, and a model that mostly has it need not look at the motion",
+        None, ge=0, le=1, description="the same for the text of motion_to_video, the motion being kept. Where the "
+        "clips are few each text names one, and a model that mostly has it need not look at the motion",
     )  # fmt: skip
 
     @model_validator(mode="after")
