@@ -258,8 +258,11 @@ def keywords(
 ) -> None:
     """Turns categories into terms to search videos with."""
     from annotators.categories.search import keywords as run
+    from annotators.endpoint.config import ServerConfig
+    from humove.settings import checked
 
-    for line in run(categories or [], count, format_, url=url, model=model, key_file=key_file):
+    server = checked(ServerConfig, {"url": url, "api_key_file": key_file, "retries": 2})
+    for line in run(categories or [], count, format_, server=server, model=model):
         print(line)
 
 

@@ -11,7 +11,6 @@ from annotators.endpoint.annotator import response_format
 from annotators.endpoint.client import Client, EndpointError
 from annotators.endpoint.config import ServerConfig
 from humove.errors import UserError
-from humove.settings import checked
 
 _CALLED = {"url": "--url", "model": "--model", "api_key_file": "--key-file"}
 _FORMS = ("{}", "{} solo", "{} slow motion", "{} full body", "{} tutorial one person")
@@ -25,21 +24,21 @@ _SCHEMA = {
 
 
 def keywords(
-    names: Sequence[str], count: int, form: str, *, url: str = "", model: str = "", key_file: str = ""
+    names: Sequence[str], count: int, form: str, *, server: ServerConfig | None = None, model: str = ""
 ) -> Iterator[str]:
     """The lines of `humove keywords`: terms of these categories (see `chosen`), `count` each at the most, as "text"
     ("major/fine: term, term"), "csv" (major,fine,term) or "json" (one object by fine class).
 
-    With a `url` a served model writes the terms. UserError for a name, a form or a server that does not exist.
+    With a `server` a served model writes the terms. UserError for a name, a form or a server that does not exist.
     """
     if form not in _WRITERS:
         raise UserError(f"--format {form}: use one of {', '.join(_WRITERS)}")
-    if model and not url:
+    if model and (server is None or not server.url):
         raise UserError("--url is not set: name the server that has the model, as in http://HOST:8000/v1")
     categories = chosen(names)
     of: Callable[[Category, int], list[str]] = built_in
-    if url:
-        of = Asked(checked(ServerConfig, {"url": url, "api_key_file": key_file}), model).terms
+    if server is not None and server.url:
+        of = Asked(server, model).terms
     try:
         yield from _WRITERS[form]((category, of(category, count)) for category in categories)
     except EndpointError as e:

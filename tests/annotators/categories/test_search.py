@@ -14,14 +14,8 @@ from tests.annotators.endpoint.conftest import MODEL, says, server  # noqa: F401
 pytestmark = pytest.mark.usefixtures("no_network")
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch) -> None:
-    for field, value in (("backoff_s", 0.01), ("retries", 2)):
-        monkeypatch.setattr(ServerConfig.model_fields[field], "default", value)
-    ServerConfig.model_rebuild(force=True)
-    yield
-    monkeypatch.undo()
-    ServerConfig.model_rebuild(force=True)
+def at(url: str, **settings: object) -> ServerConfig:
+    return ServerConfig(url=url, backoff_s=0.01, retries=2, **settings)
 
 
 def test_names_are_fine_or_major_ones() -> None:
@@ -58,7 +52,7 @@ def test_forms() -> None:
 def test_a_served_model_is_asked_and_its_list_tidied(server) -> None:  # noqa: F811
     terms = ["Judo randori", "judo  randori", "", "x", "o" * 99, 7, '"uchi-mata drill"', "ippon\nseoi nage", "more"]
     server.good = says("```json\n" + json.dumps({"terms": terms}) + "\n```")
-    lines = list(keywords(["Judo"], 3, "text", url=server.url, model=MODEL))
+    lines = list(keywords(["Judo"], 3, "text", server=at(server.url), model=MODEL))
     assert lines == ["Combat Sports/Judo: Judo randori, uchi-mata drill, ippon seoi nage"]
     request = server.requests[0]
     assert "Write 3 different terms" in request["messages"][0]["content"]
@@ -68,20 +62,20 @@ def test_a_served_model_is_asked_and_its_list_tidied(server) -> None:  # noqa: F
 def test_a_bad_list_is_asked_for_again_then_one_line(server) -> None:  # noqa: F811
     good = says('{"terms": ["golf swing"]}')
     server.plan = [says("none"), says('{"terms": "golf"}'), good]
-    assert list(keywords(["Golf"], 3, "text", url=server.url, model=MODEL)) == ["Ball Sports/Golf: golf swing"]
+    assert list(keywords(["Golf"], 3, "text", server=at(server.url), model=MODEL)) == ["Ball Sports/Golf: golf swing"]
     assert [r["seed"] for r in server.requests] == [0, 1, 2]
     server.good = says('{"terms": []}')
     with pytest.raises(UserError, match="--url: tiny-vl: Golf: 3 answers were no good, the last one: an empty list"):
-        list(keywords(["Golf"], 3, "text", url=server.url, model=MODEL))
+        list(keywords(["Golf"], 3, "text", server=at(server.url), model=MODEL))
 
 
 def test_what_is_missing_is_one_line(server) -> None:  # noqa: F811
     for settings, why in (
         ({"model": MODEL}, "--url is not set"),
-        ({"url": server.url}, "--model is not set"),
-        ({"url": server.url, "model": "other"}, "--model: .* has no 'other'; it has: tiny-vl"),
-        ({"url": "nowhere", "model": MODEL}, "url is 'nowhere'"),
-        ({"url": server.url, "model": MODEL, "key_file": "/none/here"}, "--key-file: /none/here can't be read"),
+        ({"server": at(""), "model": MODEL}, "--url is not set"),
+        ({"server": at(server.url)}, "--model is not set"),
+        ({"server": at(server.url), "model": "other"}, "--model: .* has no 'other'; it has: tiny-vl"),
+        ({"server": at(server.url, api_key_file="/none/here"), "model": MODEL}, "--key-file: /none/here can't be read"),
     ):
         with pytest.raises(UserError, match=why):
             list(keywords(["Golf"], 3, "text", **settings))
