@@ -56,7 +56,11 @@ class RayExecutor:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init(
-                    num_cpus=workers or None, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+                    address="local",  # or Ray would join a cluster that happens to run on this machine
+                    num_cpus=workers or None,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
                 )
         except (ConnectionError, TimeoutError, ValueError, RuntimeError) as e:
             line = str(e).splitlines()[0] if str(e) else type(e).__name__
