@@ -39,6 +39,7 @@ def ask(web: TestClient, path: str, **body: object) -> dict:
         {"screen.min_sharpness": 1.0},
         {"track.min_person_share": 0.0, "track.max_second_person_share": 1.0},
         {"track.min_person_height": 0.9, "quality.max_mirror_disagreement_mm": 30},
+        {"picture.min_technical_quality": 0.99, "picture.max_text_share": 0.0},
     ],
 )
 def test_sliders_say_what_a_reselection_gives(copied: Path, tmp_path: Path, thresholds: dict[str, float]) -> None:
