@@ -20,7 +20,7 @@ from pipelines.walk import walk
 from shards.format import LEDGER_FOLDER
 from shards.reader import open_dataset
 
-KERNELS = ("scan decode", "full decode", "detect", "landmarks", "fit", "quality", "caption", "encode")
+KERNELS = ("scan decode", "full decode", "detect", "picture", "landmarks", "fit", "quality", "caption", "encode")
 
 
 def bench(videos: str, out: Path) -> None:
@@ -66,8 +66,8 @@ def kernel_seconds(out: Path) -> Counter:
     ledger = Ledger(out / LEDGER_FOLDER)
     plan = Plan.of(load_config("local", ["dedup.near=off"]), ledger)
     seconds: Counter = Counter()
-    names = {"track": "detect", "pose2d": "landmarks", "motion": "fit", "quality": "quality", "caption": "caption",
-             "encode": "encode"}  # fmt: skip
+    names = {"track": "detect", "picture": "picture", "pose2d": "landmarks", "motion": "fit", "quality": "quality",
+             "caption": "caption", "encode": "encode"}  # fmt: skip
     seen: set[str] = set()
     for number in ledger.batch_numbers():
         for state in walk(plan, ledger.batch(number), seen):
