@@ -112,8 +112,7 @@ def annotator_settings(kind: str, section: Strict) -> dict[str, Any]:
 
 def annotator_record(kind: str, section: Strict) -> dict[str, Any]:
     """What a sample says of the annotator that made it: name, version, licence, weights with sha256 and licence, and
-    the model where its settings name one (an annotator whose setting `model` is no name of a model has a `model_name`
-    of its own)."""
+    the model where its settings name one."""
     annotator = chosen(kind, section)
     settings = own_settings(kind, section)
     licence = annotator.licence
@@ -129,5 +128,5 @@ def annotator_record(kind: str, section: Strict) -> dict[str, Any]:
         "licence": licence,
         "weights": weights,
     }
-    model = getattr(annotator, "model_name", getattr(settings, "model", ""))
+    model = getattr(settings, "model", "")
     return {**record, "model": model} if isinstance(model, str) and model else record

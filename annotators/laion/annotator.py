@@ -21,7 +21,6 @@ class LaionAesthetic:
     weights: tuple[str, ...] = ()
     resources = Resources(cpus=1.0)
     Settings = LaionConfig
-    model_name = ""  # its setting `model` is the shape of the network, and is not always heeded; the sha256 tells
 
     def __init__(self, settings: LaionConfig | None = None) -> None:
         self.settings = settings or LaionConfig()

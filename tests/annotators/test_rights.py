@@ -146,11 +146,6 @@ def test_a_served_model_is_named() -> None:
     assert record["model"] == "Qwen/Qwen2.5-VL-7B-Instruct" and record["licence"] == "Apache-2.0"
 
 
-def test_a_setting_that_names_no_model_is_not_noted_as_one() -> None:
-    config = configuration("aesthetic.annotator=laion")
-    assert config.aesthetic.laion.model and "model" not in annotator_record("aesthetic", config.aesthetic)
-
-
 def test_the_built_in_captions_do_not_answer_for_a_model_that_is_not_chosen(tmp_path: Path) -> None:
     config = configuration(f"caption.vlm.weights.path={tmp_path / 'nothing'}")
     assert own_weights("caption", config.caption) == {}
