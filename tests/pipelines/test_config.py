@@ -50,9 +50,9 @@ def test_a_gpu_is_asked_for_by_annotators_that_can_use_one() -> None:
     builtin = load_config("cluster", [])
     assert builtin.clip_gpus == 0 and builtin.device("track") == "cpu"
     paper = load_config("paper,cluster", [])
-    # CameraHMR's files, ultralytics, DWPose and LAION; the captions' server has its own.
-    assert paper.clip_gpus == pytest.approx(0.1 + 0.05 + 0.1 + 0.15) and paper.device("track") == "cuda"
-    assert paper.device("caption") == "cpu" and "split" not in paper.gpu_shares()
+    # Ultralytics, DWPose and LAION: CameraHMR's files are only read, and the captions' server has GPUs of its own.
+    assert paper.clip_gpus == pytest.approx(0.1 + 0.05 + 0.1) and paper.device("track") == "cuda"
+    assert paper.device("caption") == paper.device("motion") == "cpu" and "split" not in paper.gpu_shares()
     assert load_config("cluster", ["split.detector=transnetv2"]).gpu_shares() == {"split": 0.1}
     assert load_config("cluster", ["split.detector=transnetv2"]).clip_gpus == 0
 
