@@ -43,9 +43,7 @@ def _given(text: str) -> dict[str, str]:
     return {"major": major if slash else "", "fine": fine if slash else major}
 
 
-def _said(
-    who: str, config: CategoryConfig, written: Mapping[str, Any], shown: Mapping[str, Any]
-) -> Category | None:
+def _said(who: str, config: CategoryConfig, written: Mapping[str, Any], shown: Mapping[str, Any]) -> Category | None:
     if who == "model":
         return taxonomy().get(written.get("category", ""))
     if who == "keywords" and "category" in written:  # by a model that looked; the built-in captions name no sport

@@ -28,5 +28,7 @@ def check_world(where: str, arrays: dict[str, np.ndarray], num_frames: int) -> F
     proper = (np.linalg.det(rotation) > 0).all()
     found.expect(square <= TOLERANCE and proper, "world.npz rotation holds matrices that are no rotations")
     off = np.abs(np.einsum("nij,nj->ni", rotation, gravity) - DOWN).max()
-    found.expect(off <= TOLERANCE, f"world.npz gravity does not point down in its world, whose y is up: off by {off:.2f}")
+    found.expect(
+        off <= TOLERANCE, f"world.npz gravity does not point down in its world, whose y is up: off by {off:.2f}"
+    )
     return found
