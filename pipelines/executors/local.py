@@ -111,7 +111,8 @@ class LocalExecutor:
     def close(self) -> None:
         """Ends the workers at once. What one was at is not recorded, and is done again by the next build."""
         if self._pool is not None:
-            for worker in multiprocessing.active_children():
+            # The pool's own alone: the caller may have other children (a loader's) that are none of ours to kill.
+            for worker in list((self._pool._processes or {}).values()):
                 worker.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None

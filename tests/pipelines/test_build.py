@@ -220,7 +220,7 @@ def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(videos: Path, 
     for line in child.stderr:
         if line.startswith("annotate"):
             break
-    time.sleep(4)
+    time.sleep(1)
     for _ in range(2):
         os.killpg(child.pid, signal.SIGINT)
         time.sleep(0.3)
