@@ -44,7 +44,7 @@ def _colour(rng: np.random.Generator, low: int = 20, high: int = 235) -> tuple[i
     return tuple(int(c) for c in rng.integers(low, high, 3))
 
 
-def film_of(number: int, frames: int, fps: int) -> tuple[str, Film]:
+def film_of(number: int, frames: int, fps: int, around: float, scenes: tuple[str, ...]) -> tuple[str, Film]:
     """The motion's name and the film of a clip."""
     rng = np.random.default_rng(number)
     name = sorted(MOTIONS)[number % len(MOTIONS)]
@@ -56,16 +56,17 @@ def film_of(number: int, frames: int, fps: int) -> tuple[str, Film]:
     body = Body.load(str(rng.choice(Body.shapes())))
     motion = MOTIONS[name](body, frames, fps, rng)
     film = render_motion(
-        motion, azimuth_deg=float(rng.uniform(-180, 180)), clothes=clothes, scene=str(rng.choice(_SCENES)),
+        motion, azimuth_deg=float(rng.uniform(-around, around)), clothes=clothes, scene=str(rng.choice(scenes)),
         size=(192, 144), camera_height=float(rng.uniform(0.9, 1.6)), seed=number,
     )  # fmt: skip
     return name, film
 
 
-def sample_of(number: int, split: str, frames: int, fps: int) -> Sample:
+def sample_of(number: int, split: str, args: argparse.Namespace) -> Sample:
     """The clip as a sample."""
     torch.set_num_threads(1)
-    name, film = film_of(number, frames, fps)
+    frames, fps = args.frames, args.fps
+    name, film = film_of(number, frames, fps, args.around, tuple(args.scenes))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "film.mp4"
         write_film(film, path)
@@ -98,10 +99,8 @@ def sample_of(number: int, split: str, frames: int, fps: int) -> Sample:
     return Sample(key=meta["key"], split=split, mp4=mp4, motion=motion, pose2d=pose2d, meta=meta)
 
 
-def samples(pool: ProcessPoolExecutor, numbers: range, split: str, frames: int, fps: int) -> Iterator[Sample]:
-    yield from pool.map(
-        sample_of, numbers, [split] * len(numbers), [frames] * len(numbers), [fps] * len(numbers), chunksize=4
-    )
+def samples(pool: ProcessPoolExecutor, numbers: range, split: str, args: argparse.Namespace) -> Iterator[Sample]:
+    yield from pool.map(sample_of, numbers, [split] * len(numbers), [args] * len(numbers), chunksize=4)
 
 
 def main() -> None:
@@ -111,6 +110,8 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=48, help="clips of the split val")
     parser.add_argument("--frames", type=int, default=36)
     parser.add_argument("--fps", type=int, default=16)
+    parser.add_argument("--around", type=float, default=180.0, help="degrees from the front that a view may be")
+    parser.add_argument("--scenes", nargs="+", choices=_SCENES, default=_SCENES)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     if (args.out / DATASET_FILE).exists():
@@ -121,7 +122,7 @@ def main() -> None:
     with ProcessPoolExecutor(args.workers, context) as pool, IndexWriter(args.out / INDEX_FILE, []) as index:
         for split, mine in numbers.items():
             with ShardWriter(args.out / SHARDS_FOLDER, split, max_samples=120) as writer:
-                for sample in samples(pool, mine, split, args.frames, args.fps):
+                for sample in samples(pool, mine, split, args):
                     index.add(SampleMeta.model_validate(sample.meta), writer.write(sample))
             shards += writer.shards
     names = tuple(row.name for row in shards)
