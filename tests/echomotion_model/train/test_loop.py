@@ -203,7 +203,6 @@ def test_latents_that_are_missing_or_stale_are_one_line(small: Path, straight: P
     [
         ("model.channels=8", "the video's latents have 16 channels, the model's are 8: choose encoders.video"),
         ("model.text_dim=4096", "the texts' tokens have 384 numbers, the model's text_dim is 4096"),
-        ("encoders.stride=16", "a token of this model is 32x32 px (encoders.stride 16 times model.patch)"),
         ("encoders.stride=4", "which is not what encoders.stride=4 makes of them"),
         ("encoders.video=vae", "encoders.vae is empty: give the folder that it lies in"),
     ],
