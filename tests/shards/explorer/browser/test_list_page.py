@@ -280,6 +280,7 @@ def test_a_view_that_was_left_does_not_come_back(look, viewed, hostile) -> None:
         keys[0],
     )
     page.keyboard.press("Enter")  # its answer takes a second
+    page.wait_for_url("**/clip/*")  # else going back may leave the page itself
     page.go_back()
     total(page, len(keys))
     page.locator("a.row").nth(1).click()
