@@ -44,13 +44,12 @@ def make_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], config: Optim
         {"params": [each for each in training if each.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [each for each in training if each.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = all(parameter.is_cuda for parameter in training)
     optimizer = torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=0.0, betas=config.betas, eps=config.eps, fused=fused
+        [group for group in groups if group["params"]], lr=0.0, betas=config.betas, eps=config.eps, fused=True
     )
     for parameter in training:
         optimizer.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device if fused else "cpu"),
+            "step": torch.zeros((), device=parameter.device),
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }

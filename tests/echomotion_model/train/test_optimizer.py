@@ -32,7 +32,7 @@ def test_a_state_made_beforehand_trains_as_one_that_adamw_makes() -> None:
     ours = trained(lambda model: make_optimizer(model.named_parameters(), config))
     plain = trained(
         lambda model: torch.optim.AdamW(
-            [{"params": [model.weight], "weight_decay": 0.1}, {"params": [model.bias], "weight_decay": 0.0}]
+            [{"params": [model.weight], "weight_decay": 0.1}, {"params": [model.bias], "weight_decay": 0.0}], fused=True
         )
     )
     assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
