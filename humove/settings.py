@@ -1,5 +1,6 @@
 """From a preset's YAML and `section.key=value` to a checked configuration; every mistake is one line."""
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,18 @@ from humove.config import Strict
 from humove.errors import UserError
 
 Config = TypeVar("Config", bound=Strict)
+
+
+class _Yaml(yaml.SafeLoader):
+    """Safe YAML with the booleans of version 1.2: `off` is a word, which a setting may mean as its own."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def preset_names(folder: Path) -> list[str]:
@@ -41,7 +54,7 @@ def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def read_mapping(path: Path, example: str) -> dict[str, Any]:
     """A YAML's sections, but for empty ones."""
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Yaml) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise UserError(f"{path}: not YAML: {' '.join(str(e).split())}") from e
     if not isinstance(settings, dict):
@@ -56,7 +69,7 @@ def override(settings: dict[str, Any], overrides: list[str], example: str) -> No
         if not equals:
             raise UserError(f"SET {said!r}: write section.key=value, as in {example}")
         try:
-            value = yaml.safe_load(text)
+            value = yaml.load(text, _Yaml)
         except yaml.YAMLError as e:
             raise UserError(f"SET {said!r}: {text!r} is not a YAML value") from e
         *sections, last = dotted.strip().split(".")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from humove.config import Strict
 from humove.video.scan import Scan
@@ -28,11 +28,6 @@ class DedupConfig(Strict):
     max_distance: int = Field(
         30, ge=0, le=100, description="of 256 bits of look, and of 256 of movement, how many may differ in a duplicate"
     )
-
-    @field_validator("near", mode="before")
-    @classmethod
-    def _yaml_switch(cls, value: object) -> object:
-        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML reads off as False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

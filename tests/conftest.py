@@ -1,6 +1,7 @@
 """Fixtures that every package's tests share."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from tests.builds import film, run
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+# A shell's background job ignores SIGINT, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -83,8 +83,8 @@ class TrueBodies:
             if (self._folder / name).is_file():
                 return self._folder / name
         raise UserError(
-            f"{self._folder} has no {' or '.join(names)}; give the folder of SMPL+H bodies as npz (pickles are "
-            "not read), or leave the body models out: the open body then stands in"
+            f"{self._folder} has no {' or '.join(names)}; give the folder of SMPL+H bodies as npz (of "
+            "pickles, `humove convert-smpl` makes them), or leave the body models out: the open body then stands in"
         )
 
 

@@ -63,6 +63,15 @@ def test_shares_that_no_gpu_has_are_refused(gpus: str) -> None:
         load_config("local", [f"execution.gpus={gpus}"])
 
 
+def test_off_is_a_word_in_every_switch(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("dedup: {near: off}\nscore_only: yes\n")
+    read = load_config(str(tmp_path / "mine.yaml"), ["crop.mode=off", "split.transitions.mode=off"])
+    assert (read.dedup.near, read.crop.mode, read.split.transitions.mode) == ("off", "off", "off")
+    assert read.score_only is True
+    with pytest.raises(UserError, match="trueish"):
+        load_config("local", ["score_only=trueish"])
+
+
 def test_a_yaml_of_ones_own_reads_what_config_prints(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(load_config("local", ["dedup.near=off"]).model_dump(mode="json")))
