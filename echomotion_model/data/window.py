@@ -22,7 +22,16 @@ def draw_window(
         raise ValueError(f"{num_frames} frames at {fps:g} fps hold no {length} frames at {target_fps} fps")
     drawn = hashlib.blake2b(f"{seed} {epoch} {key}".encode(), digest_size=8).digest()
     start = int.from_bytes(drawn, "big") * starts >> 64
-    instants = start + np.arange(length) * step
+    return _snapped(start + np.arange(length) * step)
+
+
+def whole_clip(num_frames: int, fps: float, target_fps: int) -> np.ndarray:
+    """(T,) float64 ascending instants at the target rate from the clip's first frame to its end, in its frames."""
+    step = fps / target_fps
+    return _snapped(np.arange(int((num_frames - 1 + _EXACT) / step) + 1) * step)
+
+
+def _snapped(instants: np.ndarray) -> np.ndarray:
     whole = np.round(instants)
     return np.where(np.abs(instants - whole) < _EXACT, whole, instants)
 

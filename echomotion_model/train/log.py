@@ -16,10 +16,15 @@ class MetricsLog:
     def __init__(self, run: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        path = run / METRICS_FILE
-        _cut(path, step)
-        self._lines = path.open("a", encoding="utf-8")
+        self._path = run / METRICS_FILE
+        _cut(self._path, step)
+        self._lines = self._path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run / TENSORBOARD_FOLDER), purge_step=step + 1)
+
+    def validated(self, step: int) -> bool:
+        """Whether validation was told of at a step."""
+        lines = map(json.loads, self._path.read_text(encoding="utf-8").splitlines())
+        return any(line["step"] == step and any(name.startswith("validation/") for name in line) for line in lines)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One line of figures; those that are not finite are left out, since JSON has no word for them."""

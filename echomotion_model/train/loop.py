@@ -37,6 +37,7 @@ from echomotion_model.train.validation import VALIDATION_FOLDER, Validation
 from echomotion_model.train.world import OneProcess, World
 from humove.atomic import write_text
 from humove.errors import EXIT_DEFECT, UserError
+from humove.video.encode import EncodeError
 from shards.format import DATASET_FILE
 from shards.reader import Dataset
 
@@ -84,13 +85,18 @@ def train(
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            last = next((path.name for path in reversed(checkpoints(out))), "no checkpoint")
-            raise UserError(
-                f"{out}: {error.strerror}; {last} stands: make room and run it again", EXIT_DEFECT
-            ) from error
+            raise _told_at(out, error.strerror) from error
+        except EncodeError as error:
+            raise _told_at(out, str(error)) from error
         finally:
             if run is not None:
                 run.close()
+
+
+def _told_at(out: Path, what: str) -> UserError:
+    """What could not be written."""
+    last = next((path.name for path in reversed(checkpoints(out))), "no checkpoint")
+    return UserError(f"{out}: {what}; {last} stands: make room and run it again", EXIT_DEFECT)
 
 
 class _Run:
@@ -143,7 +149,7 @@ class _Run:
         for name in PHASES[first:]:
             if not self._phase(name):
                 return Trained(step=self.step, finished=False)
-        return Trained(step=self.step, finished=True)
+        return Trained(step=self.step, finished=self._last_validation())
 
     def _phase(self, name: str) -> bool:
         """Runs what is left of a phase; False where the run was told to stop."""
@@ -170,15 +176,17 @@ class _Run:
             for phase_step in range(done, phase.steps):
                 self._step(name, phase, phase_step, optimizer, batches)
                 ends = phase_step + 1 == phase.steps
-                stopped = self._world.any(bool(self._stop))
-                if ends or stopped or self.step % self._config.checkpoint.every == 0:
+                saves = ends or self.step % self._config.checkpoint.every == 0
+                if saves:
                     self._save(name, phase_step + 1, source, optimizer)
-                finished = ends and name == PHASES[-1]
-                if stopped and not finished:
-                    return False
+                last = ends and name == PHASES[-1]
                 every = self._config.validation.every
-                if self._validation and (finished or (every and self.step % every == 0)):
+                if self._validation and every and self.step % every == 0 and not last:
                     self._validate()
+                if self._stopped():
+                    if not saves:
+                        self._save(name, phase_step + 1, source, optimizer)
+                    return last
         return True
 
     def _prepare(self, dataset: Dataset) -> Validation:
@@ -187,17 +195,29 @@ class _Run:
             raise UserError("validation.clips needs Wan's VAE: give its folder as encoders.vae, or set it to 0")
         return Validation(dataset, self._config, self._sources.video(), self._sources.texts, self._normalizer)
 
-    def _validate(self) -> None:
+    def _stopped(self) -> bool:
+        """Whether any process was told to stop; all find it at the same place."""
+        return self._world.any(bool(self._stop))
+
+    def _last_validation(self) -> bool:
+        """Validates where that is not done yet; False where the run was told to stop before it was."""
+        if self._validation is None or self._world.any(bool(self._log and self._log.validated(self.step))):
+            return True
+        return self._validate()
+
+    def _validate(self) -> bool:
         """Samples with the average of the weights, where there is one. Every process takes part: each may hold a part
-        of the weights."""
+        of the weights. False where it was cut short, as the run was told to stop."""
         if self._ema:
             self._ema.swap(named(self._model))
         folder = self._out / VALIDATION_FOLDER / str(self.step) if self._world.main else None
         self._say(f"step {self.step}: samples of {len(self._validation.clips)} clips in the three modes")
-        figures = self._validation.run(self._model, self._world.device, folder)
+        figures = self._validation.run(self._model, self._world.device, folder, self._stopped)
         if self._ema:
             self._ema.swap(named(self._model))
-        self._tell(figures)
+        if figures is not None:
+            self._tell(figures)
+        return figures is not None
 
     def _resumes(self) -> bool:
         return self._last is not None

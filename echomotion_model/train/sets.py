@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from echomotion_model.data.loader import Loader
+from echomotion_model.data.window import whole_clip
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.plan import LATENTS_FOLDER, plan_latents
 from echomotion_model.latents.protocol import TextEncoder, ids_of
@@ -128,7 +129,7 @@ def fit_normalizer(catalogue: MotionCatalogue, fps: int) -> Normalizer:
 
     def features(row: int) -> torch.Tensor:
         place = catalogue.place(row)
-        return features_at(catalogue.read(row), np.arange(0, place["num_frames"] - 1 + 1e-6, place["fps"] / fps))
+        return features_at(catalogue.read(row), whole_clip(place["num_frames"], place["fps"], fps))
 
     return Normalizer.fit(features(int(row)) for row in rows)
 

@@ -24,6 +24,10 @@ from shards.reader import Dataset
 VALIDATION_FOLDER = "validation"
 
 
+class _CutShort(Exception):
+    """The run was told to stop in the middle of a sample."""
+
+
 class Validation:
     """The clips, ready to be sampled from: read and encoded once."""
 
@@ -35,16 +39,28 @@ class Validation:
         self._texts = [texts.of([clip.key], [clip.caption], 0) for clip in self.clips]
         self._null_LE = texts.null()
 
-    def run(self, model: Callable, device: torch.device, folder: Path | None) -> dict[str, float]:
-        """Samples every clip in each mode; means over the clips, by the metric's name. Videos go to `folder`."""
+    def run(
+        self, model: Callable, device: torch.device, folder: Path | None, stopped: Callable[[], bool]
+    ) -> dict[str, float] | None:
+        """Samples every clip in each mode; means over the clips, by the metric's name. Videos go to `folder`. None as
+        soon as it is `stopped`, which is asked after each step."""
         figures: dict[str, list[float]] = {}
-        for clip, text_BLE in zip(self.clips, self._texts, strict=True):
-            for name, value in self._clip(model, device, clip, text_BLE, folder).items():
-                figures.setdefault(name, []).append(value)
+        try:
+            for clip, text_BLE in zip(self.clips, self._texts, strict=True):
+                for name, value in self._clip(model, device, clip, text_BLE, folder, stopped).items():
+                    figures.setdefault(name, []).append(value)
+        except _CutShort:
+            return None
         return {f"validation/{name}": float(np.mean(values)) for name, values in figures.items()}
 
     def _clip(
-        self, model: Callable, device: torch.device, clip: TrainingSample, text_BLE: torch.Tensor, folder: Path | None
+        self,
+        model: Callable,
+        device: torch.device,
+        clip: TrainingSample,
+        text_BLE: torch.Tensor,
+        folder: Path | None,
+        stopped: Callable[[], bool],
     ) -> dict[str, float]:
         video_BCFHW, motion_BTD = self.conditions(clip)
         latents_CFHW, features_TD = video_BCFHW.shape[1:], motion_BTD.shape[1:]
@@ -56,10 +72,14 @@ class Validation:
             # Where motion stands depends on the video's grid, and some answers are to motion alone.
             return model(*arguments, grid_HW)
 
+        def on_step(done: int) -> None:
+            if stopped():
+                raise _CutShort
+
         def made(task: Task, **given: object) -> Drawn:
             return sample(
                 u, task, null_LE=self._null_LE.to(device), seed=self._config.data.seed,
-                sampling=self._config.validation.sampling, flow=self._config.flow, **given,
+                sampling=self._config.validation.sampling, flow=self._config.flow, on_step=on_step, **given,
             )  # fmt: skip
 
         text_BLE = text_BLE.to(device)
@@ -70,14 +90,19 @@ class Validation:
         both = self._pictures(joint.video_BCFHW), self._motion(joint.motion_BTD, None)
         if folder is not None:
             self._write(folder, clip, seen, shown, both)
-        fps = self._config.data.buckets.fps
-        return {
-            "video_to_motion_mpjpe_mm": mpjpe_mm(seen.joints.numpy(), clip.joints),
-            "video_to_motion_pa_mpjpe_mm": pa_mpjpe_mm(seen.joints.numpy(), clip.joints),
+        fps, valid = self._config.data.buckets.fps, clip.valid
+        figures = {
             "video_to_motion_acceleration": acceleration(seen.joints.numpy(), fps),
             "motion_to_video_psnr_db": psnr_db(shown, clip.video),
             "joint_acceleration": acceleration(both[1].joints.numpy(), fps),
         }
+        if valid.any():
+            told, true = seen.joints.numpy()[valid], clip.joints[valid]
+            figures |= {
+                "video_to_motion_mpjpe_mm": mpjpe_mm(told, true),
+                "video_to_motion_pa_mpjpe_mm": pa_mpjpe_mm(told, true),
+            }
+        return figures
 
     def conditions(self, clip: TrainingSample) -> tuple[torch.Tensor, torch.Tensor]:
         """video_BCFHW and normalised motion_BTD of a clip, a batch of one."""

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from echomotion_model.data.window import draw_window, nearest_frames
+from echomotion_model.data.window import draw_window, nearest_frames, whole_clip
 from shards.buckets import Bucket, BucketConfig, bucket_of
 
 RATES = [Fraction(n) for n in (12, 15, 16, 24, 25, 30, 48, 50, 60)] + [Fraction(n * 1000, 1001) for n in (24, 30, 60)]
@@ -40,6 +40,16 @@ def test_a_window_follows_from_seed_epoch_and_key() -> None:
         return int(draw_window(key, 500, 30.0, 17, 16, seed, epoch)[0])
 
     assert [start(0, 0, "a"), start(0, 1, "a"), start(1, 0, "a"), start(0, 0, "b")] == [196, 71, 261, 31]
+
+
+@given(st.integers(1, 700), st.integers(1, 120), st.sampled_from([5, 16, 24]))
+@example(126, 25, 24)  # 125 steps of 25 / 24 are a little more than 125 frames in float64
+@example(251, 50, 24)
+def test_a_whole_clip_is_told_of_to_its_end_and_no_further(n: int, rate: int, fps: int) -> None:
+    instants = whole_clip(n, float(rate), fps)
+    exact = [i * Fraction(rate, fps) for i in range(len(instants) + 1)]
+    np.testing.assert_allclose(instants, [float(t) for t in exact[:-1]], atol=1e-9)
+    assert instants[0] == 0 and instants[-1] <= n - 1 < exact[-1]
 
 
 def test_a_clip_too_short_for_its_window() -> None:

@@ -264,3 +264,50 @@ def test_samples_of_the_three_modes_are_made_and_measured(small: Path, straight:
     last = metrics(out)[-1]
     assert last["step"] == 21
     assert {"validation/video_to_motion_pa_mpjpe_mm", "validation/motion_to_video_psnr_db"} <= last.keys()
+
+
+VALIDATED = ("validation.clips=1", "validation.sampling.steps=2")
+
+
+def validations(run: Path) -> list[int]:
+    return [line["step"] for line in metrics(run) if "validation/motion_to_video_psnr_db" in line]
+
+
+def test_a_run_that_ends_before_its_last_validation_makes_up_for_it(
+    small: Path, straight: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    config = settings(*VALIDATED)
+
+    def stop(line: str) -> None:
+        if "in the three modes" in line:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train(config, str(small), out, say=stop) == Trained(step=20, finished=False)
+    assert validations(out) == [] and not list((out / "validation").rglob("*.mp4"))
+    for _ in range(2):
+        assert train(config, str(small), out) == Trained(step=20, finished=True)
+        assert validations(out) == [20]
+
+
+def test_a_stop_amid_a_validation_on_the_way_saves_and_stops(small: Path, tmp_path: Path) -> None:
+    def stop(line: str) -> None:
+        if line.startswith("step 12:"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    config, out = settings(*VALIDATED, "validation.every=6"), tmp_path / "run"
+    assert train(config, str(small), out, say=stop) == Trained(step=12, finished=False)
+    assert checkpoints(out)[-1].name == "step-000012" and validations(out) == [6]
+    assert train(config, str(small), out).finished and validations(out) == [6, 18, 20]
+
+
+def test_a_run_of_motion_alone_is_validated_too(small: Path, tmp_path: Path) -> None:
+    config = settings(*VALIDATED, "phases.motion.steps=2", "phases.paired.steps=0")
+    assert train(config, str(small), tmp_path / "run").finished and validations(tmp_path / "run") == [2]
+
+
+def test_validation_videos_that_cannot_be_written_are_one_line(small: Path, straight: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    for row in open_dataset(str(small)).index_rows(["key"]):
+        (out / "validation" / "20" / f"{row['key']}-video-to-motion.mp4").mkdir(parents=True)
+    assert "step-000020 stands" in told(settings(*VALIDATED), small, out)
