@@ -83,7 +83,7 @@ def generate(
 
 def bench_model(
     preset: Annotated[str, typer.Argument(help="tiny, wan2.1-1.3b or wan2.2-5b.")] = "wan2.1-1.3b",
-    steps: Annotated[int, typer.Option(help="Steps timed.")] = 5,
+    steps: Annotated[int, typer.Option(help="Steps timed.", min=1)] = 5,
 ) -> None:
     """Times a training step of a preset beside diffusers' own, with its share of the device's peak."""
     from echomotion_model.bench import bench_model as run

@@ -35,7 +35,7 @@ def read_preset(preset: str, folder: Path, example: str) -> dict[str, Any]:
     before it. `example` shows in an error how they look."""
     names = preset_names(folder)
     settings: dict[str, Any] = {}
-    for one in preset.split(","):
+    for one in [preset] if Path(preset).is_file() else preset.split(","):  # a path may have commas too
         path = folder / f"{one}.yaml" if one in names else Path(one)
         if not path.is_file():
             raise UserError(f"PRESET={one}: no such preset or file; presets are: {', '.join(names)}")

@@ -17,9 +17,10 @@ from annotators.rights import check_annotator, unset
 from humove.atomic import write_text
 from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.ids import settings_hash
+from humove.out import locked
 from humove.stage import Emit, Resources
 from humove.types import Sample
-from pipelines.build import locked, make_executor
+from pipelines.build import make_executor
 from pipelines.config import BuildConfig
 from pipelines.ledger import Ledger
 from pipelines.plan import Plan

@@ -1,15 +1,14 @@
 """A build: freeze the inputs, measure what the ledger lacks, assemble, commit."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from humove.atomic import write_text
 from humove.errors import EXIT_NO_SAMPLES, EXIT_TOO_MANY_FAULTS, UserError
+from humove.out import locked, need_writable
 from humove.stage import Emit, Stage
 from humove.types import Clip
 from humove.video.scan import Unit
@@ -55,7 +54,7 @@ def build(
         require_gpus(gpus_here(), "this machine")
     config_hash = plan.config_hash
     _ours(out, ledger)
-    _writable(out)
+    need_writable(out)
     with locked(out):
         keep_copy(config.marks, ledger.marks_folder)
         committed = _committed(out, config, config_hash, report)
@@ -128,39 +127,6 @@ def _ours(out: Path, ledger: Ledger) -> None:
         raise UserError(f"OUT={out}: holds a data set without its ledger, which can't be extended; choose another OUT")
     if any(p.name not in (LEDGER_FOLDER, ".lock") for p in out.iterdir()):
         raise UserError(f"OUT={out}: is not empty, and not a data set of this toolkit; choose a new folder")
-
-
-def _writable(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as e:
-        raise UserError(f"OUT={out}: cannot be written: {e.strerror}; choose a folder that you may write to") from e
-
-
-def is_running(out: Path) -> bool:
-    """Whether a build works at `out` at this moment."""
-    try:
-        with (out / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-@contextmanager
-def locked(out: Path, what: str = "build") -> Iterator[None]:
-    """One `what` at a time: two builds would pack the same batch twice."""
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            raise UserError(f"OUT={out}: another {what} is running there; wait for it or choose another OUT") from e
-        yield
 
 
 def _committed(out: Path, config: BuildConfig, config_hash: str, report: Reporter) -> DatasetDoc | None:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from humove.errors import UserError
-from pipelines.build import is_running
+from humove.out import is_running
 from pipelines.ledger import Ledger
 from pipelines.preview import LedgerMedia, ledger_media
 from pipelines.snapshot import plan_of, snapshot

@@ -17,7 +17,6 @@ from typing import IO, Any
 
 import fsspec
 import pyarrow as pa
-from fsspec.core import url_to_fs
 from pydantic import ValidationError
 
 from humove.errors import EXIT_DEFECT, UserError
@@ -32,6 +31,7 @@ from shards.motion_only_documents import (
     MotionOnlySample,
 )
 from shards.npz import decode_motion
+from shards.store import place_of, read_first
 from shards.tars import BLOCK
 
 _DAMAGE = (
@@ -57,6 +57,10 @@ class MotionOnlyDataset:
     def shards(self, split: str | None = None) -> tuple[ShardRow, ...]:
         """The shards of a split, or all of them."""
         return tuple(row for row in self.doc.shards if split in (None, row.split))
+
+    def exists(self, name: str) -> bool:
+        """Whether the set has a file of that name."""
+        return self._fs.isfile(f"{self._root}/{name}")
 
     def index(self, columns: list[str] | None = None) -> pa.Table:
         """The index, one row a sample, or some of its columns."""
@@ -121,12 +125,8 @@ class MotionOnlyDataset:
 
 def open_motion_only(path: str) -> MotionOnlyDataset:
     """Opens the motion-only set at a path or fsspec URL. UserError when there is none, or one of another version."""
-    fs, root = url_to_fs(str(path))
-    root = root.rstrip("/")
-    try:
-        raw = fs.cat_file(f"{root}/{MOTION_FILE}")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path} holds no {MOTION_FILE}; give the folder that `humove import-motion` wrote") from error
+    fs, root = place_of(str(path))
+    raw = read_first(fs, root, MOTION_FILE, str(path), "give the folder that `humove import-motion` wrote")
     try:
         doc = MotionOnlyDoc.model_validate_json(raw)
     except ValidationError as error:

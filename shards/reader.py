@@ -11,7 +11,6 @@ from typing import IO, Any
 
 import fsspec
 import pyarrow as pa
-from fsspec.core import url_to_fs
 
 from humove.errors import UserError
 from humove.types import Sample
@@ -19,6 +18,7 @@ from shards.documents import DatasetDoc, ShardRow, parse_dataset
 from shards.format import DATASET_FILE, INDEX_FILE, MEMBERS, OUTCOMES_FILE, SHARDS_FOLDER, WORLD_MEMBER
 from shards.index import Outcome, read_outcomes, read_rows, read_table
 from shards.npz import decode_motion, decode_pose2d, decode_world
+from shards.store import place_of, read_first
 
 
 class Dataset:
@@ -117,12 +117,8 @@ class Dataset:
 
 def open_dataset(path: str) -> Dataset:
     """Opens the data set at a path or fsspec URL. UserError when there is none, or one of another schema version."""
-    fs, root = url_to_fs(str(path))
-    root = root.rstrip("/")
-    try:
-        raw = fs.cat_file(f"{root}/{DATASET_FILE}")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path} holds no {DATASET_FILE}; give the folder that a build wrote with OUT=") from error
+    fs, root = place_of(str(path))
+    raw = read_first(fs, root, DATASET_FILE, str(path), "give the folder that a build wrote with OUT=")
     return Dataset(str(path), fs, root, parse_dataset(raw, str(path)))
 
 

@@ -4,7 +4,7 @@ import errno
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +37,15 @@ from echomotion_model.train.validation import VALIDATION_FOLDER, Validation
 from echomotion_model.train.world import OneProcess, World
 from humove.atomic import write_text
 from humove.errors import EXIT_DEFECT, UserError
+from humove.out import locked, need_writable
 from humove.video.encode import EncodeError
 from shards.format import DATASET_FILE
+from shards.motion_only_documents import MOTION_FILE
 from shards.reader import Dataset
 
 PHASES = ("motion", "paired")
 """In their order; the logs count them from 1."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +76,18 @@ def train(
     """
     world = world if world is not None else OneProcess()
     stop = stop if stop is not None else StopAsked()  # an unasked one is false
-    if (out / DATASET_FILE).exists():
+    if any((out / name).exists() for name in (DATASET_FILE, MOTION_FILE)):
         raise UserError(f"{out} is a data set; give OUT a folder of its own for the run")
     sets = open_sets(dataset, motion_only, config)
-    with stop_on_signals(stop):
+    if world.main:
+        need_writable(out)
+    with locked(out, "training") if world.main else nullcontext(), stop_on_signals(stop):
         run: _Run | None = None
         try:
             run = _Run(config, sets, out, world, stop, on_metrics, (say if world.main else None) or (lambda line: None))
             return run.go()
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in _CANNOT_WRITE:
                 raise
             raise _told_at(out, error.strerror) from error
         except EncodeError as error:
@@ -120,8 +124,6 @@ class _Run:
         if self._state:
             check_model(last, self._state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
         self._last = last
-        if world.main:
-            out.mkdir(parents=True, exist_ok=True)
         world.barrier()
         self._sources = Sources(sets, config, out, Encoders(config.encoders), world, say)
         self._normalizer = saved_normalizer(out, lambda: fit_normalizer(sets.motions, config.data.buckets.fps), world)

@@ -8,6 +8,9 @@ from echomotion_model.model.transformer import EchoMotionTransformer
 from echomotion_model.model.weights import load_wan
 from echomotion_model.train.config import TrainConfig
 from echomotion_model.train.lora import add_lora
+from humove.errors import UserError
+
+NO_WEIGHTS = "none"
 
 
 def start_model(config: TrainConfig, *, resumed: bool = False) -> EchoMotionTransformer:
@@ -17,6 +20,19 @@ def start_model(config: TrainConfig, *, resumed: bool = False) -> EchoMotionTran
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.data.seed)
         model = EchoMotionTransformer(config.model)
-    if config.encoders.weights and not resumed:
-        load_wan(model, Path(config.encoders.weights))
+    if not resumed:
+        _load(model, config)
     return add_lora(model, config.lora, config.data.seed) if config.lora.rank else model
+
+
+def _load(model: EchoMotionTransformer, config: TrainConfig) -> None:
+    weights = config.encoders.weights
+    if weights == NO_WEIGHTS:
+        return
+    if weights:
+        load_wan(model, Path(weights))
+    elif config.encoders.video == "vae":  # a model of Wan's size learns next to nothing at a fine-tuning rate
+        raise UserError(
+            "encoders.weights is empty: give Wan's weights, a .safetensors file or a folder with their config.json; "
+            f"encoders.weights={NO_WEIGHTS} starts from nothing"
+        )

@@ -35,6 +35,8 @@ def test_presets_lie_on_top_of_each_other(tmp_path: Path) -> None:
     mine = load_config(f"paper,{tmp_path / 'mine.yaml'}", ["pose2d.annotator=rtmlib"])
     assert mine.track.annotator == "ultralytics" and mine.track.min_person_height == 0.4
     assert mine.pose2d.annotator == "rtmlib" and mine.execution.executor == "local"
+    (tmp_path / "a,b.yaml").write_text("track: {min_person_height: 0.3}\n")
+    assert load_config(str(tmp_path / "a,b.yaml"), []).track.min_person_height == 0.3
     with pytest.raises(UserError, match="PRESET=papers: no such preset or file"):
         load_config("papers,cluster", [])
 

@@ -7,11 +7,9 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,13 @@ from echomotion_model.train.log import METRICS_FILE
 from echomotion_model.train.loop import Trained, train
 from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.processes import BACKENDS, PATIENCE, Processes
-from echomotion_model.train.stopping import StopAsked
+from echomotion_model.train.stopping import StopAsked, stop_on_signals
 from humove.errors import UserError
 
 POLL_SECONDS = 0.2
 _RAY_FOLDER = ".ray"
+_PATHS = ("vae", "umt5", "weights")
+"""Of the encoders' settings, those that are files or folders."""
 
 
 class Orders:
@@ -89,7 +89,7 @@ def train_on_ray(
         trainer = TorchTrainer(
             _process,
             train_loop_config={
-                "config": config,
+                "config": _with_absolute_paths(config),
                 "dataset": _absolute(dataset),
                 "out": out.absolute(),
                 "motion_only": tuple(_absolute(each) for each in motion_only),
@@ -110,6 +110,12 @@ def train_on_ray(
         shutil.rmtree(scratch, ignore_errors=True)
         if started:
             ray.shutdown()
+
+
+def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    encoders = config.encoders
+    paths = {name: _absolute(path) for name in _PATHS if (path := getattr(encoders, name))}
+    return config.model_copy(update={"encoders": encoders.model_copy(update=paths)})
 
 
 def _connect(address: str) -> None:
@@ -197,7 +203,8 @@ def _watched(
             ended["error"] = error
 
     read = metrics.stat().st_size if metrics.is_file() else 0
-    with _passed_on(orders):
+    told, passed_on = StopAsked(), False
+    with stop_on_signals(told):
         thread = threading.Thread(target=fit, daemon=True)
         thread.start()
         while thread.is_alive():
@@ -205,35 +212,14 @@ def _watched(
             for line in ray.get(orders.said.remote()) if say else ():
                 say(line)
             read = _tell(metrics, read, on_metrics)
+            if told and not passed_on:  # here, not in the handler, which may interrupt Ray in a call of its own
+                orders.stop.remote()
+                passed_on = True
     if refused := ray.get(orders.refused.remote()):
         raise UserError(*refused)
     if "error" in ended:
         raise ended["error"]
     return Trained(**ended["answer"])
-
-
-@contextmanager
-def _passed_on(orders: Any) -> Iterator[None]:
-    """SIGTERM and a first SIGINT stop the run gently; a second SIGINT interrupts at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    asked = StopAsked()
-
-    def ask(number: int, frame: Any) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.ask()
-        orders.stop.remote()
-
-    try:
-        for number in before:
-            signal.signal(number, ask)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell(metrics: Path, read: int, on_metrics: Callable[[int, Mapping[str, float]], None] | None) -> int:

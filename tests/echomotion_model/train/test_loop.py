@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from echomotion_model.importing.config import ImportSettings
+from echomotion_model.importing.run import import_motion
 from echomotion_model.model.transformer import is_motion
 from echomotion_model.train.checkpoint import checkpoints, read_state
 from echomotion_model.train.config import TrainConfig, load_train_config
@@ -20,9 +22,11 @@ from echomotion_model.train.loop import Trained, train
 from echomotion_model.train.start import start_model
 from echomotion_model.train.state import named
 from humove.errors import UserError
+from humove.out import locked
 from shards.buckets import COLUMNS, count_buckets
 from shards.reader import open_dataset
 from tests.echomotion_model.data.sets import make_set
+from tests.echomotion_model.importing.made import write_amass
 
 SETTINGS = [
     "model.layers=1",
@@ -51,6 +55,16 @@ def settings(*more: str) -> TrainConfig:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_set(tmp_path_factory.mktemp("small") / "set")
+
+
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A motion-only set."""
+    folder = tmp_path_factory.mktemp("motions")
+    for number in range(3):
+        write_amass(folder / "amass" / f"subject{number}" / "walk_poses.npz", frames=260, seed=number)
+    import_motion(folder / "amass", folder / "set", settings=ImportSettings(val=0, test=0))
+    return folder / "set"
 
 
 @pytest.fixture(scope="module")
@@ -204,13 +218,13 @@ def test_latents_that_are_missing_or_stale_are_one_line(small: Path, straight: P
         ("model.channels=8", "the video's latents have 16 channels, the model's are 8: choose encoders.video"),
         ("model.text_dim=4096", "the texts' tokens have 384 numbers, the model's text_dim is 4096"),
         ("encoders.stride=4", "which is not what encoders.stride=4 makes of them"),
-        ("encoders.video=vae", "encoders.vae is empty: give the folder that it lies in"),
+        ("encoders.video=vae; encoders.weights=none", "encoders.vae is empty: give the folder that it lies in"),
     ],
 )
 def test_encoders_that_do_not_go_with_the_model_are_one_line(
     change: str, said: str, small: Path, tmp_path: Path
 ) -> None:
-    config = settings("encoders.windows=0", "phases.motion.steps=0", "phases.paired.steps=1", change)
+    config = settings("encoders.windows=0", "phases.motion.steps=0", "phases.paired.steps=1", *change.split("; "))
     assert said in told(config, small, tmp_path / "run")
 
 
@@ -251,8 +265,47 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stands(
     assert train(settings("phases.paired.steps=14"), str(small), out).finished
 
 
-def test_a_data_set_is_no_place_for_a_run(small: Path) -> None:
-    assert "is a data set; give OUT a folder of its own" in told(settings(), small, small)
+def test_a_data_set_is_no_place_for_a_run(small: Path, motions: Path) -> None:
+    for folder in (small, motions):
+        assert "is a data set; give OUT a folder of its own" in told(settings(), small, folder)
+
+
+def test_a_place_that_holds_no_folder_is_one_line(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/run")):
+        assert f"OUT={out}: cannot be written" in told(settings(), small, out)
+
+
+def test_one_training_at_a_time_in_a_folder(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run"):
+        assert "another training is running there" in told(settings(), small, tmp_path / "run")
+
+
+def test_motion_of_other_sets_trains_the_first_phase(small: Path, motions: Path, tmp_path: Path) -> None:
+    config = settings("phases.motion.steps=3", "phases.paired.steps=2")
+    for out, more in ((tmp_path / "run", [str(motions)]), (tmp_path / "plain", [])):
+        assert train(config, str(small), out, motion_only=more) == Trained(step=5, finished=True)
+    ours, plain = metrics(tmp_path / "run"), metrics(tmp_path / "plain")
+    assert [line["phase"] for line in ours] == [1, 1, 1, 2, 2]
+    assert ours[0]["loss"] != plain[0]["loss"]
+    assert "motions, buckets, seed or batch size" in told(
+        settings("phases.motion.steps=5", "phases.paired.steps=2"), small, _before_phase_2(tmp_path / "run")
+    )
+
+
+def _before_phase_2(run: Path) -> Path:
+    """The run as it was after its first phase."""
+    shutil.rmtree(checkpoints(run)[-1])
+    return run
+
+
+def test_a_wan_preset_does_not_start_from_nothing_unasked(small: Path) -> None:
+    config = settings("encoders.video=vae", "encoders.vae=nowhere")
+    with pytest.raises(UserError, match="encoders.weights is empty: give Wan's weights"):
+        start_model(config)
+    start_model(config, resumed=True)
+    start_model(settings("encoders.video=vae", "encoders.vae=nowhere", "encoders.weights=none"))
 
 
 def test_samples_of_the_three_modes_are_made_and_measured(small: Path, straight: Path, tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Places that hold no data set: one line each, whatever kind of address it is."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from humove.errors import UserError
+from shards.motion_only import open_motion_only
+from shards.reader import open_dataset
+
+
+@pytest.mark.parametrize("opened", [open_dataset, open_motion_only])
+def test_an_address_that_cannot_be_read_is_one_line(opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (tmp_path / "file").touch()
+    for path, said in {
+        "foo://bar": "Protocol not known: foo; give a folder, or an address such as s3://",
+        f"http://127.0.0.1:{port}/set": "could not be read: .*; check the address",
+        str(tmp_path / "none"): "holds no .*json; give the folder",
+        str(tmp_path / "file"): "holds no .*json; give the folder",
+    }.items():
+        with pytest.raises(UserError, match=f"^{path}.*{said}") as caught:
+            opened(path)
+        assert "\n" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(UserError, match="s3://bucket/set: .*; install the extra for this store"):
+        opened("s3://bucket/set")
