@@ -47,6 +47,10 @@ def shard_model(model: nn.Module, mesh: DeviceMesh, precision: torch.dtype) -> N
     for block in model.blocks:
         taken = {parameter for name, parameter in block.named_parameters() if stays_float32(name)}
         fully_shard(block, mesh=mesh, mp_policy=narrow, ignored_params=taken, shard_placement_fn=placed)
+    # FSDP2 settles a group's types at its first pass, once, by the weights that train then, and has no other way to be
+    # told to. A block that phase 1 leaves alone would be left without types for phase 2: so it is done now, while all
+    # that will ever train does.
+    model._get_fsdp_state()._lazy_init()
 
 
 def _cut(shape: torch.Size, ranks: int) -> int:

@@ -11,7 +11,7 @@ from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.processes import Processes, process_group
 from humove.errors import UserError
 from tests.echomotion_model.model.small import echo
-from tests.echomotion_model.train.parallel.steps import CONFIG, SETTINGS, loss_of, run
+from tests.echomotion_model.train.parallel.steps import CONFIG, PHASES, SETTINGS, loss_of, run, run_phases
 
 CPU = torch.device("cpu")
 
@@ -19,9 +19,9 @@ CPU = torch.device("cpu")
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     with process_group(CPU):
-        for name, settings in SETTINGS.items():
+        for name, settings in (SETTINGS | PHASES).items():
             world = Processes(ParallelConfig(**settings), CPU)
-            found = run(world)
+            found = run_phases(world) if name in PHASES else run(world)
             if world.main:
                 save_file({key: value.contiguous() for key, value in found.items()}, out / f"{name}.safetensors")
         said = facts()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.processes import Processes
-from tests.echomotion_model.train.parallel.steps import SETTINGS, STEPS, run
+from tests.echomotion_model.train.parallel.steps import PHASES, SETTINGS, STEPS, run, run_phases
 
 ROOT = Path(__file__).parents[4]
 CPU = torch.device("cpu")
@@ -37,9 +37,13 @@ def facts(two: Path) -> dict:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_two_processes_learn_what_one_learns(two: Path, name: str) -> None:
     settings = SETTINGS[name] | {"sequence": 1, "keep": "everything"}
-    expected, found = run(Processes(ParallelConfig(**settings), CPU)), load_file(two / f"{name}.safetensors")
+    alike(run(Processes(ParallelConfig(**settings), CPU)), load_file(two / f"{name}.safetensors"), settings)
+
+
+def alike(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor], settings: dict) -> None:
+    """Up to rounding; and the loss falls."""
     assert found.keys() == expected.keys()
-    tolerance = 1e-3 if name == "bfloat16" else 1e-5
+    tolerance = 1e-3 if settings.get("precision") == "bfloat16" else 1e-5
     for key, value in expected.items():
         kind = key.partition(".")[0]
         torch.testing.assert_close(
@@ -47,6 +51,12 @@ def test_two_processes_learn_what_one_learns(two: Path, name: str) -> None:
             msg=lambda said, key=key: f"{key}: {said}",
         )  # fmt: skip
     assert found["loss.0"] > found[f"loss.{STEPS - 1}"] > 0
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_blocks_that_the_first_phase_leaves_alone_train_in_the_second(two: Path, name: str) -> None:
+    expected = run_phases(Processes(ParallelConfig(**PHASES[name]), CPU))
+    alike(expected, load_file(two / f"{name}.safetensors"), PHASES[name])
 
 
 def test_recomputing_changes_no_bit(two: Path) -> None:
