@@ -126,7 +126,7 @@ def _ours(config: ModelConfig, world: Processes, data: _Data, *, phase_one: bool
         model = EchoMotionTransformer(config)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_motion(name) or not phase_one)
-    model = world.wrap(model)
+    model = world.wrap(model, shapes=2)  # one for each kind of block
     video = None if phase_one else data.video_BCFHW
 
     def loss() -> torch.Tensor:
@@ -159,7 +159,7 @@ def _diffusers(
     if tuned:
         kernel = partial(attention_kernel, data.video_BCFHW.device, precision)
         model._gradient_checkpointing_func = block_runner(
-            nn.Module.__call__, keep="attention", compiled=compiled, kernel=kernel
+            nn.Module.__call__, keep="attention", compiled=compiled, kernel=kernel, shapes=1
         )
 
     def loss() -> torch.Tensor:

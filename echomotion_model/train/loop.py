@@ -27,6 +27,7 @@ from echomotion_model.train.encoders import Encoders
 from echomotion_model.train.log import MetricsLog
 from echomotion_model.train.mfu import peak_flops, step_flops
 from echomotion_model.train.optimizer import PhaseConfig, make_optimizer, set_rate
+from echomotion_model.train.parallel.shapes import block_shapes
 from echomotion_model.train.sets import Sets, Sources, fit_normalizer, open_sets, saved_normalizer
 from echomotion_model.train.source import Source
 from echomotion_model.train.start import start_model
@@ -133,7 +134,7 @@ class _Run:
                 f"the texts' tokens have {self._null_LE.shape[1]} numbers, the model's text_dim is "
                 f"{config.model.text_dim}: choose encoders.text and the latents that go with the model"
             )
-        self._model = world.wrap(start_model(config, resumed=last is not None))
+        self._model = world.wrap(start_model(config, resumed=last is not None), block_shapes(config))
         self._trainable = {name for name, parameter in named(self._model) if parameter.requires_grad}
         self._ema = Ema(named(self._model), config.ema.decay) if config.ema.decay else None
         self._validation = self._prepare(sets.paired) if config.validation.clips else None

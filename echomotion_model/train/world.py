@@ -21,8 +21,9 @@ class World(Protocol):
     """Whether this process writes logs and documents; one of all does."""
     device: torch.device
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model as it trains: placed, sharded, compiled. Names of parameters stay as they are."""
+    def wrap(self, model: nn.Module, shapes: int) -> nn.Module:
+        """The model as it trains: placed, sharded, compiled for as many shapes of a block's input. Names of parameters
+        stay as they are."""
         ...
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
@@ -46,7 +47,7 @@ class OneProcess:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module, shapes: int) -> nn.Module:
         return model.to(self.device)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:

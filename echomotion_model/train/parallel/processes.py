@@ -49,7 +49,7 @@ class Processes:
             groups = init_device_mesh(device.type, (self.size, config.sequence), mesh_dim_names=("sample", "sequence"))
             self._sharing = Ulysses(groups["sequence"].get_group())
 
-    def wrap(self, model: EchoMotionTransformer) -> EchoMotionTransformer:
+    def wrap(self, model: EchoMotionTransformer, shapes: int) -> EchoMotionTransformer:
         """The same model, to be trained by all processes, which must all hold the same weights, in float32.
 
         UserError where `sequence` does not divide its heads, or cuDNN's attention is missing on a Hopper GPU.
@@ -66,7 +66,7 @@ class Processes:
         gpu = self.device.type == "cuda"
         keep = self.config.keep if self.config.keep != "auto" else "attention" if gpu else "everything"
         compiled = self.config.compile == "always" or (self.config.compile == "auto" and gpu)
-        prepare_blocks(model, keep=keep, compiled=compiled, device=self.device, precision=self.precision)
+        prepare_blocks(model, keep=keep, compiled=compiled, device=self.device, precision=self.precision, shapes=shapes)
         if self._mesh is None:
             return model.to(self.device)
         shard_model(model, self._mesh, self.precision)

@@ -39,7 +39,7 @@ def facts() -> dict:
     }
     pair = Processes(ParallelConfig(sequence=2), CPU)
     said |= {"pair": [pair.rank, pair.size, pair.devices], "pair_sum": pair.sum(torch.tensor([3.0])).tolist()}
-    model, seen = world.wrap(echo(CONFIG)), {}
+    model, seen = world.wrap(echo(CONFIG), 1), {}
     for block in model.blocks:
         block.attn1.to_q.register_forward_hook(lambda module, *_: seen.update(to_q=str(module.weight.dtype)))
         block.norm2.register_forward_hook(lambda module, *_: seen.update(norm2=str(module.weight.dtype)))
@@ -58,7 +58,8 @@ def facts() -> dict:
     said["refused"] = []
     for wrong in ({"sequence": 3}, {"sequence": 2}):
         try:
-            Processes(ParallelConfig(**wrong), CPU).wrap(echo(CONFIG.model_copy(update={"heads": 3, "head_dim": 24})))
+            model = echo(CONFIG.model_copy(update={"heads": 3, "head_dim": 24}))
+            Processes(ParallelConfig(**wrong), CPU).wrap(model, 1)
         except UserError as error:
             said["refused"].append(str(error))
     return said

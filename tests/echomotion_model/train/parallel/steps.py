@@ -51,7 +51,7 @@ def run(
     world: World, config: ModelConfig = CONFIG, *, phases: tuple[str, ...] = ("paired",)
 ) -> dict[str, torch.Tensor]:
     """Losses and first gradients of the last phase, last weights and their average, by name."""
-    model: EchoMotionTransformer = world.wrap(echo(config))
+    model: EchoMotionTransformer = world.wrap(echo(config), 1)
     found: dict[str, torch.Tensor] = {}
     ema = Ema(named(model), 0.9)
     for phase in phases:

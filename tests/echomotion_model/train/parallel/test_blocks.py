@@ -1,7 +1,7 @@
 """What blocks keep for the backward pass, compiling them, and the kernel that they attend with."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -9,10 +9,15 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from echomotion_model.data.config import LoaderConfig
+from echomotion_model.model.transformer import is_motion
+from echomotion_model.train.config import TrainConfig
 from echomotion_model.train.parallel import blocks
 from echomotion_model.train.parallel.attention import attention_kernel, check_attention
-from echomotion_model.train.parallel.blocks import ATTENTION, PRODUCTS, prepare_blocks
+from echomotion_model.train.parallel.blocks import ATTENTION, PRODUCTS, block_runner, prepare_blocks
+from echomotion_model.train.parallel.shapes import block_shapes
 from humove.errors import UserError
+from shards.buckets import BucketConfig
 from tests.echomotion_model.model.small import echo
 from tests.echomotion_model.train.parallel.steps import CONFIG, loss_of
 
@@ -34,7 +39,7 @@ class Counted(TorchDispatchMode):
 
 def gradients(keep: str, *, compiled: bool = False, backend: str = "aot_eager") -> dict[str, torch.Tensor]:
     model = echo(CONFIG)
-    prepare_blocks(model, keep=keep, compiled=compiled, device=CPU, precision=torch.float32, backend=backend)
+    prepare_blocks(model, keep=keep, compiled=compiled, device=CPU, precision=torch.float32, shapes=1, backend=backend)
     loss_of(model, 0).backward()
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
@@ -71,6 +76,63 @@ def test_blocks_are_compiled_once_for_all_and_answer_alike() -> None:
     assert counter.frame_count == 1
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+
+
+def twice(block: None, x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+def runner(shapes: int, counter: CompileCounterWithBackend) -> Callable:
+    return block_runner(twice, keep="everything", compiled=True, kernel=nullcontext, shapes=shapes, backend=counter)
+
+
+@pytest.fixture
+def low_limits() -> Iterator[None]:
+    """PyTorch allows for some shapes anyway; and what tests have compiled before counts."""
+    torch._dynamo.reset()
+    patched = {"recompile_limit": 0, "accumulated_recompile_limit": 8, "fail_on_recompile_limit_hit": False}
+    with torch._dynamo.config.patch(patched):
+        yield
+
+
+def test_every_shape_that_was_told_of_is_compiled_and_another_is_a_line(low_limits: None) -> None:
+    counter = CompileCounterWithBackend("eager")
+    run = runner(70, counter)
+    for length in range(1, 71):
+        run(None, torch.zeros(length))
+    assert counter.frame_count == 70
+    with pytest.raises(UserError, match="compiled for 70 shapes of input.*; set parallel.compile=never"):
+        run(None, torch.zeros(71))
+    runner(1, counter)(None, torch.zeros(71))  # what was there before does not count
+    assert counter.frame_count == 71
+
+
+def test_no_run_meets_more_shapes_than_are_counted(low_limits: None) -> None:
+    buckets = {"min_frames": 5, "max_frames": 5, "resolutions": [[64, 32], [64, 48]]}
+    model_config = CONFIG.model_copy(update={"dual_every": 2})
+    config = TrainConfig(model=model_config, data=LoaderConfig(buckets=BucketConfig(**buckets)))
+    model, counter, expected = echo(model_config), CompileCounterWithBackend("eager"), block_shapes(config)
+    prepare_blocks(
+        model, keep="everything", compiled=True, device=CPU, precision=torch.float32, shapes=expected, backend=counter
+    )
+
+    def passes(video: bool, motion: bool, batch: int) -> None:
+        for width, height in config.data.buckets.resolutions:
+            latents = torch.zeros(batch, 16, 2, height // 8, width // 8) if video else None
+            features = torch.zeros(batch, 5, 235) if motion else None
+            text, times, grid = torch.zeros(batch, 7, 20), torch.full((batch,), 500.0), (height // 16, width // 16)
+            model(latents, features, text, times, times, torch.zeros(batch, dtype=torch.int64), grid)
+
+    present = (True, False), (False, True), (True, True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(is_motion(name))
+    passes(False, True, 3)
+    model.requires_grad_(True)
+    for streams in present:
+        passes(*streams, 2)
+        with torch.no_grad():
+            passes(*streams, 1)
+    assert counter.frame_count <= expected
 
 
 @pytest.mark.parametrize("keep", ["everything", "attention", "nothing"])
