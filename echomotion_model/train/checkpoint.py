@@ -29,7 +29,7 @@ from humove.config import Strict
 from humove.errors import EXIT_DEFECT, UserError
 
 CHECKPOINTS_FOLDER, STATE_FILE = "checkpoints", "state.json"
-_FORMAT = 1
+_FORMAT = 2
 _FILE_BYTES = 2 << 30
 """A file is put together in memory before it is written."""
 
@@ -56,6 +56,8 @@ class RunState:
     model: dict[str, Any]
     """The model's configuration."""
     lora: dict[str, Any]
+    settings: dict[str, Any]
+    """Others that it can't be gone on without, by their names."""
     ema_updates: int
 
 
@@ -107,7 +109,7 @@ def read_state(checkpoint: Path) -> RunState:
     try:
         document = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
         if document.pop("format") != _FORMAT:
-            raise ValueError("it is of another version of humove")
+            raise UserError(f"{checkpoint} is of another version of humove; use that version, or train anew")
         return RunState(**document)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -138,6 +140,18 @@ def check_model(checkpoint: Path, state: RunState, model: Mapping[str, Any], lor
                     f"{checkpoint} is of another model: {section}.{name} is {saved.get(name)} there and "
                     f"{wanted.get(name)} here; give the preset and settings of that run, or another OUT"
                 )
+
+
+def check_settings(checkpoint: Path, state: RunState, settings: Mapping[str, Any]) -> None:
+    """UserError, naming the first, where the checkpoint was saved with others."""
+    for name, wanted in settings.items():
+        saved = state.settings.get(name)
+        # How slow the average is may change on the way; whether there is one may not.
+        if (bool(saved) != bool(wanted)) if name == "ema.decay" else (saved != wanted):
+            raise UserError(
+                f"{checkpoint} was saved with other settings: {name} is {saved} there and {wanted} here; give the "
+                "settings of that run, or another OUT"
+            )
 
 
 def _write(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:

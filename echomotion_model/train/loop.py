@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from echomotion_model.train.batch import Given, check_given
 from echomotion_model.train.checkpoint import (
     RunState,
     check_model,
+    check_settings,
     checkpoints,
     load_tensors,
     read_state,
@@ -124,6 +126,7 @@ class _Run:
         self._state = read_state(last) if last else None
         if self._state:
             check_model(last, self._state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
+            check_settings(last, self._state, _settings(config))
         self._last = last
         world.barrier()
         self._sources = Sources(sets, config, out, Encoders(config.encoders), world, say)
@@ -305,7 +308,15 @@ class _Run:
             data=source.state_dict(),
             model=self._config.model.model_dump(mode="json"),
             lora=self._config.lora.model_dump(mode="json"),
+            settings=_settings(self._config),
             ema_updates=self._ema.updates if self._ema else 0,
         )
         tensors = checkpoint_tensors(self._model, self._ema, optimizer)
         save_checkpoint(self._out, state, tensors, self._config.checkpoint.keep, self._world)
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """Those that the keys of a checkpoint depend on, or what its weights have seen."""
+    encoders = {f"encoders.{name}": getattr(config.encoders, name) for name in ("video", "text", "windows")}
+    shared = {"phases.motion.train_shared": config.phases.motion.train_shared}
+    return {"ema.decay": config.ema.decay} | shared | encoders

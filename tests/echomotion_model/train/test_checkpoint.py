@@ -11,6 +11,7 @@ import torch
 from echomotion_model.train.checkpoint import (
     RunState,
     check_model,
+    check_settings,
     checkpoints,
     load_tensors,
     read_state,
@@ -22,7 +23,14 @@ from humove.errors import UserError
 
 def state(step: int) -> RunState:
     return RunState(
-        step=step, phase="paired", phase_step=step, data={"epoch": 1}, model={"heads": 4}, lora={}, ema_updates=step
+        step=step,
+        phase="paired",
+        phase_step=step,
+        data={"epoch": 1},
+        model={"heads": 4},
+        lora={},
+        settings={"ema.decay": 0.0, "encoders.video": "dct"},
+        ema_updates=step,
     )
 
 
@@ -110,6 +118,22 @@ def test_a_checkpoint_of_another_model_names_the_setting(tmp_path: Path) -> None
     check_model(path, state(1), {"heads": 4}, {})
     with pytest.raises(UserError, match="model.heads is 4 there and 12 here"):
         check_model(path, state(1), {"heads": 12}, {})
+
+
+def test_a_checkpoint_of_other_settings_names_the_setting(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, state(1), tensors(), 2, OneProcess())
+    check_settings(path, state(1), state(1).settings)
+    with pytest.raises(UserError, match="ema.decay is 0.0 there and 0.9 here"):
+        check_settings(path, state(1), {"ema.decay": 0.9, "encoders.video": "dct"})
+    with pytest.raises(UserError, match="encoders.video is dct there and vae here"):
+        check_settings(path, state(1), {"ema.decay": 0.0, "encoders.video": "vae"})
+
+
+def test_a_checkpoint_of_another_version_is_not_to_be_removed(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, state(1), tensors(), 2, OneProcess())
+    (path / "state.json").write_text('{"format": 1}', encoding="utf-8")
+    with pytest.raises(UserError, match="step-000001 is of another version of humove; use that version"):
+        read_state(path)
 
 
 def test_large_tensors_are_spread_over_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

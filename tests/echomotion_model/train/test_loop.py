@@ -132,7 +132,7 @@ def test_a_finished_run_has_nothing_left_to_do(small: Path, straight: Path, tmp_
     out = Path(shutil.copytree(straight, tmp_path / "run"))
     seen: list[int] = []
     assert train(settings(), str(small), out, on_metrics=lambda step, _: seen.append(step)).finished and not seen
-    longer = settings("phases.paired.steps=13")
+    longer = settings("phases.paired.steps=13", "ema.decay=0.9")
     assert train(longer, str(small), out, on_metrics=lambda step, _: seen.append(step)).step == 21 and seen == [21]
 
 
@@ -234,6 +234,11 @@ def test_encoders_that_do_not_go_with_the_model_are_one_line(
         ("model.heads=4; model.head_dim=32", "model.head_dim is 64 there and 32 here"),
         ("model.heads=8", "model.heads is 2 there and 8 here"),
         ("lora.rank=2", "lora.rank is 0 there and 2 here"),
+        ("ema.decay=0", "ema.decay is 0.99 there and 0.0 here"),
+        ("phases.motion.train_shared=false", "phases.motion.train_shared is True there and False here"),
+        ("encoders.video=vae", "encoders.video is dct there and vae here"),
+        ("encoders.text=umt5", "encoders.text is sentence there and umt5 here"),
+        ("encoders.windows=3", "encoders.windows is 2 there and 3 here"),
         ("data.seed=1", "the position to resume from was saved with other"),
         ("data.buckets.resolutions=[[96, 64]]", "the position to resume from was saved with other"),
     ],
