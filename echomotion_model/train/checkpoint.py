@@ -27,6 +27,7 @@ from echomotion_model.train.world import World
 from humove.atomic import write_text
 from humove.config import Strict
 from humove.errors import EXIT_DEFECT, UserError
+from humove.ids import file_sha256
 
 CHECKPOINTS_FOLDER, STATE_FILE = "checkpoints", "state.json"
 _FORMAT = 2
@@ -58,6 +59,8 @@ class RunState:
     lora: dict[str, Any]
     settings: dict[str, Any]
     """Others that it can't be gone on without, by their names."""
+    files: dict[str, str]
+    """Of the run's folder, those that its weights mean nothing without: their sha256 by name."""
     ema_updates: int
 
 
@@ -132,7 +135,8 @@ def load_tensors(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def check_model(checkpoint: Path, state: RunState, model: Mapping[str, Any], lora: Mapping[str, Any]) -> None:
-    """UserError, naming the first setting, where the checkpoint is of another model."""
+    """UserError, naming the first setting or file, where the checkpoint is of another model, or what goes with its
+    weights is not there."""
     for section, saved, wanted in (("model", state.model, model), ("lora", state.lora, lora)):
         for name in sorted(saved.keys() | wanted.keys()):
             if saved.get(name) != wanted.get(name):
@@ -140,6 +144,14 @@ def check_model(checkpoint: Path, state: RunState, model: Mapping[str, Any], lor
                     f"{checkpoint} is of another model: {section}.{name} is {saved.get(name)} there and "
                     f"{wanted.get(name)} here; give the preset and settings of that run, or another OUT"
                 )
+    for name, sha256 in state.files.items():
+        path = checkpoint.parents[1] / name
+        try:
+            why = "" if file_sha256(path) == sha256 else "it is another file"
+        except OSError as error:
+            why = _line(error)
+        if why:
+            raise UserError(f"{path}: {why}; {checkpoint.name} needs its own: restore it from a copy", EXIT_DEFECT)
 
 
 def check_settings(checkpoint: Path, state: RunState, settings: Mapping[str, Any]) -> None:

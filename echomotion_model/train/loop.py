@@ -30,7 +30,7 @@ from echomotion_model.train.log import MetricsLog
 from echomotion_model.train.mfu import peak_flops, step_flops
 from echomotion_model.train.optimizer import PhaseConfig, make_optimizer, set_rate
 from echomotion_model.train.parallel.shapes import block_shapes
-from echomotion_model.train.sets import Sets, Sources, fit_normalizer, open_sets, saved_normalizer
+from echomotion_model.train.sets import NORMALIZER_FILE, Sets, Sources, fit_normalizer, open_sets, saved_normalizer
 from echomotion_model.train.source import Source
 from echomotion_model.train.start import start_model
 from echomotion_model.train.state import checkpoint_tensors, named
@@ -40,6 +40,7 @@ from echomotion_model.train.validation import VALIDATION_FOLDER, Validation
 from echomotion_model.train.world import OneProcess, World
 from humove.atomic import write_text
 from humove.errors import EXIT_DEFECT, UserError
+from humove.ids import file_sha256
 from humove.out import locked, need_writable
 from humove.video.encode import EncodeError
 from shards.format import DATASET_FILE
@@ -131,6 +132,7 @@ class _Run:
         world.barrier()
         self._sources = Sources(sets, config, out, Encoders(config.encoders), world, say)
         self._normalizer = saved_normalizer(out, lambda: fit_normalizer(sets.motions, config.data.buckets.fps), world)
+        self._files = {NORMALIZER_FILE: file_sha256(out / NORMALIZER_FILE)}
         self._null_LE = self._sources.texts.null().to(world.device)
         if self._null_LE.shape[1] != config.model.text_dim:
             raise UserError(
@@ -309,6 +311,7 @@ class _Run:
             model=self._config.model.model_dump(mode="json"),
             lora=self._config.lora.model_dump(mode="json"),
             settings=_settings(self._config),
+            files=self._files,
             ema_updates=self._ema.updates if self._ema else 0,
         )
         tensors = checkpoint_tensors(self._model, self._ema, optimizer)

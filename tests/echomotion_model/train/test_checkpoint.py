@@ -30,6 +30,7 @@ def state(step: int) -> RunState:
         model={"heads": 4},
         lora={},
         settings={"ema.decay": 0.0, "encoders.video": "dct"},
+        files={},
         ema_updates=step,
     )
 

@@ -12,9 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from echomotion_model.generation.trained import open_sampling_run
 from echomotion_model.importing.config import ImportSettings
 from echomotion_model.importing.run import import_motion
 from echomotion_model.model.transformer import is_motion
+from echomotion_model.motion.normalizer import Normalizer
 from echomotion_model.train.checkpoint import checkpoints, read_state
 from echomotion_model.train.config import TrainConfig, load_train_config
 from echomotion_model.train.dry_run import dry_run
@@ -250,6 +252,28 @@ def test_a_run_of_another_preset_is_not_gone_on_with(
     assert said in told(settings("phases.paired.steps=15", *change.split("; ")), small, out)
     assert checkpoints(out)[-1].name == "step-000020"
     assert load_train_config(str(out / "config.yaml"), []) == settings()
+
+
+def test_weights_are_not_used_with_another_normalisation_than_their_own(
+    small: Path, straight: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    normalizer, longer = out / "normalizer.npz", settings("phases.paired.steps=13")
+    own = Normalizer.load(normalizer)
+
+    def refused(why: str) -> None:
+        said = f"normalizer.npz: {why}; step-000020 needs its own: restore it from a copy"
+        assert said in told(longer, small, out)
+        with pytest.raises(UserError, match=said):
+            open_sampling_run(out)
+
+    normalizer.unlink()
+    refused("No such file or directory")
+    assert not normalizer.exists()
+    Normalizer(mean_F=own.mean_F + 1, std_F=own.std_F).save(normalizer)
+    refused("it is another file")
+    own.save(normalizer)
+    assert train(longer, str(small), out).finished
 
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stands(
