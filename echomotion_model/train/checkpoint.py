@@ -12,6 +12,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,10 @@ def save_checkpoint(run: Path, state: RunState, tensors: Mapping[str, torch.Tens
             shutil.rmtree(temporary, ignore_errors=True)
         raise UserError(f"{final}: {_why(failed)}; {_standing(run)}", EXIT_DEFECT) from failed
     if world.main:
-        shutil.rmtree(final, ignore_errors=True)
+        _remove(final)
         os.replace(temporary, final)
         for old in checkpoints(run)[:-keep]:
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
     world.barrier()
     return final
 
@@ -164,6 +165,13 @@ def check_settings(checkpoint: Path, state: RunState, settings: Mapping[str, Any
                 f"{checkpoint} was saved with other settings: {name} is {saved} there and {wanted} here; give the "
                 "settings of that run, or another OUT"
             )
+
+
+def _remove(checkpoint: Path) -> None:
+    """Its state first, without which it is none: a kill half-way must not leave one that looks whole."""
+    with suppress(OSError):
+        (checkpoint / STATE_FILE).unlink()
+    shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _write(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -75,20 +75,23 @@ def train(
 ) -> Trained:
     """Trains on a data set, and on motion-only sets in phase 1, into the run's folder `out`; resumes what is there.
 
-    A first SIGTERM or SIGINT saves and returns, and so does `stop`. `say` is told a line for what takes long.
+    A first SIGTERM or SIGINT saves and returns, and so does `stop`. `say` is told a line for what takes long; it
+    and `on_metrics` are called by one of the processes.
     UserError, one line, for what the user can mend; the last checkpoint then stands.
     """
     world = world if world is not None else OneProcess()
     stop = stop if stop is not None else StopAsked()  # an unasked one is false
     if any((out / name).exists() for name in (DATASET_FILE, MOTION_FILE)):
         raise UserError(f"{out} is a data set; give OUT a folder of its own for the run")
+    if not world.main:
+        on_metrics = say = None
     sets = open_sets(dataset, motion_only, config)
     if world.main:
         need_writable(out)
     with locked(out, "training") if world.main else nullcontext(), stop_on_signals(stop):
         run: _Run | None = None
         try:
-            run = _Run(config, sets, out, world, stop, on_metrics, (say if world.main else None) or (lambda line: None))
+            run = _Run(config, sets, out, world, stop, on_metrics, say or (lambda line: None))
             return run.go()
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:

@@ -92,6 +92,20 @@ def test_a_file_that_cannot_grow_is_one_line_and_the_last_checkpoint_stands(tmp_
     load_tensors(checkpoints(tmp_path)[-1], tensors(0.0))
 
 
+def test_a_removal_that_was_killed_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, state(step), tensors(), 2, OneProcess())
+
+    def killed(folder: Path, **_: object) -> None:
+        if "step-000001" in str(folder):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("echomotion_model.train.checkpoint.shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, state(3), tensors(), 2, OneProcess())
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-000002", "step-000003"]
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, state(1), tensors(), 2, OneProcess())
     shard = next(path.glob("*.safetensors"))

@@ -117,5 +117,7 @@ if __name__ == "__main__":
     if mode == "ray":
         on_ray(dataset, out)
     else:
-        done = launch(config(), dataset, out)
+        told: list[int] = []
+        done = launch(config(), dataset, out, on_metrics=lambda step, _: told.append(step))
         assert done == Trained(step=STEPS, finished=True), done
+        assert bool(told) == (os.environ["RANK"] == "0"), told
