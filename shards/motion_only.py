@@ -54,6 +54,10 @@ class MotionOnlyDataset:
         """A file of the set by its name relative to the set, for reading and seeking."""
         return self._fs.open(f"{self._root}/{name}", "rb")
 
+    def exists(self, name: str) -> bool:
+        """Whether the set has a file of that name."""
+        return self._fs.isfile(f"{self._root}/{name}")
+
     def shards(self, split: str | None = None) -> tuple[ShardRow, ...]:
         """The shards of a split, or all of them."""
         return tuple(row for row in self.doc.shards if split in (None, row.split))

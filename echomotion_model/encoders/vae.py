@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKLWan
 
-from echomotion_model.encoders.stored import folders_hash, load, read_config
+from echomotion_model.encoders.identity import VAE, vae_id
+from echomotion_model.encoders.stored import load
 from humove.errors import UserError
 
 # B: samples; T: frames; H W: px; 3: RGB; C: latent channels; F h w: latents' frames, rows, columns
 
-_SETTING = "encoders.vae"
 _FRAMES = 4
 
 
@@ -22,16 +22,12 @@ class WanVae:
     """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        if (found := read_config(folder, _SETTING).get("_class_name")) != "AutoencoderKLWan":
-            raise UserError(
-                f"{_SETTING}: {folder} holds a {found or 'model of no named class'}, not an AutoencoderKLWan"
-            )
-        model = load(lambda: _read(folder), folder, _SETTING)
+        encoder = vae_id(folder)
+        model = load(lambda: _read(folder), folder, VAE)
         config = model.config
         if not len(config.latents_mean) == len(config.latents_std) == config.z_dim:
-            raise UserError(f"{_SETTING}: {folder}: latents_mean and latents_std are not of {config.z_dim} numbers")
-        self.name = "wan-vae"
-        self.hash = folders_hash("mode, normalised: 1", folder)
+            raise UserError(f"{VAE}: {folder}: latents_mean and latents_std are not of {config.z_dim} numbers")
+        self.name, self.hash = encoder.name, encoder.hash
         self.stride: int = config.scale_factor_spatial
         self._device = torch.device(device)
         self._model = model.to(self._device).eval().requires_grad_(False)

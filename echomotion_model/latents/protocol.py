@@ -25,6 +25,17 @@ class EncoderIds(Strict):
     text: EncoderId
 
 
+class MeantIds(Strict):
+    """The encoders that a training means; None for one that it does not know: then any will do."""
+
+    video: EncoderId | None = None
+    text: EncoderId | None = None
+
+    def or_else(self, others: EncoderIds) -> EncoderIds:
+        """Those meant, and the others' where it is not known."""
+        return EncoderIds(video=self.video or others.video, text=self.text or others.text)
+
+
 class VideoEncoder(Protocol):
     """Pictures to latents."""
 

@@ -14,11 +14,12 @@ from echomotion_model.latents.arrays import decode_tensor
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.documents import MadeFrom, SideShard, json_name, null_text_name, parse_side_shard
 from echomotion_model.latents.plan import staleness
-from echomotion_model.latents.protocol import EncoderIds
+from echomotion_model.latents.protocol import MeantIds
 from humove.errors import EXIT_DEFECT, UserError
 from shards.motion_only import MotionOnlyDataset
 from shards.reader import Dataset
 
+_ANY = MeantIds()
 _DAMAGE = (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError)
 
 
@@ -113,13 +114,13 @@ def open_latents(
     source: Dataset | MotionOnlyDataset,
     config: LoaderConfig,
     *,
-    encoders: EncoderIds | None = None,
+    encoders: MeantIds = _ANY,
     all_splits: bool = False,
 ) -> Latents:
     """The side shards at a path or URL, for a loader of these settings.
 
-    `encoders`: those that the training means, where it knows them; None takes whatever was used. UserError, one line,
-    where a side shard is missing or stale: its shard has changed, or other encoders, buckets or another seed are meant.
+    UserError, one line, where a side shard is missing or stale: its shard has changed, or other `encoders`, buckets or
+    another seed are meant.
     """
     fs, root = url_to_fs(str(path))
     root = root.rstrip("/")
@@ -133,7 +134,9 @@ def open_latents(
             wrong[row.name] = "missing"
             continue
         meant = first.settings.model_copy(update={"buckets": config.buckets, "seed": config.seed})
-        wanted = MadeFrom(shard=row.name, shard_sha256=row.sha256, encoders=encoders or first.encoders, settings=meant)
+        wanted = MadeFrom(
+            shard=row.name, shard_sha256=row.sha256, encoders=encoders.or_else(first.encoders), settings=meant
+        )
         if reason := staleness(side, wanted):
             wrong[row.name] = reason
         else:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from echomotion_model.latents.protocol import TextEncoder, VideoEncoder
+from echomotion_model.latents.protocol import EncoderId, EncoderIds, MeantIds, TextEncoder, VideoEncoder
 from echomotion_model.train.config import EncodersConfig
 from humove.errors import UserError
 
@@ -29,6 +29,17 @@ class Encoders:
         """UserError where a folder that is needed was not given, or does not hold the model."""
         return self.video(device), self.text(device)
 
+    def ids(self) -> EncoderIds:
+        """The identities of both, without loading them. UserError as `__call__`."""
+        return EncoderIds(video=self._video_id(), text=self._text_id())
+
+    def meant(self) -> MeantIds:
+        """Those that are known: of Wan's encoders only where their folders were given."""
+        return MeantIds(
+            video=self._video_id() if self.config.video == "dct" or self.config.vae else None,
+            text=self._text_id() if self.config.text == "sentence" or self.config.umt5 else None,
+        )
+
     def video(self, device: str) -> VideoCodec:
         from echomotion_model.encoders.codec import DctCodec
         from echomotion_model.encoders.vae import WanVae
@@ -43,6 +54,21 @@ class Encoders:
         if self.config.text == "sentence":
             return sentence_encoder(device)
         return umt5_encoder(_folder("umt5", self.config.umt5), device)
+
+    def _video_id(self) -> EncoderId:
+        from echomotion_model.encoders.codec import DctCodec
+        from echomotion_model.encoders.identity import vae_id
+
+        if self.config.video == "dct":
+            return EncoderId(name=DctCodec.name, hash=DctCodec.hash)
+        return vae_id(_folder("vae", self.config.vae))
+
+    def _text_id(self) -> EncoderId:
+        from echomotion_model.encoders.identity import sentence_id, umt5_id
+
+        if self.config.text == "sentence":
+            return sentence_id()
+        return umt5_id(_folder("umt5", self.config.umt5))
 
 
 def _folder(name: str, path: str) -> Path:

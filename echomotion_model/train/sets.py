@@ -10,8 +10,9 @@ import torch
 from echomotion_model.data.loader import Loader
 from echomotion_model.data.window import whole_clip
 from echomotion_model.latents.config import LatentsSettings
+from echomotion_model.latents.documents import json_name
 from echomotion_model.latents.plan import LATENTS_FOLDER, plan_latents
-from echomotion_model.latents.protocol import TextEncoder, ids_of
+from echomotion_model.latents.protocol import MeantIds, TextEncoder
 from echomotion_model.latents.reader import Latents, open_latents
 from echomotion_model.latents.stage import EncodeShard
 from echomotion_model.motion.normalizer import Normalizer
@@ -22,6 +23,7 @@ from echomotion_model.train.motions import MotionCatalogue
 from echomotion_model.train.source import MotionSource, Source, VideoSource
 from echomotion_model.train.texts import Texts
 from echomotion_model.train.world import World
+from humove.errors import UserError
 from shards.motion_only import MotionOnlyDataset, open_motion_only
 from shards.reader import Dataset, open_dataset
 
@@ -46,6 +48,42 @@ def open_sets(dataset: str, motion_only: Sequence[str], config: TrainConfig) -> 
     return Sets(paired=paired, motion_only=others, motions=MotionCatalogue(paired, others, config.data))
 
 
+def find_latents(sets: Sets, config: TrainConfig, load: Encoders | None) -> list[Latents | None]:
+    """The side shards beside each set, the paired one first; None for a set without any.
+
+    UserError where some are missing or stale, where they were made with other encoders than those of `load`, as far as
+    it knows them, and where the texts of two sets were made with two encoders.
+    """
+    sources = (sets.paired, *sets.motion_only)
+    there = [_has_latents(source) for source in sources]
+    meant = load.meant() if load and any(there) else MeantIds()
+    of_texts = MeantIds(text=meant.text)
+    found = [
+        open_latents(
+            f"{source.path.rstrip('/')}/{LATENTS_FOLDER}", source, config.data,
+            encoders=meant if source is sets.paired else of_texts, all_splits=True,
+        ) if has else None
+        for source, has in zip(sources, there, strict=True)
+    ]  # fmt: skip
+    _check_one_text([each for each in found if each is not None])
+    return found
+
+
+def _has_latents(source: Dataset | MotionOnlyDataset) -> bool:
+    return any(source.exists(f"{LATENTS_FOLDER}/{json_name(row.name)}") for row in source.shards())
+
+
+def _check_one_text(found: Sequence[Latents]) -> None:
+    """UserError where texts would mean one thing in one set and another in the next."""
+    for each in found[1:]:
+        first, other = (latents.made_from.encoders.text for latents in (found[0], each))
+        if first != other:
+            raise UserError(
+                f"the texts of {found[0].path} were made with {first.name} {first.hash[:12]}, those of {each.path} "
+                f"with {other.name} {other.hash[:12]}; run `humove latents` on all sets with one text encoder"
+            )
+
+
 class Sources:
     """Makes the source of each phase."""
 
@@ -55,10 +93,10 @@ class Sources:
         self._sets, self._config, self._run, self._load, self._world, self._say = sets, config, run, load, world, say
         self._video: VideoCodec | None = None
         self._text: TextEncoder | None = None
-        self._paired = self._latents(sets.paired)
+        # The first process alone looks at the encoders' files, which may be of tens of GB.
+        self._paired, *others = find_latents(sets, config, load if world.main else None)
         if self._paired is None and config.encoders.windows:
             self._paired = self._made()
-        others = [self._latents(each) for each in sets.motion_only]
         found = [each for each in (self._paired, *others) if each is not None]
         whole = len(found) == 1 + len(others)
         self.texts = Texts(config.encoders.text_tokens, found, None if whole else self.text())
@@ -95,13 +133,6 @@ class Sources:
         )  # fmt: skip
         return MotionSource(loader, self.texts, normalizer)
 
-    def _latents(self, source: Dataset | MotionOnlyDataset) -> Latents | None:
-        """Those beside a set, where it has any. UserError where they are stale."""
-        names = (row.name.removesuffix(".tar") + ".json" for row in source.shards())
-        if not any(source.exists(f"{LATENTS_FOLDER}/{name}") for name in names):
-            return None
-        return open_latents(f"{source.path.rstrip('/')}/{LATENTS_FOLDER}", source, self._config.data, all_splits=True)
-
     def _made(self) -> Latents:
         """Those of the run's own, made now where they are not there already."""
         folder, dataset, config = self._run / LATENTS_FOLDER, self._sets.paired, self._config
@@ -110,7 +141,7 @@ class Sources:
                 buckets=config.data.buckets, seed=config.data.seed, windows=config.encoders.windows
             )
             folder.mkdir(parents=True, exist_ok=True)
-            jobs = plan_latents(dataset.path, folder, settings, ids_of(self.video(), self.text())).jobs
+            jobs = plan_latents(dataset.path, folder, settings, self._load.ids()).jobs
             if jobs:
                 clips = sum(job.num_samples for job in jobs)
                 self._say(f"encoding {config.encoders.windows} windows of each of {clips} clips, once for all")

@@ -14,7 +14,7 @@ from echomotion_model.latents.arrays import decode_tensor, encode_tensor
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.documents import parse_side_shard
 from echomotion_model.latents.plan import default_out, plan_latents
-from echomotion_model.latents.protocol import ids_of
+from echomotion_model.latents.protocol import MeantIds, ids_of
 from echomotion_model.latents.reader import open_latents
 from echomotion_model.latents.stage import EncodeShard
 from humove.errors import UserError
@@ -28,6 +28,7 @@ from tests.echomotion_model.latents.fakes import BlockMeans, Load, Words
 
 SETTINGS = LatentsSettings(buckets=BUCKETS, seed=5, windows=2, dtype="float32")
 IDS = ids_of(BlockMeans(), Words())
+MEANT = MeantIds(video=IDS.video, text=IDS.text)
 
 
 def run(dataset: Path, out: Path, latents: LatentsSettings = SETTINGS, load: Load | None = None, ids=None):
@@ -55,7 +56,7 @@ def copied(encoded: Path, tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, **changes):
-    return open_latents(str(folder / "latents"), open_dataset(str(folder)), settings(**changes), encoders=IDS)
+    return open_latents(str(folder / "latents"), open_dataset(str(folder)), settings(**changes), encoders=MEANT)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -146,7 +147,9 @@ def test_other_weights_make_all_stale(encoded):
     plan = plan_latents(str(encoded), encoded / "latents", SETTINGS, other)
     assert plan.fresh == 0 and set(plan.why.values()) == {f"made with means {'a' * 12}, now means {'c' * 12}"}
     with pytest.raises(UserError, match="are missing or stale .*now means cccc"):
-        open_latents(str(encoded / "latents"), open_dataset(str(encoded)), settings(), encoders=other)
+        open_latents(
+            str(encoded / "latents"), open_dataset(str(encoded)), settings(), encoders=MeantIds(video=other.video)
+        )
 
 
 def test_another_shard_makes_its_own_stale_and_no_other(tmp_path):
@@ -254,7 +257,7 @@ def test_motion_only_sets_have_their_texts_encoded(tmp_path):
     import_motion(tmp_path / "in", tmp_path / "set", settings=ImportSettings(val=0, test=0))
     run(tmp_path / "set", tmp_path / "set" / "latents")
     source = open_motion_only(str(tmp_path / "set"))
-    latents = open_latents(str(tmp_path / "set" / "latents"), source, settings(), encoders=IDS)
+    latents = open_latents(str(tmp_path / "set" / "latents"), source, settings(), encoders=MEANT)
     said = {sample.key: sample.meta.captions for sample in source.samples()}
     assert len(latents) == len(said) == 2
     for key, captions in said.items():

@@ -13,21 +13,17 @@ import torch
 
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.plan import default_out, plan_latents
-from echomotion_model.latents.protocol import ids_of
 from echomotion_model.latents.stage import EncodeShard
 from echomotion_model.train.config import TrainConfig, load_train_config
+from echomotion_model.train.encoders import Encoders
 from echomotion_model.train.loop import Trained
 from echomotion_model.train.parallel.launch import launch
 from humove.errors import UserError
 from tests.echomotion_model.data.sets import make_set
-from tests.echomotion_model.latents.fakes import Load
 
-# Channels and width of the text are those of the latents that `encoded_set` makes.
 SETTINGS = [
     "model.layers=1",
     "model.ffn_dim=64",
-    "model.channels=3",
-    "model.text_dim=4",
     "data.workers=0",
     "data.buckets.resolutions=[[96, 48], [48, 96]]",
     "encoders.text_tokens=16",
@@ -47,12 +43,12 @@ def config(**parallel: int) -> TrainConfig:
 
 
 def encoded_set(folder: Path) -> Path:
-    """A data set with its side shards, so that no encoder is needed."""
+    """A data set with its side shards, so that no encoder is loaded."""
     make_set(folder)
-    data = config().data
+    load, data = Encoders(config().encoders), config().data
     latents = LatentsSettings(buckets=data.buckets, seed=data.seed)
-    plan = plan_latents(str(folder), default_out(str(folder)), latents, ids_of(*Load()("cpu")))
-    stage = EncodeShard(Load())
+    plan = plan_latents(str(folder), default_out(str(folder)), latents, load.ids())
+    stage = EncodeShard(load)
     stage.setup()
     list(stage.process(plan.jobs))
     return folder
