@@ -272,7 +272,17 @@ def latents(
     preset: Annotated[str, typer.Option(help="The training preset that will read them.")] = "tiny",
     set_: Set = None,
     out: Annotated[Path | None, typer.Option(help="Where to; DATASET/latents where none is given.")] = None,
-    windows: Annotated[int, typer.Option(help="Windows in time of each clip.")] = 1,
+    windows: Annotated[
+        int | None,
+        typer.Option(
+            help="Windows in time of each clip; the preset's encoders.windows, or 1, where none is given. Each takes "
+            "as much time and room again; training goes round them, and with 1 sees one part of a clip for ever."
+        ),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the numbers as stored: float16, bfloat16 or float32.")] = "float16",
+    gpus: Annotated[
+        float, typer.Option(help="The share of a GPU that each worker takes; 0: they use the CPU.", min=0, max=1)
+    ] = 0.0,
     executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
     workers: Annotated[int, typer.Option(help="Worker processes; 0: one a core, or all of the cluster.")] = 0,
     address: Annotated[str, typer.Option(help="A running Ray cluster.")] = "",
@@ -280,27 +290,33 @@ def latents(
     """Encodes videos and captions once, so that training need not. Only what is missing or stale is made."""
     from echomotion_model.latents.config import LatentsSettings
     from echomotion_model.latents.plan import default_out, plan_latents
-    from echomotion_model.latents.protocol import ids_of
     from echomotion_model.latents.stage import EncodeShard
     from echomotion_model.train.config import load_train_config
     from echomotion_model.train.encoders import Encoders
+    from humove.settings import checked
+    from humove.stage import Resources
     from pipelines.build import make_executor
     from pipelines.config import load_config
     from pipelines.progress import reporter
     from pipelines.work import Fault, Work
 
     training = load_train_config(preset, set_ or [])
-    load = Encoders(training.encoders)
-    settings = LatentsSettings(buckets=training.data.buckets, seed=training.data.seed, windows=windows)
-    plan = plan_latents(dataset, out or default_out(dataset), settings, ids_of(*load("cpu")))
-    print(plan.line())
+    load, data = Encoders(training.encoders), training.data
+    windows = windows if windows is not None else training.encoders.windows or 1
+    settings = {"buckets": data.buckets, "seed": data.seed, "windows": windows, "dtype": dtype}
+    settings, place = checked(LatentsSettings, settings), out or default_out(dataset)
+    stage = EncodeShard(load, device="cuda" if gpus else "cpu", resources=Resources(gpus=gpus))
     said = {"executor": executor, "workers": workers, "address": address}
     run = make_executor(load_config("local", [f"execution.{name}={value}" for name, value in said.items() if value]))
-    works = [Work(unit_id=job.name, label=job.name, weight=job.num_samples, payload=job) for job in plan.jobs]
     report, faults = reporter(), []
     try:
+        if gpus:
+            run.gpus()  # none there is said before the work
+        plan = plan_latents(dataset, place, settings, load.ids())
+        print(plan.line())
+        works = [Work(unit_id=job.name, label=job.name, weight=job.num_samples, payload=job) for job in plan.jobs]
         report.start("latents", len(works), sum(work.weight for work in works))
-        for done in run.map(EncodeShard(load), works):
+        for done in run.map(stage, works):
             faulted = isinstance(done.outcome, Fault)
             faults += [f"{done.work.label}: {done.outcome.error}"] if faulted else []
             report.advance(done.work.weight, "faulted" if faulted else "done")

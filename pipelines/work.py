@@ -45,6 +45,9 @@ class Executor(Protocol):
     def map(self, stage: Stage, works: Sequence[Work]) -> Iterator[Done]:
         """One Done for each item, or, where an item was taken apart after a fault, one for each of its parts."""
 
+    def gpus(self) -> float:
+        """Those that workers can be given. UserError where there is none."""
+
     def close(self) -> None:
         """Ends the workers."""
 

@@ -19,7 +19,8 @@ def encode_tensor(values: torch.Tensor, dtype: str, **arrays: np.ndarray) -> byt
         raise ValueError(f"the encoder gave {int((~values.isfinite()).sum())} values that are not finite")
     stored = values.to(_DTYPES[dtype])
     if not stored.isfinite().all():
-        raise UserError(f"a value of {values.abs().max():.3g} is too large for {dtype}: set latents.dtype=bfloat16")
+        most = f"{values.abs().max():.3g}"
+        raise UserError(f"a value of {most} is too large for {dtype}: run `humove latents` with --dtype bfloat16")
     bits = stored.view(torch.int16).numpy().view("<u2") if dtype == "bfloat16" else stored.numpy()
     return encode_npz({"values": bits, "dtype": np.array(dtype), **arrays})
 

@@ -19,6 +19,6 @@ def require_gpus(there: float, where: str) -> None:
     """UserError where there is none."""
     if there < 1:
         raise UserError(
-            f"execution.gpus puts annotators on a GPU, and {where} has none that torch can use: "
-            "build where there is one, or leave them on the CPU with SET execution.gpus={}"
+            f"work was to be done on a GPU, and {where} has none that torch can use: do it where there is one, or on "
+            "the CPU (of a build: SET execution.gpus={}; of humove latents: --gpus 0)"
         )

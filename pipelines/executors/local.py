@@ -49,6 +49,12 @@ class LocalExecutor:
         self._pool: ProcessPoolExecutor | None = None
         self._size, self._gpus = workers, ()
 
+    def gpus(self) -> int:
+        """This machine's; UserError where it has none."""
+        there = gpus_here()
+        require_gpus(there, "this machine")
+        return there
+
     def map(self, stage: Stage, works: Sequence[Work]) -> Iterator[Done]:
         self._fit(stage)
         waiting = deque(longest_first(works))
@@ -88,8 +94,7 @@ class LocalExecutor:
         """Makes the next pool one of this stage's size, where that is another."""
         size, gpus = self.workers, ()
         if stage.resources.gpus and not self.placed:
-            there = gpus_here()
-            require_gpus(there, "this machine")
+            there = self.gpus()
             size = min(size, workers_on(there, stage.resources.gpus))
             given = os.environ.get("CUDA_VISIBLE_DEVICES")
             gpus = tuple(given.split(",") if given else map(str, range(there)))
