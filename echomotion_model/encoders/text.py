@@ -34,7 +34,7 @@ class TokenEncoder:
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """(tokens_BLD float32, lengths_B int64), on its own device; tokens past a text's length are 0.
+        """(tokens_BLD in the model's dtype, lengths_B int64), on its own device; tokens past a text's length are 0.
 
         Runs of white space count as one space, and HTML's names of characters as the characters, as Wan's pipeline
         has it.
@@ -42,7 +42,7 @@ class TokenEncoder:
         plain = [" ".join(html.unescape(html.unescape(text)).split()) for text in texts]
         said = self._tokenizer(plain, padding=True, truncation=True, max_length=_TOKENS, return_tensors="pt")
         ids_BL, mask_BL = said["input_ids"].to(self._device), said["attention_mask"].to(self._device)
-        tokens_BLD = self._model(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state.float()
+        tokens_BLD = self._model(input_ids=ids_BL, attention_mask=mask_BL).last_hidden_state
         return tokens_BLD * mask_BL[..., None], mask_BL.sum(1)
 
 

@@ -9,13 +9,20 @@ from echomotion_model.latents.reader import Latents
 from echomotion_model.train.batch import padded
 from humove.errors import UserError
 
+KEPT_BYTES = 2**30
+"""Of embeddings that an encoder made: the captions of some thousands of clips, and little beside a model. Those of a
+larger set are encoded again at each pass, or once for all by `humove latents`."""
+
 
 class Texts:
-    """Embeddings of captions, each (L, E) float32 with L the same for all; those that an encoder made are kept."""
+    """Embeddings of captions, each (L, E) float32 with L the same for all. Of those that an encoder made, the ones last
+    asked for are kept: without padding, and in the encoder's own precision."""
 
     def __init__(self, length: int, latents: Sequence[Latents], encoder: TextEncoder | None) -> None:
         self._length, self._latents, self._encoder = length, latents, encoder
         self._kept: dict[str, torch.Tensor] = {}
+        """By caption, the one asked for last at the end."""
+        self._bytes = 0
 
     def of(self, keys: Sequence[str], captions: Sequence[str], epoch: int) -> torch.Tensor:
         """text_BLE of samples. UserError for one of which there is neither latents nor an encoder."""
@@ -34,8 +41,13 @@ class Texts:
         return self._encoded(caption)
 
     def _encoded(self, caption: str) -> torch.Tensor:
-        if caption not in self._kept:
+        tokens_LE = self._kept.pop(caption, None)
+        if tokens_LE is None:
             with torch.no_grad():
                 tokens_BLE, lengths_B = self._encoder.encode_text([caption])
-            self._kept[caption] = padded(tokens_BLE[0, : int(lengths_B[0])].cpu(), self._length)
-        return self._kept[caption]
+            tokens_LE = tokens_BLE[0, : min(int(lengths_B[0]), self._length)].to("cpu", copy=True)
+            self._bytes += tokens_LE.nbytes
+        self._kept[caption] = tokens_LE
+        while self._bytes > KEPT_BYTES:
+            self._bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+        return padded(tokens_LE, self._length)

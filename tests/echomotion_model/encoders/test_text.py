@@ -69,6 +69,12 @@ def test_umt5_is_the_models_own(tmp_path):
             assert (tokens[row, len(ids) :] == 0).all()
 
 
+def test_umt5s_tokens_are_in_the_dtype_that_it_was_stored_in(tmp_path):
+    small_umt5(tmp_path).to(torch.bfloat16).save_pretrained(tmp_path / "text_encoder")
+    tokens, _ = umt5_encoder(tmp_path).encode_text(["a man runs", ""])
+    assert tokens.dtype == torch.bfloat16 and (tokens[1, 1:] == 0).all()
+
+
 def test_umt5_with_its_embedding_under_both_names_is_the_same(tmp_path):
     small_umt5(tmp_path)
     wanted, _ = umt5_encoder(tmp_path).encode_text(["a man runs"])
