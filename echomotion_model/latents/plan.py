@@ -50,7 +50,10 @@ class LatentsPlan:
 def default_out(dataset: str) -> Path:
     """The side shards' folder in a data set on this machine. UserError where it lies elsewhere."""
     if "://" in dataset:
-        raise UserError(f"{dataset} is not on this machine: name a folder for the latents")
+        raise UserError(
+            f"{dataset} is not on this machine: name a folder for the latents with --out, and give it to "
+            "training as encoders.latents"
+        )
     return Path(dataset) / LATENTS_FOLDER
 
 

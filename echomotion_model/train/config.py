@@ -28,13 +28,18 @@ CONFIG_FILE = "config.yaml"
 
 
 class EncodersConfig(Strict):
-    """What turns pictures and captions into numbers. Paths are folders on this machine; nothing is downloaded."""
+    """What turns pictures and captions into numbers, and what it has made of them. Paths of encoders are folders on
+    this machine; nothing is downloaded."""
 
     video: Literal["dct", "vae"] = Field("dct", description="dct: a fixed transform; vae: Wan's, from a folder")
     vae: str = Field("", description="folder of an AutoencoderKLWan, as diffusers saves it")
     text: Literal["sentence", "umt5"] = Field("sentence", description="all-MiniLM-L6; or Wan's, from a folder")
     umt5: str = Field("", description="folder with Wan's tokenizer and text_encoder, as diffusers lays them out")
     stride: int = Field(8, ge=1, description="px that a latent is wide and high: 8 of Wan2.1's VAE, 16 of Wan2.2's")
+    latents: str = Field(
+        "", description="folder or URL of the data set's latents, from humove latents --out; empty: those in "
+        "DATASET/latents, where there are any",
+    )  # fmt: skip
     windows: int = Field(
         0, ge=0, le=100, description="windows in time of each clip that are encoded before training, in the run's "
         "own folder, where the data set has no latents; 0: pictures are encoded at every step",

@@ -49,28 +49,31 @@ def open_sets(dataset: str, motion_only: Sequence[str], config: TrainConfig) -> 
 
 
 def find_latents(sets: Sets, config: TrainConfig, load: Encoders | None) -> list[Latents | None]:
-    """The side shards beside each set, the paired one first; None for a set without any.
+    """The side shards of each set, the paired one first; None for a set without any.
 
-    UserError where some are missing or stale, where they were made with other encoders than those of `load`, as far as
-    it knows them, and where the texts of two sets were made with two encoders.
+    They lie in the set's own folder, or for the paired one where encoders.latents says. UserError where some are
+    missing or stale, where they were made with other encoders than those of `load`, as far as it knows them, and where
+    the texts of two sets were made with two encoders.
     """
     sources = (sets.paired, *sets.motion_only)
-    there = [_has_latents(source) for source in sources]
-    meant = load.meant() if load and any(there) else MeantIds()
+    places = [config.encoders.latents or _beside(sets.paired), *map(_beside, sets.motion_only)]
+    meant = load.meant() if load and any(places) else MeantIds()
     of_texts = MeantIds(text=meant.text)
     found = [
         open_latents(
-            f"{source.path.rstrip('/')}/{LATENTS_FOLDER}", source, config.data,
-            encoders=meant if source is sets.paired else of_texts, all_splits=True,
-        ) if has else None
-        for source, has in zip(sources, there, strict=True)
+            place, source, config.data, encoders=meant if source is sets.paired else of_texts, all_splits=True
+        ) if place else None
+        for place, source in zip(places, sources, strict=True)
     ]  # fmt: skip
     _check_one_text([each for each in found if each is not None])
     return found
 
 
-def _has_latents(source: Dataset | MotionOnlyDataset) -> bool:
-    return any(source.exists(f"{LATENTS_FOLDER}/{json_name(row.name)}") for row in source.shards())
+def _beside(source: Dataset | MotionOnlyDataset) -> str:
+    """Where a set's own side shards lie; empty where it has none."""
+    if not any(source.exists(f"{LATENTS_FOLDER}/{json_name(row.name)}") for row in source.shards()):
+        return ""
+    return f"{source.path.rstrip('/')}/{LATENTS_FOLDER}"
 
 
 def _check_one_text(found: Sequence[Latents]) -> None:

@@ -25,12 +25,13 @@ def settings(*more: str) -> TrainConfig:
     return load_train_config("tiny", ["data.buckets.resolutions=[[96, 48]]", "encoders.windows=0", *more])
 
 
-def encode(dataset: Path, load: EncoderLoader) -> None:
+def encode(dataset: Path, load: EncoderLoader, out: Path | None = None) -> None:
     data = settings().data
     wanted = LatentsSettings(buckets=data.buckets, seed=data.seed)
     stage = EncodeShard(load)
     stage.setup()
-    stage.process(plan_latents(str(dataset), default_out(str(dataset)), wanted, ids_of(*load("cpu"))).jobs)
+    plan = plan_latents(str(dataset), out or default_out(str(dataset)), wanted, ids_of(*load("cpu")))
+    stage.process(plan.jobs)
 
 
 @pytest.fixture
@@ -91,3 +92,19 @@ def test_the_texts_of_all_sets_are_of_one_encoder(paired: Path, motion: Path) ->
     said = refused(settings("encoders.text=umt5"), paired, motion)
     assert f"the texts of {paired}/latents were made with all-minilm" in said
     assert f"those of {motion}/latents with words bbbbbbbbbbbb" in said
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_latents_may_lie_elsewhere(paired: Path, tmp_path: Path, scheme: str) -> None:
+    encode(paired, Load())  # those in the set's own folder, which are not meant
+    encode(paired, Encoders(settings().encoders), tmp_path / "elsewhere")
+    config = settings(f"encoders.latents={scheme}{tmp_path}/elsewhere")
+    (found,) = find_latents(opened(config, paired), config, Encoders(config.encoders))
+    assert found.path == config.encoders.latents and len(found) == 2
+    said = refused(settings(f"encoders.latents={scheme}{tmp_path}/nowhere"), paired)
+    assert f"{tmp_path}/nowhere: the latents of 1 of 1 shards are missing" in said
+
+
+def test_a_remote_sets_latents_are_told_where_to_go() -> None:
+    with pytest.raises(UserError, match="with --out, and give it to training as encoders.latents"):
+        default_out("s3://bucket/set")
