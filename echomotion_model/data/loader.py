@@ -13,7 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 from echomotion_model.data.batch import Batch, stack
 from echomotion_model.data.catalogue import Catalogue
 from echomotion_model.data.config import LoaderConfig
-from echomotion_model.data.order import EpochOrder, Step
+from echomotion_model.data.order import EpochOrder, Step, check_batch
 from echomotion_model.data.sample import load_sample
 from humove.errors import UserError
 from shards.buckets import BucketCounts
@@ -31,11 +31,7 @@ class Loader:
 
     def __init__(self, dataset: Dataset, config: LoaderConfig, *, rank: int = 0, world_size: int = 1) -> None:
         """Reads the index. UserError where the batch does not divide by the ranks, or as Catalogue says."""
-        if config.batch_size % world_size:
-            raise UserError(
-                f"batch_size {config.batch_size} does not divide by {world_size} ranks: it counts the samples of a "
-                f"step over all ranks; set it to {-(-config.batch_size // world_size) * world_size}"
-            )
+        check_batch(config.batch_size, world_size)
         self._config, self._rank, self._world_size = config, rank, world_size
         self._catalogue = Catalogue(dataset, config.split, config.buckets)
         self._epoch, self._step = 0, 0

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from humove.errors import UserError
 from shards.buckets import Bucket
+
+
+def check_batch(batch_size: int, ranks: int) -> None:
+    """UserError where a batch does not divide by the ranks."""
+    if batch_size % ranks:
+        raise UserError(
+            f"batch_size {batch_size} does not divide by {ranks} ranks: it counts the samples of a step over all "
+            f"ranks; set it to {-(-batch_size // ranks) * ranks}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

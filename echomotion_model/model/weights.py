@@ -22,16 +22,23 @@ def load_wan(model: EchoMotionTransformer, path: Path) -> None:
     """
     if model.proj_out.weight.is_meta:
         raise ValueError("the model is on the meta device: to_empty(device=...) first")
+    stored, original = open_wan(path, model.config)
+    video = {name: tensor for name, tensor in model.state_dict().items() if not is_motion(name)}
+    stored.fill({original_name(name) if original else name: tensor for name, tensor in video.items()})
+    start_motion_from_video(model)
+
+
+def open_wan(path: Path, config: ModelConfig) -> tuple[StoredTensors, bool]:
+    """Wan's tensors at a path, not read yet, and whether they are in the original layout. UserError where there are
+    none, or they are of another model by their config.json."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder of weights")
     if (path / "transformer").is_dir():
         path = path / "transformer"
     stored = StoredTensors(path, _PREFIX)
     original = "head.head.weight" in stored.names() or any(".self_attn." in name for name in stored.names())
-    check_config(path, model.config, original)
-    video = {name: tensor for name, tensor in model.state_dict().items() if not is_motion(name)}
-    stored.fill({original_name(name) if original else name: tensor for name, tensor in video.items()})
-    start_motion_from_video(model)
+    check_config(path, config, original)
+    return stored, original
 
 
 def check_config(path: Path, config: ModelConfig, original: bool = False) -> None:

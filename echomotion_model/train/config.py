@@ -82,7 +82,7 @@ class ValidationConfig(Strict):
 
     every: int = Field(0, ge=0, description="steps between two rounds; 0: at the end alone")
     clips: int = Field(2, ge=0, description="clips that each mode is tried on; 0: none")
-    split: str = Field("val", description="split of these clips; the training split where this one has none")
+    split: str = Field("val", description="split of these clips; the training split where none of it fits a bucket")
     sampling: SamplingConfig = SamplingConfig()
 
 

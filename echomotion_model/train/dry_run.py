@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from echomotion_model.data.catalogue import Catalogue
+from echomotion_model.data.order import check_batch
+from echomotion_model.latents.reader import Latents
 from echomotion_model.model.transformer import EchoMotionTransformer
+from echomotion_model.model.weights import open_wan
 from echomotion_model.motion.layout import TOKENS
 from echomotion_model.train.config import TrainConfig
+from echomotion_model.train.encoders import Encoders
 from echomotion_model.train.mfu import step_flops
-from echomotion_model.train.sets import open_sets
+from echomotion_model.train.sets import Sets, find_latents, open_sets
+from echomotion_model.train.validation import validation_catalogue
 from shards.buckets import Bucket, BucketCounts
 
 
@@ -30,8 +36,15 @@ class DryRun:
 
 
 def dry_run(config: TrainConfig, dataset: str, motion_only: Sequence[str] = ()) -> DryRun:
-    """What `train` would read of the same arguments. UserError where it could not begin."""
+    """What `train` would read of the same arguments. UserError where it could not begin, as far as that shows without
+    the model's and the encoders' weights, or the machines that it would run on."""
+    _check_spread(config)
+    if config.encoders.weights:
+        open_wan(Path(config.encoders.weights), config.model)
     sets = open_sets(dataset, motion_only, config)
+    load = Encoders(config.encoders)
+    latents = find_latents(sets, config, load)
+    _check_encoders(config, load, latents)
     catalogue = Catalogue(sets.paired, config.data.split, config.data.buckets)
     counts, motions = catalogue.counts, len(sets.motions)
     paths = (dataset, *motion_only)
@@ -49,9 +62,46 @@ def dry_run(config: TrainConfig, dataset: str, motion_only: Sequence[str] = ()) 
         f"{config.phases.motion.batch_size * config.phases.motion.accumulate}",
         *(f"  {path}: left out, {why}: {number}" for path, reasons in left_out for why, number in reasons.items()),
         f"phase 2: {config.phases.paired.steps} steps of {config.data.batch_size * config.phases.paired.accumulate}",
+        f"  {_videos(config, latents[0])}",
+        _validation(config, sets),
         f"model: {parameters / 1e6:,.1f} M parameters",
     ]  # fmt: skip
     return DryRun(counts=counts, motions=motions, motions_left_out=left_out, parameters=parameters, lines=tuple(lines))
+
+
+def _check_spread(config: TrainConfig) -> None:
+    """Over the processes, where their number is given."""
+    parallel = config.parallel
+    parallel.check_heads(config.model.heads)
+    if parallel.processes:
+        ranks = parallel.ranks(parallel.processes)
+        check_batch(config.phases.motion.batch_size, ranks)
+        check_batch(config.data.batch_size, ranks)
+
+
+def _check_encoders(config: TrainConfig, load: Encoders, latents: Sequence[Latents | None]) -> None:
+    """Those that will be loaded, which with latents may be none."""
+    encodes = latents[0] is None and (config.encoders.windows or config.phases.paired.steps)
+    if encodes or config.validation.clips:
+        load.check_video()
+    if None in latents:
+        load.check_text()
+
+
+def _videos(config: TrainConfig, latents: Latents | None) -> str:
+    """Where the second phase's come from."""
+    if latents is not None:
+        return f"{latents.settings.windows} windows in time of each clip, encoded in {latents.path}"
+    if config.encoders.windows:
+        return f"{config.encoders.windows} windows in time of each clip, to be encoded first"
+    return "windows in time drawn anew at each pass, encoded as they come"
+
+
+def _validation(config: TrainConfig, sets: Sets) -> str:
+    if not config.validation.clips:
+        return "validation: none"
+    catalogue = validation_catalogue(sets.paired, config)
+    return f"validation: {min(config.validation.clips, len(catalogue))} clips of split {catalogue.split}"
 
 
 def _work(config: TrainConfig, bucket: Bucket) -> str:

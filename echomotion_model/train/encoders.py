@@ -29,6 +29,22 @@ class Encoders:
         """UserError where a folder that is needed was not given, or does not hold the model."""
         return self.video(device), self.text(device)
 
+    def check_video(self) -> None:
+        """UserError where the folder that it needs was not given, or holds no such model. No weights are read."""
+        from echomotion_model.encoders.identity import vae_folder
+
+        if self.config.video == "vae":
+            vae_folder(_folder("vae", self.config.vae))
+
+    def check_text(self) -> None:
+        """As `check_video`."""
+        from echomotion_model.encoders.identity import sentence_folders, umt5_folders
+
+        if self.config.text == "sentence":
+            sentence_folders()
+        else:
+            umt5_folders(_folder("umt5", self.config.umt5))
+
     def ids(self) -> EncoderIds:
         """The identities of both, without loading them. UserError as `__call__`."""
         return EncoderIds(video=self._video_id(), text=self._text_id())

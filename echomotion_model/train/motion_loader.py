@@ -13,7 +13,7 @@ import torch
 
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.data.motion import motion_at
-from echomotion_model.data.order import EpochOrder, Step
+from echomotion_model.data.order import EpochOrder, Step, check_batch
 from echomotion_model.data.window import draw_window
 from echomotion_model.latents.reader import Latents
 from echomotion_model.motion.features import PROXY, encode_features
@@ -56,11 +56,7 @@ class MotionLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size % world_size:
-            raise UserError(
-                f"a batch of {batch_size} samples does not divide by {world_size} ranks: it counts the samples "
-                f"over all ranks; set batch_size to {-(-batch_size // world_size) * world_size}"
-            )
+        check_batch(batch_size, world_size)
         self._catalogue, self._config, self._batch_size = catalogue, config, batch_size
         self._latents, self._rank, self._world_size = latents, rank, world_size
         said = f"{catalogue.identity} {config.seed} {batch_size} {config.buckets.model_dump_json()}"

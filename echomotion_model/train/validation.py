@@ -19,6 +19,7 @@ from echomotion_model.train.encoders import VideoCodec
 from echomotion_model.train.measures import acceleration, mpjpe_mm, pa_mpjpe_mm, psnr_db
 from echomotion_model.train.pictures import body_pictures, write_beside
 from echomotion_model.train.texts import Texts
+from humove.errors import EXIT_NO_SAMPLES, UserError
 from shards.reader import Dataset
 
 VALIDATION_FOLDER = "validation"
@@ -147,11 +148,21 @@ class Validation:
         write_beside([both[0], body(both[1])], fps, folder / f"{clip.key}-joint.mp4")
 
 
+def validation_catalogue(dataset: Dataset, config: TrainConfig) -> Catalogue:
+    """The samples that validation chooses from: the training split's where its own has none that fits a bucket."""
+    if config.validation.split in dataset.doc.splits:
+        try:
+            return Catalogue(dataset, config.validation.split, config.data.buckets)
+        except UserError as error:
+            if error.exit_code != EXIT_NO_SAMPLES:
+                raise
+    return Catalogue(dataset, config.data.split, config.data.buckets)
+
+
 def read_clips(dataset: Dataset, config: TrainConfig) -> list[TrainingSample]:
-    """The first window of a few clips, spread over the split; the training split's where the other has none."""
-    split = config.validation.split if config.validation.split in dataset.doc.splits else config.data.split
-    loader = config.data.model_copy(update={"split": split})
-    catalogue = Catalogue(dataset, split, loader.buckets)
+    """The first window of a few clips, spread over the split."""
+    catalogue = validation_catalogue(dataset, config)
+    loader = config.data.model_copy(update={"split": catalogue.split})
     rows = [(row, bucket) for bucket, members in catalogue.members.items() for row in members.tolist()]
     chosen = np.linspace(0, len(rows) - 1, min(config.validation.clips, len(rows))).round().astype(int)
     return [load_sample(dataset, catalogue.entry(*rows[index]), loader, 0) for index in chosen]

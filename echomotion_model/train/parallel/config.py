@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from humove.config import Strict
+from humove.errors import UserError
 
 
 class ParallelConfig(Strict):
@@ -31,3 +32,19 @@ class ParallelConfig(Strict):
     compile: Literal["auto", "always", "never"] = Field(
         "auto", description="whether blocks are compiled; auto: on a GPU. It costs minutes at the start"
     )
+
+    def ranks(self, processes: int) -> int:
+        """How many shares `processes` make of a batch. UserError where `sequence` does not divide them."""
+        if processes % self.sequence:
+            raise UserError(
+                f"parallel.sequence={self.sequence} does not divide the {processes} processes of the run: choose a "
+                "divisor, or start another number of processes"
+            )
+        return processes // self.sequence
+
+    def check_heads(self, heads: int) -> None:
+        """UserError where `sequence` does not divide the model's heads."""
+        if heads % self.sequence:
+            raise UserError(
+                f"parallel.sequence={self.sequence} does not divide the model's {heads} heads: choose a divisor"
+            )

@@ -15,7 +15,6 @@ from echomotion_model.train.parallel.blocks import prepare_blocks
 from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.fsdp import shard_model
 from echomotion_model.train.parallel.ulysses import Ulysses
-from humove.errors import UserError
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """Of torch.distributed, by type of device."""
@@ -34,12 +33,7 @@ class Processes:
         self.config, self.device = config, device
         self._all = dist.get_world_size() if dist.is_initialized() else 1
         process = dist.get_rank() if dist.is_initialized() else 0
-        if self._all % config.sequence:
-            raise UserError(
-                f"parallel.sequence={config.sequence} does not divide the {self._all} processes of the run: choose a "
-                "divisor, or start another number of processes"
-            )
-        self.rank, self.size = process // config.sequence, self._all // config.sequence
+        self.rank, self.size = process // config.sequence, config.ranks(self._all)
         self.devices, self.main = self._all, process == 0
         self.precision = _precision(config, device)
         self._mesh = init_device_mesh(device.type, (self._all,)) if self._all > 1 else None
@@ -54,11 +48,7 @@ class Processes:
 
         UserError where `sequence` does not divide its heads, or cuDNN's attention is missing on a Hopper GPU.
         """
-        heads = model.config.heads
-        if heads % self.config.sequence:
-            raise UserError(
-                f"parallel.sequence={self.config.sequence} does not divide the model's {heads} heads: choose a divisor"
-            )
+        self.config.check_heads(model.config.heads)
         check_attention(self.device, self.precision, model.config.head_dim)
         model.compute_dtype = self.precision
         if self._sharing is not None:
