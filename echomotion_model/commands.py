@@ -81,6 +81,19 @@ def generate(
         print(path)
 
 
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Argument(help="A new folder.", metavar="OUT")],
+    checkpoint: Checkpoint = None,
+    ema: Averaged = True,
+) -> None:
+    """Writes a run's weights in diffusers' layout: the video branch as Wan's, the motion beside it."""
+    from echomotion_model.export import export_run
+
+    written = export_run(run, out, checkpoint=checkpoint, use_ema=ema, on_note=say)
+    print(f"{out}: the {'averaged' if written.averaged else 'last'} weights of {written.checkpoint.name}")
+
+
 def bench_model(
     preset: Annotated[str, typer.Argument(help="tiny, wan2.1-1.3b or wan2.2-5b.")] = "wan2.1-1.3b",
     steps: Annotated[int, typer.Option(help="Steps timed.", min=1)] = 5,
@@ -111,7 +124,7 @@ def import_motion(
     print("\n".join(found.lines()))
 
 
-COMMANDS = (train, generate, bench_model, import_motion)
+COMMANDS = (train, generate, export, bench_model, import_motion)
 
 
 def say(line: str) -> None:

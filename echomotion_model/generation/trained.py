@@ -1,7 +1,7 @@
 """A trained run, opened for sampling."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +10,11 @@ import torch
 from echomotion_model.diffusion.guidance import Pair
 from echomotion_model.diffusion.sampler import Drawn, SamplingConfig, sample
 from echomotion_model.diffusion.tasks import Task
-from echomotion_model.model.transformer import EchoMotionTransformer
+from echomotion_model.generation.weights import TrainedWeights, open_weights
 from echomotion_model.motion.features import encode_motion
 from echomotion_model.motion.layout import FEATURES
-from echomotion_model.motion.normalizer import Normalizer
-from echomotion_model.train.checkpoint import (
-    CHECKPOINTS_FOLDER,
-    RunState,
-    check_model,
-    checkpoints,
-    load_tensors,
-    read_state,
-)  # fmt: skip
-from echomotion_model.train.config import CONFIG_FILE, TrainConfig, load_train_config
 from echomotion_model.train.encoders import Encoders, VideoCodec
-from echomotion_model.train.loop import PHASES
-from echomotion_model.train.lora import merge_lora
-from echomotion_model.train.sets import NORMALIZER_FILE
-from echomotion_model.train.start import start_model
-from echomotion_model.train.state import named
 from echomotion_model.train.texts import Texts
-from humove.errors import UserError
 from humove.types import SmplMotion
 from shards.buckets import Bucket
 
@@ -38,17 +22,9 @@ from shards.buckets import Bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SamplingRun:
+class SamplingRun(TrainedWeights):
     """A checkpoint's weights, with everything that goes with them."""
 
-    path: Path
-    checkpoint: Path
-    state: RunState
-    averaged: bool
-    """Whether these are the averaged weights."""
-    config: TrainConfig
-    normalizer: Normalizer
-    model: EchoMotionTransformer
     codec: VideoCodec
     texts: Texts
     null_LE: torch.Tensor
@@ -58,21 +34,6 @@ class SamplingRun:
     def fps(self) -> int:
         """Frames a second of what it makes."""
         return self.config.data.buckets.fps
-
-    @property
-    def step(self) -> int:
-        """Steps that these weights were trained for."""
-        return int(self.checkpoint.name.partition("-")[2])
-
-    @property
-    def warning(self) -> str:
-        """What whoever samples from it must know, in one line; empty where there is nothing."""
-        if self.state.phase == PHASES[-1]:
-            return ""
-        return (
-            f"{self.path}: {self.checkpoint.name} is of phase 1, which trains motion alone: its video branch is not "
-            "trained, so video that is made, and motion that is made from video, mean nothing; go on training first"
-        )
 
     @torch.no_grad()
     def latents(self, video: np.ndarray) -> torch.Tensor:
@@ -137,44 +98,19 @@ def open_sampling_run(
     checkpoint: its name or its step; None: the last. use_ema: the averaged weights, where the run keeps them.
     device: in torch's spelling; None: a GPU where there is one. UserError where there is no such run or checkpoint.
     """
-    if not (run / CONFIG_FILE).is_file():
-        raise UserError(f"{run} holds no {CONFIG_FILE}; give the folder of a training run")
-    config = load_train_config(str(run / CONFIG_FILE), [])
-    chosen = _checkpoint(run, checkpoint)
-    state = read_state(chosen)
-    check_model(chosen, state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
+    weights = open_weights(run, checkpoint=checkpoint, use_ema=use_ema)
+    config = weights.config
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model = start_model(config, resumed=True)
-    averaged = use_ema and bool(state.ema_updates)
-    load_tensors(chosen, {f"{'ema' if averaged else 'model'}.{name}": each.data for name, each in named(model)})
-    model = merge_lora(model).requires_grad_(False).eval()
     precision = config.parallel.precision
     if precision == "bfloat16" or (precision == "auto" and where.type == "cuda"):
-        model.compute_dtype = torch.bfloat16
+        weights.model.compute_dtype = torch.bfloat16
+    weights.model.to(where)
     codec, text = Encoders(config.encoders)(str(where))
     texts = Texts(config.encoders.text_tokens, [], text)
     return SamplingRun(
-        path=run,
-        checkpoint=chosen,
-        state=state,
-        averaged=averaged,
-        config=config,
-        normalizer=Normalizer.load(run / NORMALIZER_FILE),
-        model=model.to(where),
+        **{field.name: getattr(weights, field.name) for field in fields(weights)},
         codec=codec,
         texts=texts,
         null_LE=texts.null().to(where),
         device=where,
     )
-
-
-def _checkpoint(run: Path, wanted: str | None) -> Path:
-    there = checkpoints(run)
-    if not there:
-        raise UserError(f"{run} has no checkpoint yet; train it until {CHECKPOINTS_FOLDER}/ holds one")
-    if wanted is None:
-        return there[-1]
-    for path in there:
-        if path.name == wanted or path.name.partition("-")[2].lstrip("0") == wanted.lstrip("0"):
-            return path
-    raise UserError(f"{run} has no checkpoint {wanted!r}; it has {', '.join(path.name for path in there)}")

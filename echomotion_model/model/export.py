@@ -21,18 +21,19 @@ from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
 from echomotion_model.model.wan_names import diffusers_config
 from echomotion_model.model.weights import check_config
 from echomotion_model.motion.normalizer import Normalizer
-from humove.errors import UserError
+from humove.errors import EXIT_DEFECT, UserError
 
 _VIDEO, _MOTION = Path("transformer"), Path("echomotion")
 
 
 def export(config: ModelConfig, state: Mapping[str, torch.Tensor], normalizer: Normalizer, out: Path) -> None:
-    """Writes a whole state_dict (trained weights, or their average) to a new folder; it appears whole or not at all.
+    """Writes a whole state_dict (trained weights, or their average), each tensor in its own type, to a new folder; it
+    appears whole or not at all.
 
     UserError where `out` holds something already, or cannot be written.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: is there already; give a new folder")
+    need_new(out)
+    out = out.absolute()
     temporary = out.with_name(f".{out.name}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         _write_folder(
@@ -43,14 +44,24 @@ def export(config: ModelConfig, state: Mapping[str, torch.Tensor], normalizer: N
         temporary.rename(out)
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"{out}: could not be written ({' '.join(str(error).split())}); free or mend the disk"
+            f"{out}: could not be written ({' '.join(str(error).split())}); free or mend the disk", EXIT_DEFECT
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def need_new(out: Path) -> None:
+    """UserError where `out` is there and is no empty folder."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: is there already; give a new folder")
+
+
 def load_export(folder: Path) -> tuple[EchoMotionTransformer, Normalizer]:
-    """What `export` wrote: the model, float32 on the CPU, and its normalisation. UserError where it is not whole."""
+    """What `humove export` wrote, for use from Python: the model, float32 on the CPU, and what motion is normalised by.
+
+    The model's forward takes latents of the run's VAE, normalised features (`motion.features.encode_motion`, then
+    `Normalizer.normalize`) and the text encoder's tokens. UserError where the folder is not whole.
+    """
     try:
         config = ModelConfig.model_validate(read_json(folder / _MOTION / "config.json"))
     except ValidationError as error:

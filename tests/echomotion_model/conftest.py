@@ -1,6 +1,9 @@
-"""A run that was trained for a few steps: enough to load and to sample from, too few to know anything."""
+"""The command; and a run that was trained for a few steps: enough to load and to sample from, too few to know much."""
 
-from dataclasses import replace
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from echomotion_model.train.config import load_train_config
 from echomotion_model.train.loop import train
+from humove.cli import main
 from humove.types import Sample
 from tests.echomotion_model.data.sets import SHAPES, make_sample, write_set
 
@@ -52,3 +56,29 @@ def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "run"
     assert train(load_train_config("tiny", _SETTINGS), str(clips), out).step == 12
     return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def humove(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Iterator[Callable[..., Done]]:
+    """The command `humove` with arguments, in this process."""
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["humove", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Done(code=ended.value.code, stdout=said.out, stderr=said.err)
+
+    kept = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, kept)
