@@ -6,7 +6,7 @@ EXTRAS ?=
 PRESET ?=
 OUT ?=
 # Users' texts reach the shell as variables, never as code.
-export VIDEOS OUT DATASET KEY PRESET GATE PORT RUN MODE TEXT VIDEO MOTION
+export VIDEOS OUT DATASET KEY PRESET GATE PORT RUN MODE TEXT VIDEO MOTION MOTION_FPS
 pip_index = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 flags = $(if $(PRESET),--preset "$$PRESET") $(foreach s,$(SET),--set "$(s)") $(if $(EXECUTOR),--executor $(EXECUTOR)) \
 	$(if $(WORKERS),--workers $(WORKERS)) $(if $(ADDRESS),--address $(ADDRESS))
@@ -65,10 +65,10 @@ train: $(BIN)/humove  ## DATASET=out/x OUT=out/run [PRESET=tiny] [SET="k=v ..."]
 	$(BIN)/pip install --quiet $(pip_index) -e ".[train]"
 	$(BIN)/humove train "$$DATASET" "$$OUT" $(flags)
 
-generate: $(BIN)/humove  ## RUN=out/run MODE=joint|motion-to-video|video-to-motion [TEXT=...] [VIDEO=...] [MOTION=...] [DATASET=... KEY=...] [OUT=...]
+generate: $(BIN)/humove  ## RUN=out/run MODE=joint|motion-to-video|video-to-motion [TEXT=...] [VIDEO=...] [MOTION=... MOTION_FPS=...] [DATASET=... KEY=...] [OUT=...]
 	$(call need,RUN,RUN=out/run MODE=joint TEXT="a person waves")
 	$(call need,MODE,RUN=out/run MODE=joint TEXT="a person waves")
-	$(BIN)/humove generate "$$RUN" "$$MODE" $(foreach n,OUT TEXT VIDEO MOTION DATASET KEY,$(if $($(n)),--$(shell echo $(n) | tr A-Z a-z) "$$$(n)"))
+	$(BIN)/humove generate "$$RUN" "$$MODE" $(foreach n,OUT TEXT VIDEO MOTION MOTION_FPS DATASET KEY,$(if $($(n)),--$(shell echo $(n) | tr A-Z_ a-z-) "$$$(n)"))
 
 inspect: $(BIN)/humove  ## DATASET=out/x KEY=...: the body drawn over the person, as a video and a strip, in out/inspect
 	$(call need,DATASET,DATASET=out/mine KEY=...)

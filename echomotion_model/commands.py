@@ -17,6 +17,7 @@ Checkpoint = Annotated[str | None, typer.Option(help="A checkpoint's name or ste
 Steps = Annotated[int | None, typer.Option(help="Sampling steps; the run's own where none is given.")]
 TextGuidance = Annotated[float | None, typer.Option("--w1", help="Guidance by the text.")]
 ConditionGuidance = Annotated[float | None, typer.Option("--w2", help="Guidance by the given motion or video.")]
+BodyModels = Annotated[Path | None, typer.Option(help="SMPL+H files of one's own, for true bodies of AMASS files.")]
 Averaged = Annotated[bool, typer.Option("--ema/--no-ema", help="The averaged weights, or the last ones.")]
 
 
@@ -61,6 +62,10 @@ def generate(
     motion: Annotated[
         Path | None, typer.Option(help="A motion.npz, an AMASS npz or a BVH, for motion-to-video.")
     ] = None,
+    motion_fps: Annotated[
+        float | None, typer.Option(help="Frames a second of a data set's motion.npz, which does not say it.")
+    ] = None,
+    body_models: BodyModels = None,
     dataset: Annotated[str | None, typer.Option(help="A data set, whose sample --key is the condition.")] = None,
     key: Annotated[str | None, typer.Option(help="The sample's key.")] = None,
     checkpoint: Checkpoint = None,
@@ -74,8 +79,8 @@ def generate(
     from echomotion_model.generate import generate as make
 
     made = make(
-        run, mode, out=out, text=text, video=video, motion=motion, dataset=dataset, key=key, checkpoint=checkpoint,
-        seed=seed, steps=steps, w1=w1, w2=w2, use_ema=ema, on_note=say,
+        run, mode, out=out, text=text, video=video, motion=motion, motion_fps=motion_fps, body_models=body_models,
+        dataset=dataset, key=key, checkpoint=checkpoint, seed=seed, steps=steps, w1=w1, w2=w2, use_ema=ema, on_note=say,
     )  # fmt: skip
     for path in (made.video, made.motion, made.beside):
         print(path)
@@ -110,7 +115,7 @@ def import_motion(
     out: Annotated[Path, typer.Argument(help="The new set's folder.")],
     kind: Annotated[str, typer.Option(help="auto, amass, humanml3d or bvh.")] = "auto",
     amass: Annotated[Path | None, typer.Option(help="AMASS's folder, which HumanML3D's index names.")] = None,
-    body_models: Annotated[Path | None, typer.Option(help="SMPL+H files of one's own, for true bodies.")] = None,
+    body_models: BodyModels = None,
     licence: Annotated[str, typer.Option(help="What to note of the files, where it isn't the collection's own.")] = "",
 ) -> None:
     """Turns motion capture into a set of motion alone, for phase 1 of training."""

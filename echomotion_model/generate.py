@@ -31,7 +31,7 @@ class Given:
     video: Path | None = None
     motion: Path | None = None
     motion_fps: float | None = None
-    """Of a motion.npz of a data set, which does not say its rate; None: the model's own."""
+    """Of a motion.npz of a data set, which does not say its rate."""
     body_models: Path | None = None
     """The user's SMPL+H files, for the true shape of an AMASS file."""
     dataset: str | None = None
@@ -64,7 +64,7 @@ def generate(
 
     - joint: video and motion from `text`, or from the caption of a data set's sample, whose size they then have too;
     - motion-to-video: from `motion` (a motion.npz, an AMASS npz or a BVH) or a sample's, and from a text if there is
-      one;
+      one; a data set's motion.npz needs `motion_fps`, and an AMASS file has its true shape by `body_models`;
     - video-to-motion: from `video`, a file of one's own, or a sample's.
 
     A sample is given by `dataset` and `key`; a `text` takes the place of its caption. steps, w1 (guidance by the
@@ -120,6 +120,11 @@ def check_given(task: Task, given: Given) -> None:
             raise UserError(f"{mode} has no use for a {name} file; leave it out, or choose another mode")
         if wanted and file == sample:
             raise UserError(f"{mode} is made from a {name}: give a {name} file, or a data set and a key; one of them")
+    for name in ("motion_fps", "body_models"):
+        if getattr(given, name) is not None and given.motion is None:
+            raise UserError(f"--{name.replace('_', '-')} is of a motion file; give one as --motion, or leave it out")
+    if given.motion_fps is not None and not 0 < given.motion_fps < np.inf:
+        raise UserError(f"MOTION_FPS={given.motion_fps:g}: give frames a second, more than 0")
     if task is Task.JOINT and given.text is None and not sample:
         raise UserError(f"{mode} is made from a text: give one, or a data set and the key of a sample with a caption")
     if task is Task.VIDEO_TO_MOTION and given.text is not None:

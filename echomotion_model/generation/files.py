@@ -16,7 +16,10 @@ from humove.errors import EXIT_DEFECT, UserError
 from humove.types import SmplMotion
 from humove.video.encode import EncodeConfig, EncodeError, encode
 from humove.video.frames import ArrayFrames
-from shards.npz import motion_bytes
+from shards.npz import decode_npz, encode_npz, motion_bytes
+
+RATE = "fps"
+"""The array of motion.npz that a data set's has not, which says it in the sample's json: frames a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class Generated:
     """video.mp4: what was made; of video-to-motion, the part of the given video that it saw."""
     motion: Path
     """motion.npz, in the data set's own format: what was made, steadied, with the very sample in the raw_ arrays; of
-    motion-to-video, the part of the given motion that it saw."""
+    motion-to-video, the part of the given motion that it saw. Its rate is there too, as `fps`."""
     beside: Path
     """beside.mp4: the picture, and beside it the body as the camera sees it."""
 
@@ -43,7 +46,7 @@ def write_files(out: Path, pictures: np.ndarray, motion: SmplMotion, fps: int) -
             frames = ArrayFrames(pictures, Fraction(fps))
             encode(frames, (0, 0, width, height), width, height, temporary, EncodeConfig(crf=18))
         with replacing(files.motion) as temporary:
-            temporary.write_bytes(motion_bytes(motion))
+            temporary.write_bytes(encode_npz(decode_npz(motion_bytes(motion)) | {RATE: np.array(fps, "<f8")}))
         with replacing(files.beside) as temporary:
             write_beside([pictures, body], fps, temporary)
     return files

@@ -23,7 +23,7 @@ from humove.body import joints_of_pose
 from humove.errors import UserError
 from humove.types import SmplMotion
 from shards.checks.motion import check_motion
-from shards.npz import decode_motion, decode_npz, motion_bytes
+from shards.npz import decode_motion, decode_npz, encode_npz, motion_bytes
 from shards.reader import open_dataset
 from tests.echomotion_model.data.sets import make_motion, settings
 
@@ -195,6 +195,33 @@ def test_what_was_generated_is_a_condition_again(trained: Path, samples: dict, c
     whole.write_bytes(motion_bytes(motion))
     seen = from_motion_file(whole, SETTINGS.buckets, fps=30.0).motion
     assert np.allclose(seen.transl[4], (motion.transl[15]), atol=1e-5)
+
+
+def test_the_rate_of_a_motion_is_said_once(
+    humove, trained: Path, samples: dict, clips: Path, keys: list[str], tmp_path: Path
+) -> None:
+    whole, made = tmp_path / "clip.motion.npz", tmp_path / "made"
+    whole.write_bytes(motion_bytes(open_dataset(str(clips)).get(keys[0]).motion))
+    asked = ("generate", trained, "motion-to-video", "--out", made, "--steps", "1")
+    for arguments, said in (
+        (("--motion", whole), "clip.motion.npz does not say its rate; give it as --motion-fps (MOTION_FPS=)"),
+        (("--motion", whole, "--motion-fps", "0"), "MOTION_FPS=0: give frames a second"),
+        (("--motion", samples["joint"].motion, "--motion-fps", "30"), "says its rate itself; leave --motion-fps out"),
+        (("--dataset", clips, "--key", keys[0], "--motion-fps", "30"), "--motion-fps is of a motion file"),
+        (("--dataset", clips, "--key", keys[0], "--body-models", tmp_path), "--body-models is of a motion file"),
+    ):
+        done = humove(*asked, *arguments)
+        assert done.code == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not made.exists()
+    done = humove(*asked, "--motion", whole, "--motion-fps", "30")
+    assert done.code == 0, done.stderr
+    files = [made / name for name in ("video.mp4", "motion.npz", "beside.mp4")]
+    assert done.stdout.split("\n") == [*map(str, files), ""] and all(path.is_file() for path in files)
+    kept = decode_motion(files[1].read_bytes())
+    assert np.array_equal(kept.joints, from_motion_file(whole, SETTINGS.buckets, fps=30.0).motion.joints)
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(encode_npz({**decode_npz(files[1].read_bytes()), "fps": np.array(-1.0)}))
+    assert "its fps is no rate" in humove(*asked, "--motion", damaged).stderr
 
 
 def test_steadying_takes_jitter_and_leaves_motion() -> None:
