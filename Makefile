@@ -59,11 +59,11 @@ view: $(BIN)/humove  ## DATASET=out/x [PORT=8710]: the explorer of every clip, k
 	@test -n "$$DATASET$$RUN" || { echo 'humove: DATASET is missing: make view DATASET=out/mine' >&2; exit 2; }
 	$(BIN)/humove view "$${DATASET:-$$RUN}" $(if $(PORT),--port "$$PORT")
 
-train: $(BIN)/humove  ## DATASET=out/x OUT=out/run [PRESET=tiny] [SET="k=v ..."] [ADDRESS=auto]: trains EchoMotion
+train: $(BIN)/humove  ## DATASET=out/x OUT=out/run [PRESET=tiny] [SET="k=v ..."] [MOTIONS=out/amass,...] [ADDRESS=auto]: trains EchoMotion; MOTIONS: sets of motion alone, by import-motion
 	$(call need,DATASET,DATASET=out/demo OUT=out/run)
 	$(call need,OUT,DATASET=out/demo OUT=out/run)
 	$(BIN)/pip install --quiet $(pip_index) -e ".[train]"
-	$(BIN)/humove train "$$DATASET" "$$OUT" $(flags)
+	$(BIN)/humove train "$$DATASET" "$$OUT" $(flags) $(foreach m,$(subst $(comma), ,$(MOTIONS)),--motion-only "$(m)")
 
 generate: $(BIN)/humove  ## RUN=out/run MODE=joint|motion-to-video|video-to-motion [TEXT=...] [VIDEO=...] [MOTION=... MOTION_FPS=...] [DATASET=... KEY=...] [OUT=...]
 	$(call need,RUN,RUN=out/run MODE=joint TEXT="a person waves")

@@ -28,3 +28,10 @@ def handed(venv: Path, *arguments: str) -> list[str]:
 def test_generate_hands_on_the_rate_of_a_motion(venv: Path) -> None:
     said = handed(venv, "generate", "RUN=out/run", "MODE=motion-to-video", "MOTION=my clip.npz", "MOTION_FPS=29.97")
     assert said == ["generate", "out/run", "motion-to-video", "--motion", "my clip.npz", "--motion-fps", "29.97"]
+
+
+@pytest.mark.parametrize("motions", ["out/amass,out/bvh", "out/amass out/bvh"])
+def test_train_hands_on_every_set_of_motion_alone(venv: Path, motions: str) -> None:
+    said = handed(venv, "train", "DATASET=out/mine", "OUT=out/run", "SET=log.every=5", f"MOTIONS={motions}")
+    sets = ["--motion-only", "out/amass", "--motion-only", "out/bvh"]
+    assert said == ["train", "out/mine", "out/run", "--set", "log.every=5", *sets]
