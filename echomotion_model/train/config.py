@@ -112,6 +112,7 @@ def load_train_config(preset: str, overrides: list[str]) -> TrainConfig:
     settings["model"] = _model(settings.get("model"))
     config = checked(TrainConfig, settings)
     _check_tokens(config)
+    _check_shared(config)
     return config
 
 
@@ -130,6 +131,15 @@ def _check_tokens(config: TrainConfig) -> None:
                 f"configuration: data.buckets.resolutions has {width}x{height}; a token of this model is {wide}x{high} "
                 f"px (encoders.stride {stride} times model.patch): give multiples of these"
             )
+
+
+def _check_shared(config: TrainConfig) -> None:
+    """UserError where weights that adapters freeze are to train."""
+    if config.lora.rank and config.phases.motion.train_shared:
+        raise UserError(
+            "configuration: phases.motion.train_shared is true, but with lora.rank the embedders of text and time are "
+            "frozen: set phases.motion.train_shared=false, or lora.rank=0"
+        )
 
 
 def _model(section: Any) -> Any:

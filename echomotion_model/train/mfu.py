@@ -1,8 +1,10 @@
 """How well the machine is used: floating-point operations that a step needs, over those that the device could do.
 
 Attention is counted (at these lengths it is most of the work), the norms and the embedders are not, and neither is
-what is computed twice to save memory. A step is three times its forward pass. Of Wan2.1-1.3B with 81 frames of 832x480
-(32,760 video and 4,131 motion tokens, 512 of text): 849 T video alone, 1,041 T joint, 42 T motion alone.
+what is computed twice to save memory. A step is three times its forward pass; where adapters train in place of the
+weights, products with these are counted twice, as they have no gradient, and the little that adapters add is not. Of
+Wan2.1-1.3B with 81 frames of 832x480 (32,760 video and 4,131 motion tokens, 512 of text), all weights: 849 T video
+alone, 1,041 T joint, 42 T motion alone.
 """
 
 import time
@@ -25,25 +27,29 @@ PEAKS = {
 
 def forward_flops(config: ModelConfig, video_tokens: int, motion_tokens: int, text_tokens: int) -> float:
     """Operations of one sample's forward pass, a multiplication and an addition being two."""
-    total = 0.0
+    return sum(_parts(config, video_tokens, motion_tokens, text_tokens))
+
+
+def step_flops(
+    config: ModelConfig, video_tokens: int, motion_tokens: int, text_tokens: int, *, adapted: bool = False
+) -> float:
+    """Forward and backward of one sample. adapted: adapters train in place of the weights."""
+    weights, attention = _parts(config, video_tokens, motion_tokens, text_tokens)
+    return (2 if adapted else 3) * weights + 3 * attention
+
+
+def _parts(config: ModelConfig, video_tokens: int, motion_tokens: int, text_tokens: int) -> tuple[float, float]:
+    """Operations of a forward pass: products with weights (q, k, v, o, twice; the feed-forward), and those of attention
+    (over all tokens, and to the text)."""
+    width = config.dim
+    each_token, each_text = 12 * width**2 + 4 * width * config.ffn_dim, 4 * width**2
+    weights = attention = 0.0
     for layer in range(config.layers):
         motion = motion_tokens if config.is_dual(layer) else 0
         branches = [tokens for tokens in (video_tokens, motion) if tokens]
-        total += sum(_branch_flops(config, tokens, text_tokens) for tokens in branches)
-        total += 4 * sum(branches) ** 2 * config.dim
-    return total
-
-
-def _branch_flops(config: ModelConfig, tokens: int, text_tokens: int) -> float:
-    """All but the joint self-attention: q, k, v, o; the text's attention; the feed-forward."""
-    width = config.dim
-    each_token = 8 * width**2 + 4 * width**2 + 4 * width * config.ffn_dim + 4 * text_tokens * width
-    return tokens * each_token + text_tokens * 4 * width**2
-
-
-def step_flops(config: ModelConfig, video_tokens: int, motion_tokens: int, text_tokens: int) -> float:
-    """Forward and backward of one sample."""
-    return 3 * forward_flops(config, video_tokens, motion_tokens, text_tokens)
+        weights += sum(tokens * each_token + text_tokens * each_text for tokens in branches)
+        attention += 4 * width * sum(branches) * (sum(branches) + text_tokens)
+    return weights, attention
 
 
 def peak_flops(device: torch.device) -> float:

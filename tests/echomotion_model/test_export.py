@@ -21,7 +21,13 @@ TIME = torch.full((1,), 500.0)
 @pytest.fixture(scope="module")
 def adapted(trained: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of adapters, with an average; read only."""
-    settings = ["lora.rank=2", "phases.motion.steps=2", "phases.paired.steps=2", "phases.paired.learning_rate=1.0e-2"]
+    settings = [
+        "lora.rank=2",
+        "phases.motion.train_shared=false",
+        "phases.motion.steps=2",
+        "phases.paired.steps=2",
+        "phases.paired.learning_rate=1.0e-2",
+    ]
     out = tmp_path_factory.mktemp("adapted") / "run"
     train(load_train_config(str(trained / "config.yaml"), settings), str(clips), out)
     return out

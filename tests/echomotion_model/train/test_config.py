@@ -43,6 +43,7 @@ def test_settings_go_on_top_of_the_preset_and_of_its_model() -> None:
         ("tiny", ["model.preset=wan"], "model.preset is 'wan': choose one of"),
         ("tiny", ["data.buckets.max_frames=10"], "data.buckets is"),
         ("tiny", ["seed=3"], "no setting 'seed'"),
+        ("tiny", ["lora.rank=4"], "phases.motion.train_shared is true, but with lora.rank"),
         ("wan2.2-5b", ["data.buckets.resolutions=[[1280,720]]"], "has 1280x720; a token of this model is 32x32 px"),
         ("wan2.1-1.3b", ["encoders.stride=16"], "has 720x544; a token of this model is 32x32 px"),
     ],

@@ -235,7 +235,7 @@ def test_encoders_that_do_not_go_with_the_model_are_one_line(
     [
         ("model.heads=4; model.head_dim=32", "model.head_dim is 64 there and 32 here"),
         ("model.heads=8", "model.heads is 2 there and 8 here"),
-        ("lora.rank=2", "lora.rank is 0 there and 2 here"),
+        ("lora.rank=2; phases.motion.train_shared=false", "lora.rank is 0 there and 2 here"),
         ("ema.decay=0", "ema.decay is 0.99 there and 0.0 here"),
         ("phases.motion.train_shared=false", "phases.motion.train_shared is True there and False here"),
         ("encoders.video=vae", "encoders.video is dct there and vae here"),

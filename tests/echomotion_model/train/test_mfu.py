@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from echomotion_model.model.config import preset
 from echomotion_model.model.transformer import EchoMotionTransformer
+from echomotion_model.train.lora import LoraConfig, add_lora
 from echomotion_model.train.mfu import forward_flops, peak_flops, step_flops
 
 
@@ -38,6 +39,21 @@ def test_the_formula_is_what_a_forward_pass_does(with_video: bool) -> None:
     formula = forward_flops(config, 144 if with_video else 0, 9 * 51, 40)
     # What is left out: the ways in and out, and the embedders of text and time.
     assert formula < counted.get_total_flops() < 1.12 * formula
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_the_formula_is_what_a_step_does_with_adapters_and_without(rank: int) -> None:
+    config = preset("tiny", dual_every=2)
+    model = EchoMotionTransformer(config)
+    model = add_lora(model, LoraConfig(rank=rank), seed=0) if rank else model
+    time = torch.zeros(1)
+    given = torch.zeros(1, config.channels, 3, 16, 12), torch.zeros(1, 9, 235), torch.zeros(1, 40, config.text_dim)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counted:
+        video, motion = model(*given, time, time, torch.zeros(1).long())
+        (video.sum() + motion.sum()).backward()
+    formula = step_flops(config, 144, 9 * 51, 40, adapted=bool(rank))
+    # Left out: the ways in and out, embedders and adapters.
+    assert 0.98 * formula < counted.get_total_flops() < 1.15 * formula
 
 
 def test_a_cpu_has_a_peak_that_was_measured() -> None:
