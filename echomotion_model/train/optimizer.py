@@ -15,7 +15,9 @@ class OptimizerConfig(Strict):
 
     betas: tuple[float, float] = Field((0.9, 0.999), description="how long it remembers gradients and their squares")
     eps: float = Field(1e-8, gt=0, description="keeps small gradients from large steps")
-    weight_decay: float = Field(1e-3, ge=0, description="pulls matrices towards zero; vectors are left alone")
+    weight_decay: float = Field(
+        1e-3, ge=0, description="pulls matrices towards zero; biases, norms and tables are left alone"
+    )
     clip_norm: float = Field(1.0, gt=0, description="gradients longer than this are shortened to it")
 
 
@@ -39,21 +41,29 @@ class PhaseConfig(Strict):
 def make_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW over the parameters that train. Its state is there from the start, so that every checkpoint of a phase has
     the same keys, whether or not a parameter has had a gradient yet."""
-    training = [parameter for _, parameter in parameters if parameter.requires_grad]
+    training = {name: parameter for name, parameter in parameters if parameter.requires_grad}
     groups = [
-        {"params": [each for each in training if each.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [each for each in training if each.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [each for name, each in training.items() if _is_matrix(name, each)],
+            "weight_decay": config.weight_decay,
+        },
+        {"params": [each for name, each in training.items() if not _is_matrix(name, each)], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=0.0, betas=config.betas, eps=config.eps, fused=True
     )
-    for parameter in training:
+    for parameter in training.values():
         optimizer.state[parameter] = {
             "step": torch.zeros((), device=parameter.device),
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
     return optimizer
+
+
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether it multiplies tokens. The modulation's tables and the motion tokens' biases are rows of vectors."""
+    return parameter.ndim > 1 and not name.endswith(("_table", "_bias"))
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from echomotion_model.model.config import preset
+from echomotion_model.model.transformer import EchoMotionTransformer
+from echomotion_model.train.lora import LoraConfig, add_lora
 from echomotion_model.train.optimizer import OptimizerConfig, PhaseConfig, make_optimizer, set_rate
 
 
@@ -36,6 +39,20 @@ def test_a_state_made_beforehand_trains_as_one_that_adamw_makes() -> None:
         )
     )
     assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
+
+
+def test_matrices_decay_and_tables_of_vectors_do_not() -> None:
+    with torch.device("meta"):
+        model = EchoMotionTransformer(preset("tiny"))
+        model = add_lora(model, LoraConfig(rank=2), seed=0).requires_grad_(True)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    optimizer = make_optimizer(model.named_parameters(), OptimizerConfig(weight_decay=0.1))
+    decayed = {names[each] for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]}
+    left = set(names.values()) - decayed
+    assert {name.rpartition(".")[2] for name in decayed} == {"weight", "lora_down", "lora_up"}
+    assert {"scale_shift_table", "motion_scale_shift_table", "motion_in.token_bias"} <= left
+    assert {"blocks.0.scale_shift_table", "blocks.0.motion.scale_shift_table", "blocks.0.norm2.weight"} <= left
+    assert {"patch_embedding.weight", "blocks.0.ffn.net.2.weight"} <= decayed
 
 
 def test_frozen_parameters_have_no_state() -> None:
