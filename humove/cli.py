@@ -204,11 +204,16 @@ def outcomes(
 
 @app.command()
 def config(preset: Preset = "local", set_: Set = None) -> None:
-    """Prints every setting with its value, as YAML that --preset reads back."""
+    """Prints every setting with its value, as YAML that --preset reads back; of a training preset, as tiny, too."""
     import yaml
 
+    from echomotion_model.train.config import PRESETS, config_text, load_train_config
+    from humove.settings import preset_names
     from pipelines.config import load_config
 
+    if preset in preset_names(PRESETS):
+        print(config_text(load_train_config(preset, set_ or [])), end="")
+        return
     print(yaml.safe_dump(load_config(preset, set_ or []).model_dump(mode="json"), sort_keys=False), end="")
 
 

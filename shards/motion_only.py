@@ -62,10 +62,6 @@ class MotionOnlyDataset:
         """The shards of a split, or all of them."""
         return tuple(row for row in self.doc.shards if split in (None, row.split))
 
-    def exists(self, name: str) -> bool:
-        """Whether the set has a file of that name."""
-        return self._fs.isfile(f"{self._root}/{name}")
-
     def index(self, columns: list[str] | None = None) -> pa.Table:
         """The index, one row a sample, or some of its columns."""
         with self.open(INDEX_FILE) as raw:

@@ -8,11 +8,13 @@ own format keeps a pickle of what is where, which runs code when it is read; saf
 """
 
 import json
+import logging
 import os
+import re
 import shutil
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from humove.errors import EXIT_DEFECT, UserError
 from humove.ids import file_sha256
 
 CHECKPOINTS_FOLDER, STATE_FILE = "checkpoints", "state.json"
+_STEP_NAME = re.compile(r"step-\d+")
 _FORMAT = 2
 _FILE_BYTES = 2 << 30
 """A file is put together in memory before it is written."""
@@ -72,7 +75,10 @@ def step_name(step: int) -> str:
 def checkpoints(run: Path) -> list[Path]:
     """A run's whole checkpoints, the oldest first."""
     folder = run / CHECKPOINTS_FOLDER
-    found = [path for path in folder.glob("step-*") if (path / STATE_FILE).is_file()] if folder.is_dir() else []
+    found = [
+        path for path in (folder.iterdir() if folder.is_dir() else ())
+        if _STEP_NAME.fullmatch(path.name) and (path / STATE_FILE).is_file()
+    ]  # fmt: skip
     return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
 
 
@@ -126,8 +132,7 @@ def load_tensors(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Fills the tensors, in place, with the checkpoint's of the same names. UserError where one is not there, is of
     another shape, or can't be read."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that it runs in one process
+        with _quiet():
             dcp.load(dict(tensors), storage_reader=dcp.HuggingFaceStorageReader(str(checkpoint)), no_dist=_alone())
     except (OSError, SafetensorError, CheckpointException) as error:
         raise UserError(
@@ -175,10 +180,24 @@ def _remove(checkpoint: Path) -> None:
 
 
 def _write(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
+    with _quiet():
         writer = dcp.HuggingFaceStorageWriter(str(folder), _files(tensors), save_distributed=True)
         dcp.save(dict(tensors), storage_writer=writer, no_dist=_alone())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's warning that it runs in one process, and without the traceback that it logs of an error which
+    it raises too."""
+    logger = logging.getLogger()  # what it logs to
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _files(tensors: Mapping[str, torch.Tensor]) -> dict[str, int]:

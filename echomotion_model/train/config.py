@@ -45,7 +45,7 @@ class EncodersConfig(Strict):
         "own folder, where the data set has no latents; 0: pictures are encoded at every step",
     )  # fmt: skip
     text_tokens: int = Field(512, ge=1, le=512, description="tokens of a caption; shorter ones are filled with zeros")
-    weights: str = Field("", description="folder or file of Wan's weights to start from; empty: from nothing")
+    weights: str = Field("", description="folder or file of Wan's weights to start from; none: from nothing")
 
 
 class LossConfig(Strict):

@@ -111,5 +111,5 @@ def _work(config: TrainConfig, bucket: Bucket) -> str:
     latents = (bucket.frames - 1) // config.model.frame_stride + 1
     video = latents * (bucket.height // stride // down) * (bucket.width // stride // across)
     motion = TOKENS * bucket.frames
-    flops = step_flops(config.model, video, motion, config.encoders.text_tokens)
+    flops = step_flops(config.model, video, motion, config.encoders.text_tokens, adapted=bool(config.lora.rank))
     return f" (each {video:,} + {motion:,} tokens, {flops / 1e12:,.3g} TFLOP a step)"

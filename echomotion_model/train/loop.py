@@ -88,11 +88,12 @@ def train(
     sets = open_sets(dataset, motion_only, config)
     if world.main:
         need_writable(out)
-    with locked(out, "training") if world.main else nullcontext(), stop_on_signals(stop):
+    with locked(out, "training") if world.main else nullcontext():
         run: _Run | None = None
         try:
             run = _Run(config, sets, out, world, stop, on_metrics, say or (lambda line: None))
-            return run.go()
+            with stop_on_signals(stop):  # until here there is nothing to save, and what was made is there
+                return run.go()
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:
                 raise
@@ -287,7 +288,14 @@ class _Run:
         ]
         tokens = sum(each.samples * (each.video_tokens + each.motion_tokens) for each in losses)
         flops = sum(
-            each.samples * step_flops(config.model, each.video_tokens, each.motion_tokens, config.encoders.text_tokens)
+            each.samples
+            * step_flops(
+                config.model,
+                each.video_tokens,
+                each.motion_tokens,
+                config.encoders.text_tokens,
+                adapted=bool(config.lora.rank),
+            )
             for each in losses
         )
         return {

@@ -20,12 +20,13 @@ from echomotion_model.train.log import METRICS_FILE
 from echomotion_model.train.loop import Trained, train
 from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.processes import BACKENDS, PATIENCE, Processes
+from echomotion_model.train.start import NO_WEIGHTS
 from echomotion_model.train.stopping import StopAsked, stop_on_signals
 from humove.errors import UserError
 
 POLL_SECONDS = 0.2
 _RAY_FOLDER = ".ray"
-_PATHS = ("vae", "umt5", "weights")
+_PATHS = ("vae", "umt5", "weights", "latents")
 """Of the encoders' settings, those that are files or folders."""
 
 
@@ -114,7 +115,7 @@ def train_on_ray(
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
     encoders = config.encoders
-    paths = {name: _absolute(path) for name in _PATHS if (path := getattr(encoders, name))}
+    paths = {name: _absolute(path) for name in _PATHS if (path := getattr(encoders, name)) not in ("", NO_WEIGHTS)}
     return config.model_copy(update={"encoders": encoders.model_copy(update=paths)})
 
 
