@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -16,6 +15,7 @@ from echomotion_model.train.config import TrainConfig
 from echomotion_model.train.encoders import Encoders
 from echomotion_model.train.mfu import step_flops
 from echomotion_model.train.sets import Sets, find_latents, open_sets
+from echomotion_model.train.start import wan_weights
 from echomotion_model.train.validation import validation_catalogue
 from shards.buckets import Bucket, BucketCounts
 
@@ -39,8 +39,8 @@ def dry_run(config: TrainConfig, dataset: str, motion_only: Sequence[str] = ()) 
     """What `train` would read of the same arguments. UserError where it could not begin, as far as that shows without
     the model's and the encoders' weights, or the machines that it would run on."""
     _check_spread(config)
-    if config.encoders.weights:
-        open_wan(Path(config.encoders.weights), config.model)
+    if weights := wan_weights(config):
+        open_wan(weights, config.model)
     sets = open_sets(dataset, motion_only, config)
     load = Encoders(config.encoders)
     latents = find_latents(sets, config, load)

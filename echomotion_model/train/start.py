@@ -20,19 +20,19 @@ def start_model(config: TrainConfig, *, resumed: bool = False) -> EchoMotionTran
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.data.seed)
         model = EchoMotionTransformer(config.model)
-    if not resumed:
-        _load(model, config)
+    if not resumed and (weights := wan_weights(config)):
+        load_wan(model, weights)
     return add_lora(model, config.lora, config.data.seed) if config.lora.rank else model
 
 
-def _load(model: EchoMotionTransformer, config: TrainConfig) -> None:
+def wan_weights(config: TrainConfig) -> Path | None:
+    """Where the weights to start from lie; None: from nothing. UserError where a Wan preset names neither."""
     weights = config.encoders.weights
-    if weights == NO_WEIGHTS:
-        return
-    if weights:
-        load_wan(model, Path(weights))
-    elif config.encoders.video == "vae":  # a model of Wan's size learns next to nothing at a fine-tuning rate
+    if weights and weights != NO_WEIGHTS:
+        return Path(weights)
+    if not weights and config.encoders.video == "vae":  # a rate for fine-tuning teaches an untrained model nothing
         raise UserError(
             "encoders.weights is empty: give Wan's weights, a .safetensors file or a folder with their config.json; "
             f"encoders.weights={NO_WEIGHTS} starts from nothing"
         )
+    return None

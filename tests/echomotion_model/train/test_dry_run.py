@@ -23,6 +23,9 @@ def settings(*more: str) -> TrainConfig:
     return load_train_config("tiny", ["data.buckets.resolutions=[[96, 48]]", *more])
 
 
+VAE = ("encoders.video=vae", "encoders.weights=none")
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [("train", SHAPES[0]), ("train", SHAPES[0]), ("val", TOO_SMALL)]
@@ -66,7 +69,7 @@ def test_it_says_where_the_videos_come_from(dataset: Path, encoded: Path) -> Non
 
 def test_latents_that_are_stale_or_missing_are_refused(dataset: Path, encoded: Path, tmp_path: Path) -> None:
     assert "made with seed 0, now 1" in refused(encoded, "data.seed=1")
-    assert "made with lapped-dct" in refused(encoded, "encoders.video=vae", f"encoders.vae={vae(tmp_path)}")
+    assert "made with lapped-dct" in refused(encoded, *VAE, f"encoders.vae={vae(tmp_path)}")
     assert "train-000000.tar: missing" in refused(dataset, f"encoders.latents={tmp_path}/nowhere")
 
 
@@ -76,10 +79,10 @@ def vae(folder: Path) -> Path:
 
 
 def test_encoders_that_are_needed_must_be_there(dataset: Path, encoded: Path, tmp_path: Path) -> None:
-    assert "encoders.vae is empty" in refused(dataset, "encoders.video=vae")
-    assert "encoders.vae is empty" in refused(encoded, "encoders.video=vae")  # validation decodes
-    assert dry_run(settings("encoders.video=vae", "validation.clips=0"), str(encoded))
-    assert "encoders.vae: no folder" in refused(dataset, "encoders.video=vae", f"encoders.vae={tmp_path}/nowhere")
+    assert "encoders.vae is empty" in refused(dataset, *VAE)
+    assert "encoders.vae is empty" in refused(encoded, *VAE)  # validation decodes
+    assert dry_run(settings(*VAE, "validation.clips=0"), str(encoded))
+    assert "encoders.vae: no folder" in refused(dataset, *VAE, f"encoders.vae={tmp_path}/nowhere")
     assert "encoders.umt5 is empty" in refused(dataset, "encoders.text=umt5")
     assert "encoders.umt5: no folder" in refused(dataset, "encoders.text=umt5", f"encoders.umt5={tmp_path}")
     small_umt5(tmp_path)
@@ -89,6 +92,7 @@ def test_encoders_that_are_needed_must_be_there(dataset: Path, encoded: Path, tm
 def test_weights_to_start_from_must_be_there(dataset: Path, tmp_path: Path) -> None:
     assert "no such file or folder of weights" in refused(dataset, f"encoders.weights={tmp_path}/nowhere")
     assert "0 .safetensors files" in refused(dataset, f"encoders.weights={tmp_path}")
+    assert "encoders.weights is empty: give Wan's weights" in refused(dataset, "encoders.video=vae")
 
 
 @pytest.mark.parametrize(
