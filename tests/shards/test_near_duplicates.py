@@ -56,8 +56,7 @@ def test_signatures_may_come_from_json() -> None:
 def test_off() -> None:
     film = scene(3, 40)
     entries = [_entry("a", film), _entry("b", film)]
-    assert find_near_duplicates(entries, DedupConfig(near=False)) == {}
-    assert DedupConfig(near=False) == DedupConfig(near="off")
+    assert find_near_duplicates(entries, DedupConfig(near="off")) == {}
     assert find_near_duplicates(entries[:1], DedupConfig()) == {}
 
 

@@ -20,9 +20,8 @@ def test_threads_take_turns() -> None:
     start = time.monotonic()
     [t.start() for t in threads]
     [t.join() for t in threads]
-    times.sort()
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) > 0.045
-    assert times[-1] - start < 2
+    # The whole, not each gap: a thread that had its turn may be told of it late.
+    assert 0.2 < max(times) - min(times) and max(times) - start < 2
 
 
 def test_processes_that_share_a_file_take_turns(tmp_path: Path) -> None:
@@ -35,7 +34,7 @@ def test_processes_that_share_a_file_take_turns(tmp_path: Path) -> None:
     both = [subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     times = sorted(float(line) for p in both for line in p.communicate()[0].split())
     assert len(times) == 8
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) > 0.09
+    assert times[-1] - times[0] > 0.5  # 0.7 in turns, 0.3 with a file each
 
 
 def test_no_limit_waits_for_nothing() -> None:

@@ -106,5 +106,5 @@ def test_a_missing_or_damaged_shard_is_named(paired: Path, tmp_path: Path) -> No
 
 def test_ranks_that_a_batch_does_not_divide_by_are_told_of(paired: Path) -> None:
     catalogue = MotionCatalogue(open_dataset(str(paired)), (), settings())
-    with pytest.raises(UserError, match="set batch_size to 8"):
+    with pytest.raises(UserError, match="set it to 8"):
         loader(catalogue, ranks=4)
