@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import fsspec
 import numpy as np
 import torch
-from fsspec.core import url_to_fs
 
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.latents.arrays import decode_tensor
@@ -18,6 +17,7 @@ from echomotion_model.latents.protocol import MeantIds
 from humove.errors import EXIT_DEFECT, UserError
 from shards.motion_only import MotionOnlyDataset
 from shards.reader import Dataset
+from shards.store import place_of
 
 _ANY = MeantIds()
 _DAMAGE = (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError)
@@ -122,8 +122,7 @@ def open_latents(
     UserError, one line, where a side shard is missing or stale: its shard has changed, or other `encoders`, buckets or
     another seed are meant.
     """
-    fs, root = url_to_fs(str(path))
-    root = root.rstrip("/")
+    fs, root = place_of(str(path))
     rows = source.shards(None if all_splits else config.split)
     found: list[SideShard] = []
     wrong: dict[str, str] = {}

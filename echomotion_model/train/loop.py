@@ -108,7 +108,7 @@ def train(
 def _told_at(out: Path, what: str) -> UserError:
     """What could not be written."""
     last = next((path.name for path in reversed(checkpoints(out))), "no checkpoint")
-    return UserError(f"{out}: {what}; {last} stands: make room and run it again", EXIT_DEFECT)
+    return UserError(f"{out}: {what}; {last} stands: mend that and run it again", EXIT_DEFECT)
 
 
 class _Run:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from echomotion_model.importing.config import ImportSettings
+from echomotion_model.importing.run import import_motion
+
 
 def amass_arrays(frames: int = 240, fps: float = 120.0, seed: int = 0, **changed) -> dict:
     """A person in AMASS's world (z up) who faces -y, walks along it and swings arms and fingers."""
@@ -29,3 +32,11 @@ def write_amass(path: Path, **kwargs) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **amass_arrays(**kwargs))
     return path
+
+
+def make_motion_set(folder: Path, people: int) -> Path:
+    """A motion-only set of one walk of each person, all to train on."""
+    for number in range(people):
+        write_amass(folder / "amass" / f"subject{number}" / "walk_poses.npz", frames=260, seed=number)
+    import_motion(folder / "amass", folder / "set", settings=ImportSettings(val=0, test=0))
+    return folder / "set"

@@ -13,8 +13,6 @@ import torch
 from safetensors.torch import load_file
 
 from echomotion_model.generation.trained import open_sampling_run
-from echomotion_model.importing.config import ImportSettings
-from echomotion_model.importing.run import import_motion
 from echomotion_model.model.transformer import is_motion
 from echomotion_model.motion.normalizer import Normalizer
 from echomotion_model.train.checkpoint import checkpoints, read_state
@@ -28,7 +26,7 @@ from humove.out import locked
 from shards.buckets import COLUMNS, count_buckets
 from shards.reader import open_dataset
 from tests.echomotion_model.data.sets import make_set
-from tests.echomotion_model.importing.made import write_amass
+from tests.echomotion_model.importing.made import make_motion_set
 
 SETTINGS = [
     "model.layers=1",
@@ -62,11 +60,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A motion-only set."""
-    folder = tmp_path_factory.mktemp("motions")
-    for number in range(3):
-        write_amass(folder / "amass" / f"subject{number}" / "walk_poses.npz", frames=260, seed=number)
-    import_motion(folder / "amass", folder / "set", settings=ImportSettings(val=0, test=0))
-    return folder / "set"
+    return make_motion_set(tmp_path_factory.mktemp("motions"), people=3)
 
 
 @pytest.fixture(scope="module")

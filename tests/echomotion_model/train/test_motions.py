@@ -10,8 +10,6 @@ import torch
 
 from echomotion_model.data.catalogue import Catalogue
 from echomotion_model.data.loader import Loader
-from echomotion_model.importing.config import ImportSettings
-from echomotion_model.importing.run import import_motion
 from echomotion_model.motion.features import decode_features
 from echomotion_model.train.motion_loader import MotionBatch, MotionLoader
 from echomotion_model.train.motions import MotionCatalogue
@@ -19,7 +17,7 @@ from humove.errors import UserError
 from shards.motion_only import MotionOnlyDataset, open_motion_only
 from shards.reader import open_dataset
 from tests.echomotion_model.data.sets import make_set, settings
-from tests.echomotion_model.importing.made import write_amass
+from tests.echomotion_model.importing.made import make_motion_set
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +27,7 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> MotionOnlyDataset:
-    folder = tmp_path_factory.mktemp("alone")
-    for number in range(4):
-        write_amass(folder / "amass" / f"subject{number}" / "walk_poses.npz", frames=260, seed=number)
-    import_motion(folder / "amass", folder / "set", settings=ImportSettings(val=0, test=0))
-    return open_motion_only(str(folder / "set"))
+    return open_motion_only(str(make_motion_set(tmp_path_factory.mktemp("alone"), people=4)))
 
 
 def loader(catalogue: MotionCatalogue, *, rank: int = 0, ranks: int = 1, workers: int = 0) -> MotionLoader:

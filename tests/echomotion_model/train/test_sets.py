@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from echomotion_model.importing.config import ImportSettings
-from echomotion_model.importing.run import import_motion
 from echomotion_model.latents.config import LatentsSettings
 from echomotion_model.latents.plan import default_out, plan_latents
 from echomotion_model.latents.protocol import EncoderLoader, ids_of
@@ -17,7 +15,7 @@ from echomotion_model.train.world import OneProcess
 from humove.errors import UserError
 from tests.echomotion_model.data.sets import SHAPES, make_sample, write_set
 from tests.echomotion_model.encoders.folders import small_umt5, small_vae
-from tests.echomotion_model.importing.made import write_amass
+from tests.echomotion_model.importing.made import make_motion_set
 from tests.echomotion_model.latents.fakes import Load
 
 
@@ -41,9 +39,7 @@ def paired(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def motion(tmp_path: Path) -> Path:
-    write_amass(tmp_path / "amass" / "a.npz")
-    import_motion(tmp_path / "amass", tmp_path / "motion", settings=ImportSettings(val=0, test=0))
-    return tmp_path / "motion"
+    return make_motion_set(tmp_path, people=1)
 
 
 def opened(config: TrainConfig, paired: Path, *motion: Path) -> Sets:
@@ -103,6 +99,7 @@ def test_latents_may_lie_elsewhere(paired: Path, tmp_path: Path, scheme: str) ->
     assert found.path == config.encoders.latents and len(found) == 2
     said = refused(settings(f"encoders.latents={scheme}{tmp_path}/nowhere"), paired)
     assert f"{tmp_path}/nowhere: the latents of 1 of 1 shards are missing" in said
+    assert "Protocol not known: foo" in refused(settings("encoders.latents=foo://bar"), paired)
 
 
 def test_a_remote_sets_latents_are_told_where_to_go() -> None:
