@@ -16,6 +16,11 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def bytes_sha256(raw: bytes) -> str:
+    """The sha256 of bytes in memory, 64 hex digits."""
+    return hashlib.sha256(raw).hexdigest()
+
+
 def video_id_of(path: Path) -> str:
     """The first 16 hex digits of the sha256 of the file: the id of a video, whatever its name."""
     return file_sha256(path)[:16]

@@ -31,16 +31,31 @@ def preset_names(folder: Path) -> list[str]:
 
 
 def read_preset(preset: str, folder: Path, example: str) -> dict[str, Any]:
-    """Settings by section, of a preset's name or a path to a YAML; of several with commas between, each on top of those
-    before it. `example` shows in an error how they look."""
+    """Settings by section, of a preset's name, or the path or address of a YAML; of several with commas between, each
+    on top of those before it. `example` shows in an error how they look."""
     names = preset_names(folder)
     settings: dict[str, Any] = {}
     for one in [preset] if Path(preset).is_file() else preset.split(","):  # a path may have commas too
         path = folder / f"{one}.yaml" if one in names else Path(one)
-        if not path.is_file():
+        if "://" in one:
+            raw = _read_address(one)
+        elif path.is_file():
+            raw = path.read_bytes()
+        else:
             raise UserError(f"PRESET={one}: no such preset or file; presets are: {', '.join(names)}")
-        settings = _on_top(settings, read_mapping(path, example))
+        settings = _on_top(settings, parse_mapping(raw, one, example))
     return settings
+
+
+def _read_address(address: str) -> bytes:
+    """The preset at an address of a store, as the explorer saves one beside a data set."""
+    from humove.storage import open_store
+
+    folder, _, name = address.rpartition("/")
+    try:
+        return open_store(folder).read(name)
+    except FileNotFoundError as error:
+        raise UserError(f"PRESET={address}: no such file") from error
 
 
 def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -52,13 +67,18 @@ def _on_top(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_mapping(path: Path, example: str) -> dict[str, Any]:
-    """A YAML's sections, but for empty ones."""
+    """The sections of a YAML file, but for empty ones."""
+    return parse_mapping(path.read_bytes(), str(path), example)
+
+
+def parse_mapping(raw: bytes, place: str, example: str) -> dict[str, Any]:
+    """A YAML's sections, but for empty ones; `place` names it in errors."""
     try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), _Yaml) or {}
+        settings = yaml.load(raw.decode("utf-8"), _Yaml) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{path}: not YAML: {' '.join(str(e).split())}") from e
+        raise UserError(f"{place}: not YAML: {' '.join(str(e).split())}") from e
     if not isinstance(settings, dict):
-        raise UserError(f"{path}: a preset is a mapping of sections, as in '{example}'")
+        raise UserError(f"{place}: a preset is a mapping of sections, as in '{example}'")
     return {section: values for section, values in settings.items() if values is not None}
 
 
