@@ -1,9 +1,10 @@
-"""Random access to the frames of one clip, in memory that does not grow with it."""
+"""Random access to the frames of one clip, in memory up to a bound."""
 
 import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from io import FileIO
 from pathlib import Path
@@ -13,9 +14,10 @@ import av
 import cv2
 import numpy as np
 
-from humove.video.decode import SeekError, decode_span
+from humove.video.decode import SeekError, SpanDecoder
 from humove.video.probe import Probe
 from humove.video.scan import Scan
+from humove.video.span import ScanSpan
 from humove.video.timeline import output_rate, resample
 
 
@@ -46,44 +48,46 @@ def working_size(probe: Probe, max_short_side: int) -> tuple[int, int]:
 
 
 class ClipFrames:
-    """The frames [start_frame, end_frame) of a scanned video, decoded once into a file in `scratch`.
+    """The frames [start_frame, end_frame) of a scanned video, decoded once; the first `max_bytes` of them are held in
+    memory, the others in a file in `scratch`.
 
     Rotation and sample aspect ratio are applied, fields woven apart, ten bits made eight, a variable rate made
-    constant and rates above 60 fps halved. A context manager: leaving it deletes the file. Raises SeekError when the
-    file is not the one that was scanned.
+    constant and rates above 60 fps halved. `source` is the file, or a decoder of it that serves several clips in
+    turn. A context manager: leaving it frees memory and file. Raises SeekError when the file is not the one that was
+    scanned.
     """
 
     def __init__(
         self,
-        path: Path,
+        source: Path | SpanDecoder,
         *,
         probe: Probe,
-        scan: Scan,
+        scan: Scan | ScanSpan,
         start_frame: int,
         end_frame: int,
         scratch: Path,
         max_short_side: int = 1080,
+        max_bytes: int = 512 << 20,
     ) -> None:
-        if not 0 <= start_frame < end_frame <= scan.num_frames:
-            raise ValueError(f"span [{start_frame}, {end_frame}) outside the video's {scan.num_frames} frames")
+        span = scan if isinstance(scan, ScanSpan) else scan.cut(start_frame, end_frame)
         self.fps = output_rate(probe.fps)
         self.width, self.height = working_size(probe, max_short_side)
         self.matrix = "bt709" if probe.matrix == "other" else probe.matrix
-        shown = resample(scan.pts[start_frame:end_frame], probe.time_base, probe.fps)
+        shown = resample(span.timestamps(start_frame, end_frame), probe.time_base, probe.fps)
         self.source_frames = shown + start_frame
         stored, self._slots = np.unique(shown, return_inverse=True)
-        self._bytes = self.width * self.height * 3 // 2
-        self._file = tempfile.TemporaryFile(dir=scratch, prefix="clip-", buffering=0)  # noqa: SIM115
+        self._pictures = _Pictures(len(stored), self.width * self.height * 3 // 2, max_bytes, scratch)
         try:
-            decoded = decode_span(path, probe, scan.pts, scan.is_key, start_frame, end_frame, scan.timed)
-            wanted = set(stored.tolist())
-            written = 0
-            for index, frame in enumerate(_upright(decoded, probe, self.width, self.height)):
-                if index in wanted:
-                    _write(self._file, frame)
-                    written += 1
-            if written != len(stored):
-                raise SeekError(f"{path}: {written} of {len(stored)} frames could be read")
+            with ExitStack() as stack:
+                own = not isinstance(source, SpanDecoder)
+                decoder = stack.enter_context(SpanDecoder(source, probe)) if own else source
+                decoded = decoder.decode(span, start_frame, end_frame)
+                wanted = set(stored.tolist())
+                for index, frame in enumerate(_upright(decoded, probe, self.width, self.height)):
+                    if index in wanted:
+                        self._pictures.append(frame)
+            if self._pictures.count != len(stored):
+                raise SeekError(f"{decoder.path}: {self._pictures.count} of {len(stored)} frames could be read")
         except BaseException:
             self.close()
             raise
@@ -92,21 +96,64 @@ class ClipFrames:
         return len(self.source_frames)
 
     def yuv(self, index: int) -> np.ndarray:
-        offset = int(self._slots[index]) * self._bytes
-        data = os.pread(self._file.fileno(), self._bytes, offset)
-        return np.frombuffer(data, np.uint8).reshape(self.height * 3 // 2, self.width)
+        return self._pictures.read(int(self._slots[index])).reshape(self.height * 3 // 2, self.width)
 
     def rgb(self, index: int) -> np.ndarray:
         return yuv_to_rgb(self.yuv(index), self.matrix)
 
     def close(self) -> None:
-        self._file.close()
+        self._pictures.close()
 
     def __enter__(self) -> "ClipFrames":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Pictures:
+    """Pictures of one size, appended one by one: the first ones in memory, the others in a file."""
+
+    def __init__(self, capacity: int, picture_bytes: int, max_bytes: int, scratch: Path) -> None:
+        self.count = 0
+        self._bytes = picture_bytes
+        self._memory = np.empty((min(capacity, max_bytes // picture_bytes), picture_bytes), np.uint8)
+        self._held = len(self._memory)
+        self._file: FileIO | None = None
+        if self._held < capacity:
+            self._file = tempfile.TemporaryFile(dir=scratch, prefix="clip-", buffering=0)  # noqa: SIM115
+
+    def append(self, frame: av.VideoFrame) -> None:
+        """Adds the planes without the padding of their rows."""
+        planes = [
+            np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+            for plane in frame.planes
+        ]
+        if self.count < self._held:
+            at = 0
+            for plane in planes:
+                self._memory[self.count, at : at + plane.size].reshape(plane.shape)[:] = plane
+                at += plane.size
+        else:
+            pieces = [np.ascontiguousarray(plane) for plane in planes]
+            if os.writev(self._file.fileno(), pieces) != self._bytes:
+                raise OSError(errno.ENOSPC, "a frame could not be written whole: is the scratch folder full?")
+        self.count += 1
+
+    def read(self, index: int) -> np.ndarray:
+        """(picture_bytes,) uint8, read-only."""
+        if self._memory is None:
+            raise ValueError("the clip's frames are closed")
+        if index < self._held:
+            picture = self._memory[index]
+            picture.flags.writeable = False
+            return picture
+        return np.frombuffer(os.pread(self._file.fileno(), self._bytes, (index - self._held) * self._bytes), np.uint8)
+
+    def close(self) -> None:
+        self._memory = None
+        if self._file is not None:
+            self._file.close()
 
 
 class ArrayFrames:
@@ -147,16 +194,6 @@ def yuv_to_rgb(yuv: np.ndarray, matrix: str) -> np.ndarray:
     frame = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
     space = "ITU709" if matrix == "bt709" else "ITU601"
     return frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space).to_ndarray()
-
-
-def _write(file: FileIO, frame: av.VideoFrame) -> None:
-    """Appends the planes without the padding of their rows."""
-    pieces = []
-    for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-        pieces.append(np.ascontiguousarray(rows[:, : plane.width]))
-    if os.writev(file.fileno(), pieces) != sum(piece.size for piece in pieces):
-        raise OSError(errno.ENOSPC, "a frame could not be written whole: is the scratch folder full?")
 
 
 def _filters(frame: av.VideoFrame, probe: Probe, width: int, height: int) -> list[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """One small decode of every frame of a video: series that the later stages decide on without a further decode."""
 
 import io
-from collections.abc import Iterator
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import numpy as np
 from humove.reasons import Reason
 from humove.stage import Reject
 from humove.video.container import missing_bytes
-from humove.video.decode import decode_from, open_stream
+from humove.video.decode import SPLITTABLE, decode_from, open_stream
 from humove.video.measure import CHROMA, SMALL, THUMB, difference, measure, mismatch
 from humove.video.probe import Probe
+from humove.video.span import ScanSpan
 
-_SPLITTABLE = ("mov", "matroska")
-"""Containers whose keyframe marks mean that decoding from there is exact."""
+CHUNK_FRAMES = 4096
+"""Frames that a part of a scan holds at most: about 5 MB in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,30 +55,63 @@ class Scan:
     def num_frames(self) -> int:
         return len(self.pts)
 
+    def cut(self, start: int, end: int) -> ScanSpan:
+        """What decoding the frames start to end (exclusive) needs of the scan."""
+        if not 0 <= start < end <= self.num_frames:
+            raise ValueError(f"span [{start}, {end}) outside the video's {self.num_frames} frames")
+        return cut_span(self.pts, self.is_key, self.timed, start, end)
+
+    def window(self, start: int, end: int) -> "Scan":
+        """The series of the frames start to end (exclusive), which are numbered from 0 in it; views, no copies."""
+        series = {name: getattr(self, name)[start:end] for name in DTYPES}
+        return Scan(**series, timed=self.timed)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For np.savez_compressed; thumbs as differences to the frame before, which pack to a third."""
-        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
-        for name in ("thumb", "chroma"):
-            arrays[name] = np.diff(arrays[name], axis=0, prepend=np.zeros_like(arrays[name][:1]))
-        return arrays
+        return to_differences({f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Scan":
         values = {f.name: np.asarray(arrays[f.name]) for f in fields(cls)}
-        for name in ("thumb", "chroma"):
-            values[name] = np.cumsum(values[name], axis=0, dtype=np.uint8)
+        for name in PICTURES:
+            values[name] = from_differences(values[name])
         return cls(**values | {"timed": bool(values["timed"])})
 
     def to_bytes(self) -> bytes:
         """As a compressed npz: about 0.5 KB a frame."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self.to_arrays())
-        return buffer.getvalue()
+        return _pack(self.to_arrays())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Scan":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls.from_arrays(dict(arrays))
+
+
+def cut_span(pts: np.ndarray, is_key: np.ndarray, timed: bool, start: int, end: int) -> ScanSpan:
+    """The span of a whole video's series that decoding the frames start to end (exclusive) needs."""
+    first = start
+    if timed:
+        backwards = is_key[start::-1]
+        steps = int(backwards.argmax())  # 0 too where there is no key frame
+        first = start - steps if backwards[steps] else 0
+    return ScanSpan(
+        first_frame=first, pts=pts[first:end].copy(), is_key=is_key[first:end].copy(), timed=timed, num_frames=len(pts)
+    )
+
+
+def to_differences(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same arrays, pictures as differences to the frame before."""
+    return arrays | {name: np.diff(arrays[name], axis=0, prepend=np.zeros_like(arrays[name][:1])) for name in PICTURES}
+
+
+def from_differences(pictures: np.ndarray) -> np.ndarray:
+    return np.cumsum(pictures, axis=0, dtype=np.uint8)
+
+
+def _pack(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +124,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScanPart:
-    """What came of one Unit."""
+    """The series of consecutive frames: of one Unit, or of some of its frames."""
 
     series: dict[str, np.ndarray]
     first: np.ndarray
@@ -96,10 +132,33 @@ class ScanPart:
     last: np.ndarray
     damage: Reject | None
 
+    @property
+    def num_frames(self) -> int:
+        return len(self.series["pts"])
+
+    def to_bytes(self) -> bytes:
+        """As a compressed npz, from which one series can be read without the others."""
+        damage = "" if self.damage is None else json.dumps([self.damage.reason, self.damage.detail])
+        return _pack(to_differences(self.series) | {"first": self.first, "last": self.last, "damage": np.array(damage)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ScanPart":
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            series = {name: from_differences(arrays[name]) if name in PICTURES else arrays[name] for name in DTYPES}
+            return cls(series=series, first=arrays["first"], last=arrays["last"], damage=read_damage(arrays["damage"]))
+
+
+def read_damage(text: np.ndarray) -> Reject | None:
+    """The damage that a part's bytes state."""
+    if not str(text):
+        return None
+    reason, detail = json.loads(str(text))
+    return Reject(reason=Reason(reason), detail=detail)
+
 
 @dataclass(slots=True)
 class _Growing:
-    """Series of unknown length, kept in rows of small numpy pieces."""
+    """Series of up to CHUNK_FRAMES frames, kept in rows of small numpy pieces."""
 
     rows: dict[str, list] = field(default_factory=dict)
 
@@ -107,12 +166,24 @@ class _Growing:
         for name, value in values.items():
             self.rows.setdefault(name, []).append(value)
 
+    def __len__(self) -> int:
+        return len(self.rows.get("pts", ()))
 
-_DTYPES = {
+    def series(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.array(self.rows.get(name, []), dtype=dtype).reshape(-1, *_SHAPES.get(name, ()))
+            for name, dtype in DTYPES.items()
+        }
+
+
+DTYPES = {
     "pts": np.int64, "is_key": bool, "luma": np.float32, "shadows": np.float32, "highlights": np.float32,
     "sharpness": np.float32, "difference": np.float32, "mismatch": np.float32, "dhash": np.uint64,
     "thumb": np.uint8, "chroma": np.uint8,
 }  # fmt: skip
+"""The series of a scan."""
+PICTURES = ("thumb", "chroma")
+"""The series that are stored as differences to the frame before."""
 _SHAPES = {"thumb": (THUMB, THUMB), "chroma": (2, CHROMA, CHROMA)}
 _NO_PTS = np.iinfo(np.int64).min
 
@@ -124,10 +195,10 @@ def plan_units(path: Path, probe: Probe, unit_s: float = 120.0) -> list[Unit]:
     trusted to decode alone.
     """
     whole = [Unit()]
-    if not probe.container.startswith(_SPLITTABLE) or 0 < probe.duration_s < 1.5 * unit_s:
+    if not probe.container.startswith(SPLITTABLE) or 0 < probe.duration_s < 1.5 * unit_s:
         return whole
     container, stream = open_stream(path)
-    keys: list[int] = []
+    keys = array("q")
     try:
         with container:
             for packet in container.demux(stream):
@@ -139,16 +210,21 @@ def plan_units(path: Path, probe: Probe, unit_s: float = 120.0) -> list[Unit]:
         return whole  # the scan will meet the same damage, and name it
     step = unit_s / probe.time_base
     bounds: list[int] = []
-    for pts in sorted(keys)[1:]:
-        if pts - (bounds[-1] if bounds else min(keys)) >= step:
+    ascending = np.sort(np.frombuffer(keys, np.int64)) if keys else np.empty(0, np.int64)
+    for pts in map(int, ascending[1:]):
+        if pts - (bounds[-1] if bounds else int(ascending[0])) >= step:
             bounds.append(pts)
     edges = [None, *bounds, None]
     return [Unit(start_pts=a, end_pts=b) for a, b in zip(edges, edges[1:], strict=False)]
 
 
-def scan_unit(path: Path, probe: Probe, unit: Unit) -> ScanPart:
-    """Decodes one unit's frames, holding two of them at a time, and measures each."""
-    grown = _Growing()
+def scan_parts(path: Path, probe: Probe, unit: Unit | None = None) -> Iterator[ScanPart]:
+    """Decodes one unit's frames (by default the whole file's) and measures each; parts of at most CHUNK_FRAMES frames.
+
+    Holds two frames and one part at a time. Damage ends the unit: its last part states it.
+    """
+    unit = unit or Unit()
+    grown, done = _Growing(), 0
     before = first = None
     damage = None
     frames = decode_from(path, probe, unit.start_pts)
@@ -156,13 +232,16 @@ def scan_unit(path: Path, probe: Probe, unit: Unit) -> ScanPart:
         try:
             frame = next(frames, None)
         except av.FFmpegError as error:
-            damage = f"decoding fails after {_count(grown)} frames: {error.strerror}"
+            damage = f"decoding fails after {done + len(grown)} frames: {error.strerror}"
             break
         if frame is None or (unit.end_pts is not None and frame.pts is not None and frame.pts >= unit.end_pts):
             break
         if frame.is_corrupt:
-            damage = f"frame {_count(grown)} is damaged"
+            damage = f"frame {done + len(grown)} is damaged"
             break
+        if len(grown) == CHUNK_FRAMES:
+            yield _part(grown, first, before, None)
+            grown, first, done = _Growing(), None, done + CHUNK_FRAMES
         now = measure(frame, probe.rotation, probe.full_range)
         grown.add(
             pts=_NO_PTS if frame.pts is None else frame.pts,
@@ -179,61 +258,88 @@ def scan_unit(path: Path, probe: Probe, unit: Unit) -> ScanPart:
         )
         before = now.small
         first = now.small if first is None else first
-    series = {
-        name: np.array(grown.rows.get(name, []), dtype=dtype).reshape(-1, *_SHAPES.get(name, ()))
-        for name, dtype in _DTYPES.items()
-    }
+    yield _part(grown, first, before, damage)
+
+
+def _part(grown: _Growing, first: np.ndarray | None, last: np.ndarray | None, damage: str | None) -> ScanPart:
     empty = np.zeros((SMALL, SMALL), np.uint8)
     return ScanPart(
-        series=series,
+        series=grown.series(),
         first=empty if first is None else first,
-        last=empty if before is None else before,
+        last=empty if last is None else last,
         damage=None if damage is None else Reject(reason=Reason.DAMAGED, detail=damage),
     )
 
 
-def _count(grown: _Growing) -> int:
-    return len(grown.rows.get("pts", []))
+def scan_unit(path: Path, probe: Probe, unit: Unit) -> ScanPart:
+    """Decodes and measures one unit's frames, as one part."""
+    parts = list(scan_parts(path, probe, unit))
+    return ScanPart(
+        series={name: np.concatenate([part.series[name] for part in parts]) for name in DTYPES},
+        first=parts[0].first,
+        last=parts[-1].last,
+        damage=parts[-1].damage,
+    )
 
 
-def join(path: Path, probe: Probe, parts: list[ScanPart]) -> Scan | Reject:
-    """One video's parts, in order, as a whole.
+def judge_scan(probe: Probe, count: int, missing: int, damages: Iterable[Reject | None]) -> Reject | None:
+    """Why a video of `count` readable frames has no scan; None where it has one.
 
     Rejects as `truncated` a file that ends before what its header speaks of, as `damaged` one whose frames don't all
     decode; the detail says how many frames could be read.
     """
-    count = sum(len(part.series["pts"]) for part in parts)
     told = f" of {probe.promised_frames}" if probe.promised_frames else ""
-    missing = missing_bytes(path)
     if missing:
         return Reject(
             reason=Reason.TRUNCATED,
             detail=f"the file ends {missing} bytes early: {count}{told} frames can be read",
         )
-    for part in parts:
-        if part.damage is not None:
-            return Reject(reason=Reason.DAMAGED, detail=f"{part.damage.detail} ({count}{told} frames can be read)")
+    damage = next((damage for damage in damages if damage is not None), None)
+    if damage is not None:
+        return Reject(reason=Reason.DAMAGED, detail=f"{damage.detail} ({count}{told} frames can be read)")
     if count == 0:
         return Reject(reason=Reason.DAMAGED, detail=f"no frame of the {probe.codec} stream can be decoded")
+    return None
+
+
+def has_timestamps(pts: np.ndarray) -> bool:
+    """Whether a whole video's pts are the file's own; else frames are counted."""
+    return bool(pts[0] != _NO_PTS and (np.diff(pts) > 0).all())
+
+
+def count_pts(probe: Probe, start: int, end: int) -> np.ndarray:
+    """(end - start,) int64 pts of these frames at the nominal rate, for a file that has none."""
+    return np.round(np.arange(start, end) / float(probe.fps * probe.time_base)).astype(np.int64)
+
+
+def join(path: Path, probe: Probe, parts: Sequence[ScanPart]) -> Scan | Reject:
+    """One video's parts, in order, as a whole; `judge_scan` says what is rejected."""
+    reject = judge_scan(
+        probe, sum(part.num_frames for part in parts), missing_bytes(path), (part.damage for part in parts)
+    )
+    if reject is not None:
+        return reject
+    parts = [part for part in parts if part.num_frames]
+    series = {name: np.concatenate([part.series[name] for part in parts]) for name in DTYPES}
+    begin = 0
     for before, after in zip(parts, parts[1:], strict=False):
-        if len(after.series["pts"]):
-            after.series["difference"][0] = difference(before.last, after.first)
-            after.series["mismatch"][0] = mismatch(before.last, after.first)
-    series = {name: np.concatenate([part.series[name] for part in parts]) for name in _DTYPES}
-    timed = bool((np.diff(series["pts"]) > 0).all()) and series["pts"][0] != _NO_PTS
+        begin += before.num_frames
+        series["difference"][begin] = difference(before.last, after.first)
+        series["mismatch"][begin] = mismatch(before.last, after.first)
+    timed = has_timestamps(series["pts"])
     if not timed:
-        series["pts"] = np.round(np.arange(count) / float(probe.fps * probe.time_base)).astype(np.int64)
+        series["pts"] = count_pts(probe, 0, len(series["pts"]))
     return Scan(**series, timed=timed)
 
 
 def scan(path: Path, probe: Probe, unit_s: float = 120.0) -> Scan | Reject:
-    """Decodes and measures every frame of a video, in one worker."""
+    """Decodes and measures every frame of a video, in one worker, into memory: 1.2 KB a frame."""
     return join(path, probe, list(_parts(path, probe, plan_units(path, probe, unit_s))))
 
 
 def _parts(path: Path, probe: Probe, units: list[Unit]) -> Iterator[ScanPart]:
     for unit in units:
-        part = scan_unit(path, probe, unit)
-        yield part
-        if part.damage is not None:
-            return
+        for part in scan_parts(path, probe, unit):
+            yield part
+            if part.damage is not None:
+                return

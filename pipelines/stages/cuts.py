@@ -2,9 +2,11 @@
 
 scenedetect proposes cuts, generously; motion-compensated measures refuse those that movement or light explains. Or a
 network says where a shot changes, and only flashes are refused. Everything here is a function of the scan's series, so
-that changed settings need no decode.
+that changed settings need no decode. Of a stored scan the pictures are read as they are needed, in order.
 """
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -16,6 +18,7 @@ from annotators.transnetv2.config import TransNetV2Config
 from humove.config import Strict
 from humove.video.measure import mismatch
 from humove.video.scan import Scan
+from humove.video.scan_store import StoredScan
 from pipelines.stages.learned_cuts import boundaries
 from pipelines.stages.proposals import propose_cuts
 from pipelines.stages.transitions import Span, TransitionConfig, find_transitions
@@ -28,6 +31,8 @@ _LIT = 0.04
 """Mean brightness, of 1, that a flash adds or takes away at least..."""
 _BLINK = 2
 """... if it lasts for more frames than this: nobody cuts to another picture for so short a time."""
+_BLOCK = 1 << 16
+"""Frames whose neighbours are looked at together."""
 _SURE = 14.0
 """Grey levels: thumbs that differ by this much show different pictures."""
 
@@ -83,7 +88,7 @@ class Shot:
     end_frame: int
 
 
-def _per_frame(series: np.ndarray, scan: Scan, fps: Fraction, time_base: Fraction) -> np.ndarray:
+def _per_frame(series: np.ndarray, scan: Scan | StoredScan, fps: Fraction, time_base: Fraction) -> np.ndarray:
     """(N,) float32: a change from frame to frame, for one frame's time where timestamps leave some out."""
     steps = np.diff(scan.pts, prepend=scan.pts[:1]) * float(time_base * fps)
     return series / np.maximum(1.0, np.round(steps)).astype(np.float32)
@@ -91,14 +96,18 @@ def _per_frame(series: np.ndarray, scan: Scan, fps: Fraction, time_base: Fractio
 
 def _peaks(jump: np.ndarray) -> np.ndarray:
     """(N,) float32: each frame's jump over the third strongest within _AROUND frames (one grey level added)."""
-    n = len(jump)
     padded = np.pad(jump, _AROUND)
-    around = np.stack([padded[k : k + n] for k in range(2 * _AROUND + 1) if k != _AROUND])
-    return jump / (np.sort(around, axis=0)[-_RANK] + 1)
+    third = np.empty_like(jump)
+    for begin in range(0, len(jump), _BLOCK):
+        count = min(_BLOCK, len(jump) - begin)
+        shifts = (begin + k for k in range(2 * _AROUND + 1) if k != _AROUND)
+        around = np.stack([padded[shift : shift + count] for shift in shifts])
+        third[begin : begin + count] = np.sort(around, axis=0)[-_RANK]
+    return jump / (third + 1)
 
 
 def _hard_cuts(
-    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig, told: list[int] | None
+    scan: Scan | StoredScan, fps: Fraction, time_base: Fraction, config: SplitConfig, told: list[int] | None
 ) -> list[int]:
     """The frames that start a new shot at once; `told` are those that a network says, if one was asked."""
     proposed = np.zeros(scan.num_frames, bool)
@@ -110,7 +119,7 @@ def _hard_cuts(
 
 
 def _standing_out(
-    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig, proposed: np.ndarray
+    scan: Scan | StoredScan, fps: Fraction, time_base: Fraction, config: SplitConfig, proposed: np.ndarray
 ) -> list[int]:
     """The proposed cuts that neither motion nor what goes on around them explains."""
     jump = _per_frame(scan.mismatch, scan, fps, time_base)
@@ -121,10 +130,10 @@ def _standing_out(
     return found[found > 0].tolist()
 
 
-def _flashes(scan: Scan, proposed: np.ndarray, found: list[int], longest: int) -> set[int]:
+def _flashes(scan: Scan | StoredScan, proposed: np.ndarray, found: list[int], longest: int) -> set[int]:
     """The cuts in `found` that belong to flashes: brighter or darker for a moment, then the same picture again.
 
-    `proposed` (N,) bool: frames that differ from the one before, whether or not they stand out.
+    `found` is ascending. `proposed` (N,) bool: frames that differ from the one before, whether or not they stand out.
     """
     lit: set[int] = set()
     for cut in found:
@@ -133,11 +142,11 @@ def _flashes(scan: Scan, proposed: np.ndarray, found: list[int], longest: int) -
         begins = [frame for frame in range(max(1, cut - longest), cut + 1) if proposed[frame]]
         span = next((span for frame in begins if (span := _flash(scan, frame, longest)) and cut < span[1] + 1), None)
         if span is not None:
-            lit.update(frame for frame in found if span[0] <= frame <= span[1])
+            lit.update(found[bisect_left(found, span[0]) : bisect_right(found, span[1])])
     return lit
 
 
-def _flash(scan: Scan, begin: int, longest: int) -> tuple[int, int] | None:
+def _flash(scan: Scan | StoredScan, begin: int, longest: int) -> tuple[int, int] | None:
     """The flash that starts with frame `begin` as (begin, first frame after it), if one does."""
     before = scan.thumb[begin - 1]
     shift = np.abs(scan.luma[begin : begin + longest] - scan.luma[begin - 1])
@@ -154,7 +163,7 @@ def _flash(scan: Scan, begin: int, longest: int) -> tuple[int, int] | None:
 
 
 def find_shots(
-    scan: Scan, fps: Fraction, time_base: Fraction, config: SplitConfig, answers: np.ndarray | None = None
+    scan: Scan | StoredScan, fps: Fraction, time_base: Fraction, config: SplitConfig, answers: np.ndarray | None = None
 ) -> tuple[list[Shot], list[Span]]:
     """The shots in order, and the fades and dissolves, whose frames belong to no shot; together they tile the video.
 
@@ -168,7 +177,8 @@ def find_shots(
         told, soft = boundaries(answers, config.transnetv2.threshold)
         cuts = _hard_cuts(scan, fps, time_base, config, told)
     edges = {0, scan.num_frames}
-    edges.update(cut for cut in cuts if not any(span.start <= cut <= span.end for span in soft))
+    begins = [span.start for span in soft]
+    edges.update(cut for cut in cuts if not _inside(cut, soft, begins))
     edges.update(edge for span in soft for edge in (span.start, span.end))
     blended = {span.start for span in soft}
     ordered = sorted(edges)
@@ -176,10 +186,24 @@ def find_shots(
     return [Shot(index=i, start_frame=a, end_frame=b) for i, (a, b) in enumerate(spans)], soft
 
 
-def frame_times(scan: Scan, fps: Fraction, time_base: Fraction) -> np.ndarray:
+def _inside(cut: int, spans: Sequence[Span], begins: Sequence[int]) -> bool:
+    """Whether the cut lies in one of the spans, which are apart and in order, or at an edge of one."""
+    at = bisect_right(begins, cut) - 1
+    return at >= 0 and cut <= spans[at].end
+
+
+def frame_times(scan: Scan | StoredScan, fps: Fraction, time_base: Fraction) -> np.ndarray:
     """(N + 1,) float64 seconds from the first frame to each frame, and to the end of the last."""
     times = (scan.pts - scan.pts[0]) * float(time_base)
     return np.append(times, times[-1] + 1 / float(fps))
+
+
+def nearest_indices(ascending: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(K,) int64: for each wanted value the index of the nearest of the ascending ones, the first where several are."""
+    after = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(ascending[before] - wanted) <= np.abs(ascending[after] - wanted)
+    return np.searchsorted(ascending, ascending[np.where(nearer, before, after)])
 
 
 def plan_clips(shot: Shot, times: np.ndarray, config: SplitConfig) -> list[tuple[int, int]]:
@@ -191,9 +215,10 @@ def plan_clips(shot: Shot, times: np.ndarray, config: SplitConfig) -> list[tuple
     if end - begin < config.min_seconds - 1e-9:
         return []
     frames = shot.end_frame - shot.start_frame
+    edges = [shot.start_frame, shot.end_frame]  # a few frames before a long hole in time can't be divided enough
     for pieces in range(max(1, int(np.ceil((end - begin) / config.max_seconds - 1e-9))), frames + 1):
         wanted = begin + (end - begin) * np.arange(1, pieces) / pieces
-        inner = np.abs(times[shot.start_frame : shot.end_frame + 1, None] - wanted).argmin(axis=0) + shot.start_frame
+        inner = nearest_indices(times[shot.start_frame : shot.end_frame + 1], wanted) + shot.start_frame
         edges = [shot.start_frame, *inner.tolist(), shot.end_frame]
         lengths = np.diff(times[edges])
         if lengths.max() <= config.max_seconds + 1e-9 or lengths.min() < config.min_seconds:

@@ -1,6 +1,9 @@
-"""Fades and dissolves: spans where one picture turns into another by degrees."""
+"""Fades and dissolves: spans where one picture turns into another by degrees.
 
-from collections.abc import Iterator
+Pictures are read in order and once for each kind, so that a stored scan's are in memory a few thousand at a time.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -11,6 +14,7 @@ from pydantic import Field
 from humove.config import Strict
 from humove.video.measure import mismatch
 from humove.video.scan import Scan
+from humove.video.scan_store import PictureSeries, StoredScan
 from pipelines.stages.proposals import propose_fades
 
 _SHARE = 0.35
@@ -19,6 +23,10 @@ _STEP = 1.25
 """Ratio of the window lengths that dissolves are looked for with."""
 _LEAST = 4
 """Frames: a shorter change is no dissolve that anybody would make."""
+_BLOCK = 2048
+"""Frames whose windows are looked at together."""
+_SLACK = 2
+"""Frames that a dissolve may begin before, or end after, the window that it was found in."""
 _STRAIGHT = 1.35
 """How much longer the way over the middle picture may be, by `mismatch`, than the way from first to last."""
 
@@ -42,6 +50,10 @@ class TransitionConfig(Strict):
     )
 
 
+Thumbs = np.ndarray | PictureSeries
+"""(N, 32, 32) uint8."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """The blended frames start to end (exclusive)."""
@@ -52,7 +64,7 @@ class Span:
     end: int
 
 
-def find_transitions(scan: Scan, cuts: list[int], fps: Fraction, config: TransitionConfig) -> list[Span]:
+def find_transitions(scan: Scan | StoredScan, cuts: list[int], fps: Fraction, config: TransitionConfig) -> list[Span]:
     """Fades and dissolves in order, apart from each other. `cuts` are the frames where hard cuts were seen."""
     if config.mode == "off":
         return []
@@ -70,11 +82,11 @@ def find_transitions(scan: Scan, cuts: list[int], fps: Fraction, config: Transit
     return spans
 
 
-def _fades(thumbs: np.ndarray, fps: Fraction, longest: int, config: TransitionConfig) -> Iterator[Span]:
+def _fades(thumbs: Thumbs, fps: Fraction, longest: int, config: TransitionConfig) -> Iterator[Span]:
     """Falls of contrast to a blank picture and rises from it; also those that a video begins or ends with."""
-    contrast = np.array([thumb.std() for thumb in thumbs])  # one by one: all as floats would take a GiB
+    contrast = np.zeros(len(thumbs))
     blank = np.zeros(len(thumbs), bool)
-    for start, end in propose_fades(thumbs, fps, config.max_contrast):
+    for start, end in propose_fades(_measuring(thumbs, contrast), fps, config.max_contrast):
         blank[start:end] = contrast[start:end] <= config.max_contrast
     n = len(contrast)
     frame = 0
@@ -100,6 +112,13 @@ def _fades(thumbs: np.ndarray, fps: Fraction, longest: int, config: TransitionCo
         frame = max(last, end if faded_in else last) + 1
 
 
+def _measuring(thumbs: Thumbs, contrast: np.ndarray) -> Iterator[np.ndarray]:
+    """The thumbs in order; fills `contrast` (N,) with their standard deviations on the way."""
+    for frame, thumb in enumerate(thumbs):
+        contrast[frame] = thumb.std()
+        yield thumb
+
+
 def _ramp(contrast: np.ndarray, low: int, step: int, longest: int) -> int:
     """The frame where contrast, rising from frame `low` on in the direction of `step`, stops rising."""
     frame = top = low
@@ -112,38 +131,71 @@ def _ramp(contrast: np.ndarray, low: int, step: int, longest: int) -> int:
     return top
 
 
-def _alike(thumbs: np.ndarray, clear: int, blank: int) -> bool:
+def _alike(thumbs: Thumbs, clear: int, blank: int) -> bool:
     """Whether halfway the picture is the clear one, only paler: what a cut to a blank picture does not show."""
     middle = thumbs[(clear + blank) // 2].astype(np.float64).ravel()
     return float(np.corrcoef(middle, thumbs[clear].astype(np.float64).ravel())[0, 1]) > 0.5 if middle.std() else False
 
 
-def _dissolves(thumbs: np.ndarray, cuts: list[int], longest: int, config: TransitionConfig) -> Iterator[Span]:
-    """Windows whose frames are mixtures of their first and last in evenly changing parts; the clearest ones first."""
+def _dissolves(thumbs: Thumbs, cuts: list[int], longest: int, config: TransitionConfig) -> Iterator[Span]:
+    """Windows whose frames are mixtures of their first and last in evenly changing parts; of windows that overlap the
+    clearest one."""
     n = len(thumbs)
-    is_cut = np.zeros(n + 1, np.int64)
+    taken = np.zeros(n, bool)
+    for windows in _apart(_windows(thumbs, cuts, longest, config)):
+        for _, start, size in sorted(windows, reverse=True):
+            if not taken[start : start + size].any() and _beyond_motion(thumbs, start, start + size, config):
+                span = _whole(thumbs, start, start + size)
+                taken[span.start : span.end] = True
+                if span.end - span.start >= _LEAST:
+                    yield span
+
+
+def _windows(
+    thumbs: Thumbs, cuts: list[int], longest: int, config: TransitionConfig
+) -> Iterator[tuple[float, int, int]]:
+    """The (score, start, size) of each window that may be a dissolve, by start."""
+    n = len(thumbs)
+    is_cut = np.zeros(n + 1, np.int32)
     is_cut[cuts] = 1
-    cuts_before = np.cumsum(is_cut)
-    found: list[tuple[float, int, int]] = []
-    length = 5.0
-    while round(length) <= longest * 1.1 and round(length) < n:
-        size = round(length)
-        for start in _candidates(thumbs, size, config):
+    cuts_before = np.cumsum(is_cut, dtype=np.int32)
+    sizes = _sizes(longest, n)
+    for begin in range(0, n, _BLOCK):
+        for start, size in sorted(_candidates(thumbs, begin, sizes, config)):
             if cuts_before[start + size] == cuts_before[start]:
                 score = _mixture(thumbs, start, start + size, config)
                 if score > 0:
-                    found.append((score, start, size))
+                    yield score, start, size
+
+
+def _sizes(longest: int, num_frames: int) -> list[int]:
+    sizes = []
+    length = 5.0
+    while round(length) <= longest * 1.1 and round(length) < num_frames:
+        sizes.append(round(length))
         length *= _STEP
-    taken = np.zeros(n, bool)
-    for _, start, size in sorted(found, reverse=True):
-        if not taken[start : start + size].any() and _beyond_motion(thumbs, start, start + size, config):
-            span = _whole(thumbs, start, start + size)
-            taken[span.start : span.end] = True
-            if span.end - span.start >= _LEAST:
-                yield span
+    return sizes
 
 
-def _beyond_motion(thumbs: np.ndarray, start: int, end: int, config: TransitionConfig) -> bool:
+def _apart(windows: Iterator[tuple[float, int, int]]) -> Iterator[list[tuple[float, int, int]]]:
+    """Groups of windows, given by start, such that no dissolve of one group touches a window of another.
+
+    What is chosen among all windows at once, clearest first, is then what is chosen group by group.
+    """
+    group: list[tuple[float, int, int]] = []
+    reach = 0
+    for window in windows:
+        _, start, size = window
+        if group and start >= reach + _SLACK:
+            yield group
+            group = []
+        reach = max(reach, start + size) if group else start + size
+        group.append(window)
+    if group:
+        yield group
+
+
+def _beyond_motion(thumbs: Thumbs, start: int, end: int, config: TransitionConfig) -> bool:
     """Whether motion explains neither the change nor its halves: a mixture lies straight between its two pictures,
     while of something that moves each half of the way looks nearly as far as the whole."""
     middle = (start + end) // 2
@@ -152,21 +204,26 @@ def _beyond_motion(thumbs: np.ndarray, start: int, end: int, config: TransitionC
     return whole >= config.min_change / 2 and halves <= _STRAIGHT * whole
 
 
-def _candidates(thumbs: np.ndarray, size: int, config: TransitionConfig) -> list[int]:
-    """Starts of windows whose ends differ, and whose middle looks like the mean of its ends."""
-    found: list[int] = []
-    block = 2048
-    for begin in range(0, len(thumbs) - size, block):
-        part = thumbs[begin : begin + block + size].astype(np.float32).reshape(-1, thumbs[0].size)
-        first, middle, last = part[: -size or None], part[size // 2 : size // 2 + len(part) - size], part[size:]
+def _candidates(
+    thumbs: Thumbs, begin: int, sizes: Sequence[int], config: TransitionConfig
+) -> Iterator[tuple[int, int]]:
+    """The (start, size) of windows whose ends differ, and whose middle looks like the mean of its ends; those that
+    start in the block from `begin` on."""
+    block = thumbs[begin : begin + _BLOCK + max(sizes, default=0)].astype(np.float32)
+    block = block.reshape(len(block), -1)
+    for size in sizes:
+        count = min(_BLOCK, len(block) - size)
+        if count <= 0:
+            continue
+        first, middle, last = (block[offset : offset + count] for offset in (0, size // 2, size))
         share = (size // 2) / size
         change = np.abs(last - first).mean(axis=1)
         rest = np.abs(middle - (first * (1 - share) + last * share)).mean(axis=1)
-        found += (np.flatnonzero((change >= config.min_change) & (rest <= 0.4 * change)) + begin).tolist()
-    return found
+        for start in np.flatnonzero((change >= config.min_change) & (rest <= 0.4 * change)).tolist():
+            yield begin + start, size
 
 
-def _parts(thumbs: np.ndarray, low: int, high: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+def _parts(thumbs: Thumbs, low: int, high: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
     """For frames low..high-1: the share of picture `last` in the mixture with `first`, and what it leaves unexplained
     as a share of their difference."""
     a = thumbs[first].astype(np.float32)
@@ -178,7 +235,7 @@ def _parts(thumbs: np.ndarray, low: int, high: int, first: int, last: int) -> tu
     return share, rest
 
 
-def _mixture(thumbs: np.ndarray, start: int, end: int, config: TransitionConfig) -> float:
+def _mixture(thumbs: Thumbs, start: int, end: int, config: TransitionConfig) -> float:
     """How clear a dissolve from frame `start` to `end` would be; 0 where it is none."""
     size = end - start
     share, rest = _parts(thumbs, start + 1, end, start, end)
@@ -199,7 +256,7 @@ def _mixture(thumbs: np.ndarray, start: int, end: int, config: TransitionConfig)
     return float(change * (1 - rest.mean()) * (1 - uneven))
 
 
-def _whole(thumbs: np.ndarray, start: int, end: int) -> Span:
+def _whole(thumbs: Thumbs, start: int, end: int) -> Span:
     """The dissolve's blended frames, from the line through the shares in the middle of the window."""
     reach = end - start
     low, high = max(0, start - reach), min(len(thumbs), end + reach + 1)
@@ -209,5 +266,5 @@ def _whole(thumbs: np.ndarray, start: int, end: int) -> Span:
         slope, offset = np.polyfit(inner + start, share[inner], 1)
         if slope > 0:
             first, last = -offset / slope, (1 - offset) / slope
-            start, end = max(start - 2, round(first)), min(end + 2, round(last))
+            start, end = max(start - _SLACK, round(first)), min(end + _SLACK, round(last))
     return Span(kind="dissolve", start=max(low, start) + 1, end=min(high - 1, end))

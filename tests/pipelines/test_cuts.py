@@ -1,6 +1,7 @@
 """Shots: cuts to the frame, fades and dissolves as spans, and no cut where there is only movement or light."""
 
 import json
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from humove.video.probe import probe
 from humove.video.scan import Scan, scan
-from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, plan_clips
+from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, nearest_indices, plan_clips
 from pipelines.stages.proposals import propose_cuts
 from pipelines.stages.transitions import TransitionConfig
 from tests.pipelines.scenes import mix, scan_of, scene
@@ -150,6 +151,33 @@ def test_clips_keep_to_their_lengths(steps: list[float], least: float, factor: f
         assert least - 1e-6 <= times[end] - times[start] <= least * factor + 1e-6
     if times[-1] < least - 1e-6:
         assert spans == []
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_the_nearest_is_the_first_of_the_nearest(data: st.DataObject) -> None:
+    values = st.integers(-20, 20) | st.floats(-20, 20)
+    ascending = np.sort(np.array(data.draw(st.lists(values, min_size=1, max_size=40)), np.float64))
+    wanted = np.array(data.draw(st.lists(values, max_size=40)), np.float64)
+    distances = np.abs(ascending[:, None] - wanted)
+    found = nearest_indices(ascending, wanted)
+    assert np.array_equal(distances[found, np.arange(len(wanted))], distances.min(axis=0))
+    first = np.searchsorted(ascending, ascending[found])
+    assert np.array_equal(found, first)
+    whole = (ascending == ascending.round()).all() and (wanted == wanted.round()).all()
+    assert not whole or np.array_equal(found, distances.argmin(axis=0))
+
+
+def test_the_clips_of_a_shot_of_four_hours_take_little_memory() -> None:
+    times = np.arange(432_001) / 30
+    tracemalloc.start()
+    try:
+        spans = plan_clips(Shot(index=0, start_frame=0, end_frame=432_000), times, SplitConfig())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert spans == [(frame, frame + 300) for frame in range(0, 432_000, 300)]
+    assert peak < 10 << 20
 
 
 def test_clips_are_equal_and_few() -> None:

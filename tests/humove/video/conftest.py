@@ -1,6 +1,8 @@
 """Videos made on the spot; each frame carries its own number, so that a test can read which frame it was given."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,6 +37,20 @@ def read_number(rgb: np.ndarray) -> int:
     return sum(int(image[20:40, 40 * bit + 10 : 40 * bit + 30].mean() > 128) << bit for bit in range(8))
 
 
+@contextmanager
+def _keep_scheduling() -> Iterator[None]:
+    """Leave this thread's scheduling as it was: for root, SVT-AV1 makes the caller a real-time thread of the highest
+    priority, which every process started later inherits, and which starves all others."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def write_film(
     path: Path,
     images: Sequence[np.ndarray],
@@ -52,7 +68,7 @@ def write_film(
 ) -> Path:
     """Encodes RGB images, one thread, low loss. `pts` are in units of 1 / rate."""
     defaults = {"libx264": {"crf": "12", "preset": "veryfast"}, "libx265": {"x265-params": "log-level=none"}}
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with _keep_scheduling(), av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=defaults.get(codec, {}) | (options or {}))
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
@@ -108,6 +124,7 @@ FORMATS = {
     "av1.mkv": {"codec": "libsvtav1", "options": {"preset": "9", "crf": "15", "g": "20", "svtav1-params": "lp=1"}},
     "mpeg4.avi": {"codec": "mpeg4", "options": {"g": "20"}},
     "mpeg4_bframes.avi": {"codec": "mpeg4", "options": {"g": "20", "bf": "2"}},
+    "untimed.avi": {"options": {"g": "20", "bf": "3"}},
     "mpeg2.ts": {"codec": "mpeg2video", "options": {"g": "20", "bf": "2"}},
     "offset.mkv": {"options": {"g": "20"}, "pts": range(150, 220)},
     "yuv444.mp4": {"pix_fmt": "yuv444p", "options": {"g": "20"}},

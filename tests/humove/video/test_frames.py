@@ -1,12 +1,14 @@
 """ClipFrames: the right frames, upright, whole, at a constant rate, and nothing left behind."""
 
+import os
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from humove.video.decode import SeekError
+from humove.video.decode import SeekError, SpanDecoder
 from humove.video.frames import ArrayFrames, ClipFrames, working_size
 from humove.video.probe import probe
 from humove.video.scan import scan
@@ -107,6 +109,44 @@ def test_another_file_is_noticed(film, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="outside"):
         _open(path, tmp_path, 5, 13)
+
+
+def test_a_decoder_serves_several_clips(film, formats, tmp_path: Path, number_of) -> None:
+    path = film("open_gop.mp4", 70, **formats["open_gop.mp4"])
+    seen = probe(path)
+    scanned = scan(path, seen)
+    with SpanDecoder(path, seen) as decoder:
+        for start, end in ((2, 21), (21, 45), (60, 70), (5, 8)):
+            with ClipFrames(
+                decoder, probe=seen, scan=scanned.cut(start, end), start_frame=start, end_frame=end, scratch=tmp_path
+            ) as frames:
+                assert [number_of(frames.rgb(i)) for i in range(len(frames))] == list(range(start, end))
+
+
+def test_memory_up_to_a_bound_then_a_file(film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film("plain.mp4", 12)
+    picture = 320 * 240 * 3 // 2
+    with _open(path, tmp_path, 0, 12) as frames:
+        wanted = [frames.yuv(i).copy() for i in range(12)]
+        with pytest.raises(ValueError, match="read-only"):
+            frames.yuv(0)[:] = 0
+    opened = []
+    make = tempfile.TemporaryFile
+
+    def temporary(**options: object) -> object:
+        opened.append(make(**options))
+        return opened[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary)
+    for held in (0, 5, 12):
+        opened.clear()
+        with _open(path, tmp_path, 0, 12, max_bytes=held * picture + 1) as frames:
+            assert all(np.array_equal(frames.yuv(i), wanted[i]) for i in (11, 0, *range(12)))
+            assert sum(os.fstat(file.fileno()).st_size for file in opened) == (12 - held) * picture
+        assert all(file.closed for file in opened)
+        with pytest.raises(ValueError, match="closed"):
+            frames.yuv(0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_array_frames_are_like_them() -> None:
