@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from annotators.network import Network
 from annotators.user_weights import UserWeights, weights_in
 from annotators.weights import table
 from humove.config import Strict
@@ -67,11 +68,22 @@ def chosen(kind: str, section: Strict) -> Annotator:
     return cls() if settings is None else cls(settings)
 
 
-def load_annotator(kind: str, section: Strict, device: str = "cpu") -> Annotator:
-    """The annotator that a section chooses, with its weights read, ready to annotate."""
+def load_annotator(kind: str, section: Strict, device: str = "cpu", network: Network | None = None) -> Annotator:
+    """The annotator that a section chooses, with its weights read, ready to annotate.
+
+    With a `network` (a client of one that runs elsewhere) the annotator calls that one and reads no weights itself.
+    """
     annotator = chosen(kind, section)
-    annotator.load(device)
+    if network is None:
+        annotator.load(device)
+    else:
+        annotator.load(device, network)
     return annotator
+
+
+def network_of(kind: str, section: Strict) -> Network | None:
+    """The part of the chosen annotator that a GPU can run, nothing loaded yet; None where it has none."""
+    return getattr(chosen(kind, section), "network", None)
 
 
 def own_weights(kind: str, section: Strict) -> dict[str, UserWeights]:

@@ -11,7 +11,7 @@ from annotators.blazepose.roi import Roi, roi_from_points
 from annotators.track_boxes import boxes_on_every_frame
 from humove.reasons import Reason
 from humove.skeletons import MEDIAPIPE_33
-from humove.stage import Reject, Resources
+from humove.stage import Reject
 from humove.types import Landmarks, PersonTrack
 
 _MIN_OVERLAP = 0.1
@@ -43,7 +43,6 @@ class BlazePosePose2D:
     licence = "Apache-2.0"
     rights = "permissive"
     cpu_only = True
-    resources = Resources(cpus=1.0)
     weights = ("blazepose_detector", "blazepose_landmarks")
 
     def load(self, device: str) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from annotators.blazepose.people import PeopleFinder
 from annotators.main_person import Frames, MainPerson, SamplingConfig, measure
-from humove.stage import Resources
 
 
 class BlazePoseTracks:
@@ -16,7 +15,6 @@ class BlazePoseTracks:
     rights = "permissive"
     cpu_only = True
     Settings = SamplingConfig
-    resources = Resources(cpus=1.0)
     weights = ("blazepose_detector", "blazepose_landmarks")
 
     def __init__(self, sampling: SamplingConfig | None = None) -> None:

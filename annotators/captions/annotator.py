@@ -12,7 +12,6 @@ from annotators.captions.keypoints import sure_rows
 from annotators.captions.kinematics import facts
 from humove.skeleton_map import converted
 from humove.skeletons import SKELETONS
-from humove.stage import Resources
 from humove.types import Caption
 
 _SKELETON = "mediapipe_33"
@@ -23,12 +22,11 @@ class KinematicCaptioner:
     """Captions of clothing colours, background and movement, every statement measured (source "kinematics")."""
 
     name = "kinematics"
-    version = "1"
+    version = "2"
     licence = "Apache-2.0"
     rights = "permissive"
     cpu_only = True
     Settings = CaptionConfig
-    resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
 
     def __init__(self, config: CaptionConfig | None = None) -> None:
@@ -56,6 +54,6 @@ class KinematicCaptioner:
             appearance=who,
             background=where,
             action=phrases.action(did, config),
-            full=phrases.full(who, where, did, config),
+            full=phrases.full(who, "" if where == background.NOT_MEASURED else where, did, config),
             source=self.name,
         )

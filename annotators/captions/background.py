@@ -25,12 +25,20 @@ GREEN_ALONE, GREEN_BELOW, SKY_ABOVE = 0.22, 0.1, 0.3
 """Shares that prove the outdoors: textured green everywhere; or textured green in all, with sky in the upper third."""
 DIM, BRIGHT = 28.0, 72.0
 """Median lightness (Lab L) of the background: dim light below the one, bright surroundings over the other."""
+MIN_PIXELS = 100
+"""A frame with fewer background pixels (at WORK_WIDTH) says nothing of the background."""
+NOT_MEASURED = "The background is not described."
+"""Said where no frame shows the whole trunk, as in a close-up: then the person can't be told from the background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundFacts:
-    """Main colours by falling share; `outdoors` is True or None (unclear); `light` "dim", "bright" or None."""
+    """Main colours by falling share; `outdoors` is True or None (unclear); `light` "dim", "bright" or None.
 
+    `visible`: whether any frame had enough background to measure; None where no frame was examined.
+    """
+
+    visible: bool | None = None
     colours: tuple[str, ...] = ()
     outdoors: bool | None = None
     light: str | None = None
@@ -72,12 +80,13 @@ def measure(clip: CaptionInput, rows: list[int], camera_pairs: int, min_score: f
     """Looks at the given rows' pictures outside the person's box."""
     camera = measure_camera(clip, camera_pairs, min_score)
     looks = [_look(clip.frames.rgb(row), FramePoints(clip.pose2d, row, min_score).box(0.08)) for row in rows]
-    looks = [look for look in looks if len(look[0]) >= 100]
+    looks = [look for look in looks if len(look[0]) >= MIN_PIXELS]
     if not looks:
-        return BackgroundFacts(camera=camera)
+        return BackgroundFacts(visible=False if rows else None, camera=camera)
     green, sky, lightness = (float(np.median([m[key] for _, m in looks])) for key in ("green", "sky", "lightness"))
     outdoors = green >= GREEN_ALONE or (green >= GREEN_BELOW and sky >= SKY_ABOVE)
     return BackgroundFacts(
+        visible=True,
         colours=_main(np.concatenate([pixels for pixels, _ in looks])),
         outdoors=True if outdoors else None,
         light="dim" if lightness < DIM else "bright" if lightness > BRIGHT else None,
@@ -93,7 +102,7 @@ def _main(pixels: np.ndarray) -> tuple[str, ...]:
 
 
 def phrase(facts: BackgroundFacts) -> str:
-    """For instance "The setting is outdoors, with a mostly green background; the camera stays still."; may be empty."""
+    """For instance "The setting is outdoors, with a mostly green background; the camera stays still."; never empty."""
     colours = facts.colours
     listed = " and ".join((", ".join(colours[:-1]), colours[-1]) if len(colours) > 1 else colours)
     light = {"dim": "dimly lit", "bright": "bright", None: ""}[facts.light]
@@ -104,7 +113,11 @@ def phrase(facts: BackgroundFacts) -> str:
     else:
         place = f"the surroundings are {light}" if light else ""
     text = "; ".join(part for part in (place, camera_phrase(facts.camera)) if part)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    if text:
+        return f"{text[0].upper()}{text[1:]}."
+    if facts.visible is None:
+        return NOT_MEASURED
+    return "The background has many colours." if facts.visible else "The person fills the frame."
 
 
 def camera_phrase(camera: CameraMotion) -> str:

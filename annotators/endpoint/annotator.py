@@ -18,7 +18,6 @@ from annotators.endpoint.cache import AnswerCache
 from annotators.endpoint.client import Client, EndpointError, Reply
 from annotators.endpoint.config import EndpointConfig
 from humove.errors import UserError
-from humove.stage import Resources
 
 CALLED = {
     "url": "caption.endpoint.server.url",
@@ -41,7 +40,6 @@ class EndpointCaptioner:
     rights = "permissive"
     cpu_only = True
     required = ("server.url", "model")
-    resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
     Settings = EndpointConfig
     required = ("server.url", "model")

@@ -25,7 +25,13 @@ class ServerConfig(Strict):
         0.0, ge=0, description="at most so many; 0: no limit. Held by all workers together where they share a cache, "
         "else by each one alone"
     )  # fmt: skip
-    parallel: int = execution_field(8, ge=1, le=256, description="requests under way at a time, for a batch of clips")
+    parallel: int = execution_field(
+        8,
+        ge=1,
+        le=1024,
+        description="requests under way at a time, of the whole build: its workers share them out, and each has at "
+        "least one",
+    )
     cache: str = execution_field(
         "", description="a folder for the answers, named after what was asked: the same clip and prompt are paid once"
     )

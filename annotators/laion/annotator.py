@@ -6,9 +6,9 @@ import numpy as np
 
 from annotators.batches import in_batches
 from annotators.laion.config import LaionConfig
-from annotators.laion.encoder import load_encoder
-from annotators.laion.head import load_head, score
-from humove.stage import Resources
+from annotators.laion.encoder import load_preparation
+from annotators.laion.network import LaionNetwork
+from annotators.network import Network, load_network
 
 
 class LaionAesthetic:
@@ -19,17 +19,16 @@ class LaionAesthetic:
     licence = "MIT (OpenAI's CLIP, open_clip), Apache-2.0 (transformers, LAION's heads)"
     rights = "permissive"
     weights: tuple[str, ...] = ()
-    resources = Resources(cpus=1.0)
     Settings = LaionConfig
 
     def __init__(self, settings: LaionConfig | None = None) -> None:
         self.settings = settings or LaionConfig()
+        self.network: Network = LaionNetwork(self.settings)
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Reads both files. UserError where one is missing, is another than it must be, or they do not go together."""
-        head = self.settings.head.file("aesthetic.laion.head")
-        self._encode, width = load_encoder(self.settings, device)
-        self._layers = load_head(head, width)
+        self.network = load_network(self.network, device, network)
+        self._prepare = load_preparation(self.settings, str(self.network.constants()["preparation"]))
 
     def annotate(self, batch: Sequence[Sequence[np.ndarray]]) -> list[float]:
         """A score for each clip, given as its (H, W, 3) uint8 RGB pictures, one or more."""
@@ -39,4 +38,5 @@ class LaionAesthetic:
         return [float(np.mean(part)) for part in np.split(np.array(scores), ends[:-1])]
 
     def _scores(self, pictures: Sequence[np.ndarray]) -> list[float]:
-        return score(self._layers, self._encode(pictures)).tolist()
+        (scores,) = self.network.run((self._prepare(pictures),))
+        return scores.tolist()

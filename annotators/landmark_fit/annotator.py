@@ -9,7 +9,7 @@ from annotators.landmark_fit.clip import MotionInput, fit_clip
 from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.landmark_fit.model import FitModel, load_model
 from humove.reasons import Reason
-from humove.stage import Reject, Resources, Rights
+from humove.stage import Reject, Rights
 from humove.types import SmplMotion
 
 __all__ = ["LandmarkFit", "MotionInput"]
@@ -31,7 +31,6 @@ class LandmarkFit:
     optional_weights = ("smpl",)
     cpu_only = True
     needs_landmarks = True
-    resources = Resources(cpus=1.0)
 
     def __init__(self, config: LandmarkFitConfig | None = None) -> None:
         self.config = config or LandmarkFitConfig()

@@ -1,61 +1,65 @@
-"""A network of the RTMPose family, built by mmpose from its own configuration."""
+"""A network of the RTMPose family, built by mmpose from its own configuration: on a device, and the steps around it."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from annotators.mmpose.config import MMPoseConfig
 from annotators.mmpose.imports import mmpose_importable
-from annotators.mmpose.networks import network, network_of
+from annotators.mmpose.networks import network_of, recipe
+from annotators.network import Columns, Network, as_tensor
 from annotators.topdown import Points
 from humove.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 _WHAT = "pose2d.mmpose.weights"
 _COUNTER = "num_batches_tracked"
 """Of use in training alone, and missing in older files."""
 
 
-class PoseModel:
-    """The network, its test pipeline, and its weights."""
+class PoseNetwork:
+    """(B, 3, H, W) uint8 RGB crops -> SimCC scores (B, K, bins of x) and (B, K, bins of y)."""
 
-    def __init__(self, settings: MMPoseConfig, device: str) -> None:
-        with warnings.catch_warnings(), mmpose_importable():
+    def __init__(self, settings: MMPoseConfig) -> None:
+        self.settings = settings
+        self.batch_size = settings.batch_size
+
+    def load(self, device: str) -> None:
+        """Builds the network and reads its weights. UserError where the file is missing or another network's."""
+        path = self.settings.weights.file(_WHAT)
+
+        import torch
+
+        from annotators.mmpose.checkpoint import read_tensors
+
+        torch.set_num_threads(1)
+        tensors = read_tensors(path, _WHAT)
+        self.build(device)
+        self.fill(tensors)
+
+    def build(self, device: str) -> None:
+        """The network with random weights."""
+        with mmpose_importable(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mmpose tells of every operator that mmcv-lite lacks; none is used here
-            self._build(settings)
-        self._half = settings.half and device != "cpu"
+            config = read_config(self.settings)
+            from mmengine.model import revert_sync_batchnorm
+            from mmpose.models import build_pose_estimator
+
+            self.net = revert_sync_batchnorm(build_pose_estimator(config.model))
+        self._meta = {"flip_indices": read_meta(config)["flip_indices"]}
+        self.net.head.decode = lambda scores: scores  # the steps after it run on the CPU
+        self._half = self.settings.half and device != "cpu"
         self._device = device
         self.net.to(device).eval()
 
-    def _build(self, settings: MMPoseConfig) -> None:
-        import mmpose
-        import mmpose.datasets.transforms  # registers the steps of the pipeline
-        from mmengine.config import Config
-        from mmengine.dataset import Compose
-        from mmengine.model import revert_sync_batchnorm
-        from mmengine.registry import init_default_scope
-        from mmpose.datasets.datasets.utils import parse_pose_metainfo
-        from mmpose.models import build_pose_estimator
-
-        folder = Path(mmpose.__file__).parent / ".mim" / "configs"
-        config = Config.fromfile(folder / network(settings.model).config)
-        init_default_scope("mmpose")
-        # The configurations name mmdet's CSPNeXt, and weights to start a training from; mmpose has the same backbone.
-        del config.model.backbone["_scope_"]
-        config.model.backbone.init_cfg = None
-        config.model.test_cfg.flip_test = settings.flip
-        # mmpose exchanges red and blue of OpenCV's pictures; ours are RGB, and turning a whole frame costs 4 ms.
-        config.model.data_preprocessor.bgr_to_rgb = False
-        self.net = revert_sync_batchnorm(build_pose_estimator(config.model))
-        described = "coco_wholebody" if config.model.head.out_channels == 133 else "coco"
-        self._meta = parse_pose_metainfo({"from_file": str(folder / f"_base_/datasets/{described}.py")})
-        self._pipeline = Compose(config.test_dataloader.dataset.pipeline)
-
-    def fill(self, tensors: Mapping[str, torch.Tensor], settings: MMPoseConfig) -> None:
+    def fill(self, tensors: "Mapping[str, torch.Tensor]") -> None:
         """Puts a checkpoint's tensors into the network; UserError where they are another network's."""
+        settings = self.settings
         path = settings.weights.path
         found = network_of(tensors)
         if not found:
@@ -72,17 +76,88 @@ class PoseModel:
         if missing:
             raise UserError(f"{_WHAT}: {path} lacks {len(missing)} of the network's tensors, among them {missing[0]}")
 
-    def run(self, frames: Sequence[np.ndarray], boxes: np.ndarray) -> list[Points]:
-        """One person in each frame; see `annotators.topdown.Run`."""
-        from mmengine.dataset import pseudo_collate
+    def constants(self) -> dict[str, np.ndarray]:
+        return {}
 
-        batch = pseudo_collate([self._item(rgb, box) for rgb, box in zip(frames, boxes, strict=True)])
+    def run(self, inputs: Columns) -> Columns:
+        import torch
+        from mmpose.structures import PoseDataSample
+
+        (crops,) = inputs
+        samples = [PoseDataSample(metainfo=self._meta) for _ in crops]
         kind = torch.device(self._device).type
         with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self._half):
-            samples = self.net.test_step(batch)
-        return [(s.pred_instances.keypoints[0], s.pred_instances.keypoint_scores[0]) for s in samples]
+            ready = self.net.data_preprocessor({"inputs": list(as_tensor(crops)), "data_samples": samples}, False)
+            features = self.net.extract_feat(ready["inputs"])
+            if self.net.test_cfg.get("flip_test", False):
+                features = [features, self.net.extract_feat(ready["inputs"].flip(-1))]
+            x, y = self.net.head.predict(features, ready["data_samples"], test_cfg=self.net.test_cfg)
+        return x.cpu().numpy(), y.cpu().numpy()
+
+
+class PoseModel:
+    """mmpose's own steps before and after the network."""
+
+    def __init__(self, settings: MMPoseConfig, network: Network) -> None:
+        """`network` is a loaded PoseNetwork, or a client of one."""
+        with mmpose_importable(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = read_config(settings)
+            from mmengine.dataset import Compose
+            from mmpose.registry import KEYPOINT_CODECS
+
+            self._pipeline = Compose(config.test_dataloader.dataset.pipeline)
+            self._codec = KEYPOINT_CODECS.build(config.model.head.decoder)
+        self._meta = read_meta(config)
+        self._network = network
+
+    def run(self, frames: Sequence[np.ndarray], boxes: np.ndarray) -> list[Points]:
+        """One person in each frame; see `annotators.topdown.Run`."""
+        items = [self._item(rgb, box) for rgb, box in zip(frames, boxes, strict=True)]
+        x, y = self._network.run((np.stack([item["inputs"].numpy() for item in items]),))
+        found = []
+        for row, item in enumerate(items):
+            keypoints, scores = self._codec.decode(x[row], y[row])
+            meta = item["data_samples"].metainfo
+            # As mmpose's TopdownPoseEstimator puts them into the frame.
+            keypoints[..., :2] = (
+                keypoints[..., :2] / meta["input_size"] * meta["input_scale"]
+                + meta["input_center"]
+                - 0.5 * meta["input_scale"]
+            )
+            found.append((keypoints[0], scores[0]))
+        return found
 
     def _item(self, rgb: np.ndarray, box: np.ndarray) -> dict[str, Any]:
         """What mmpose's pipeline makes of a frame."""
         one = {"img": rgb, "bbox": box[None], "bbox_score": np.ones(1, np.float32)}
         return self._pipeline({**one, **self._meta})
+
+
+def read_config(settings: MMPoseConfig) -> Any:
+    """mmpose's configuration of the network, as it is used here. To be called within `mmpose_importable`."""
+    import mmpose
+    import mmpose.datasets.transforms  # registers the steps of the pipeline
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    folder = Path(mmpose.__file__).parent / ".mim" / "configs"
+    config = Config.fromfile(folder / recipe(settings.model).config)
+    init_default_scope("mmpose")
+    # The configurations name mmdet's CSPNeXt, and weights to start a training from; mmpose has the same backbone.
+    del config.model.backbone["_scope_"]
+    config.model.backbone.init_cfg = None
+    config.model.test_cfg.flip_test = settings.flip
+    # mmpose exchanges red and blue of OpenCV's pictures; ours are RGB, and turning a whole frame costs 4 ms.
+    config.model.data_preprocessor.bgr_to_rgb = False
+    return config
+
+
+def read_meta(config: Any) -> dict[str, Any]:
+    """mmpose's description of the keypoints: which are mirrored, how they are drawn."""
+    import mmpose
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    described = "coco_wholebody" if config.model.head.out_channels == 133 else "coco"
+    folder = Path(mmpose.__file__).parent / ".mim" / "configs"
+    return parse_pose_metainfo({"from_file": str(folder / f"_base_/datasets/{described}.py")})

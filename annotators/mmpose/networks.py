@@ -25,18 +25,18 @@ _BINS_PER_PIXEL = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class Recipe:
     """One row: the file below mmpose's `.mim/configs`, and the skeleton of what it gives."""
 
     config: str
     skeleton: str
 
 
-def network(model: Model) -> Network:
+def recipe(model: Model) -> Recipe:
     """The network of that name. Sets trained on other data (COCO, AIC, body8, UBody) share one network, so any of their
     weights go in."""
     _, size, part, side = model.split("-")
-    return Network(_CONFIGS[part, side].format(size), _SKELETONS[part])
+    return Recipe(_CONFIGS[part, side].format(size), _SKELETONS[part])
 
 
 def network_of(state: Mapping[str, Any]) -> str:

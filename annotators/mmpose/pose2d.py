@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from annotators.mmpose.config import MMPoseConfig
-from annotators.mmpose.networks import network
+from annotators.mmpose.model import PoseModel, PoseNetwork
+from annotators.mmpose.networks import recipe
+from annotators.network import Network, load_network
 from annotators.topdown import Frames, keypoints_along
-from humove.stage import Reject, Resources, Rights
+from humove.stage import Reject, Rights
 from humove.types import PersonTrack, Pose2D
 
 
@@ -19,26 +21,17 @@ class MMPosePose2D:
         "COCO-WholeBody, whose annotations are for non-commercial research"
     )
     rights: Rights = "permissive"
-    resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
     Settings = MMPoseConfig
 
     def __init__(self, settings: MMPoseConfig) -> None:
         self.settings = settings
+        self.network: Network = PoseNetwork(settings)
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Builds the network and reads its weights. UserError where the file is missing or another network's."""
-        path = self.settings.weights.file("pose2d.mmpose.weights")
-
-        import torch
-
-        from annotators.mmpose.checkpoint import read_tensors
-        from annotators.mmpose.model import PoseModel
-
-        torch.set_num_threads(1)
-        tensors = read_tensors(path, "pose2d.mmpose.weights")
-        self._model = PoseModel(self.settings, device)
-        self._model.fill(tensors, self.settings)
+        self.network = load_network(self.network, device, network)
+        self._model = PoseModel(self.settings, self.network)
 
     def annotate(self, batch: Sequence[tuple[Frames, PersonTrack]]) -> list[Pose2D | Reject]:
         """The keypoints of each clip; rejected (no_person) where no frame shows any."""
@@ -47,7 +40,7 @@ class MMPosePose2D:
                 frames,
                 track,
                 self._model.run,
-                skeleton=network(self.settings.model).skeleton,
+                skeleton=recipe(self.settings.model).skeleton,
                 batch_size=self.settings.batch_size,
             )
             for frames, track in batch

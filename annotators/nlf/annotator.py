@@ -10,11 +10,13 @@ from annotators.body_models import SMPL_BODY
 from annotators.motion_clip import MotionClip, boxes_on_every_frame
 from annotators.motion_smoothing.raw import RawMotion
 from annotators.motion_smoothing.smoothing import smoothed
+from annotators.network import Network, load_network
 from annotators.nlf.config import NlfConfig
 from annotators.nlf.mirror import fused, mirrored_back, mirrored_view
 from annotators.nlf.model import NlfFrames, NlfModel
+from annotators.nlf.network import NlfNetwork
 from humove.reasons import Reason
-from humove.stage import Reject, Resources
+from humove.stage import Reject
 from humove.types import SmplMotion
 
 _FEWEST_FRAMES = 3
@@ -31,17 +33,18 @@ class NlfMotion:
     rights = "non-commercial"
     cpu_only = False
     weights: tuple[str, ...] = ()
-    resources = Resources(cpus=1.0)
     shape_source = "true"
     body_model = SMPL_BODY
 
     def __init__(self, config: NlfConfig) -> None:
         self.config = config
+        self.network: Network = NlfNetwork(config)
         self._model: NlfModel | None = None
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Reads the file. Errors: UserError where it is missing, another than its sha256 says, or not NLF's."""
-        self._model = NlfModel(self.config.weights.file("motion.nlf.weights"), device)
+        self.network = load_network(self.network, device, network)
+        self._model = NlfModel(self.network)
 
     def annotate(self, batch: Sequence[MotionClip]) -> list[SmplMotion | Reject]:
         """One motion for each clip. Frames on which the track is lost, or where NLF gives no body, are not valid; a
@@ -83,10 +86,10 @@ class NlfMotion:
         return out.motion(item.intrinsics, item.source_frames)
 
     def _look(self, images: np.ndarray, boxes: np.ndarray, intrinsics: np.ndarray) -> NlfFrames:
-        seen = self._model(images, boxes, intrinsics, self.config.num_aug)
+        seen = self._model(images, boxes, intrinsics)
         if not self.config.flip:
             return seen
-        return fused(seen, mirrored_back(self._model(*mirrored_view(images, boxes, intrinsics), self.config.num_aug)))
+        return fused(seen, mirrored_back(self._model(*mirrored_view(images, boxes, intrinsics))))
 
 
 def _row(frames: NlfFrames, i: int) -> NlfFrames:

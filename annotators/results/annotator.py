@@ -10,6 +10,7 @@ from annotators.body_models import SMPL_BODY
 from annotators.motion_clip import MotionClip, WorldMotion, boxes_on_every_frame
 from annotators.motion_smoothing.raw import RawMotion
 from annotators.motion_smoothing.smoothing import smoothed
+from annotators.network import Network, load_network
 from annotators.results import camerahmr, gvhmr, sam3d_body, wham
 from annotators.results.bodies import Bodies
 from annotators.results.camera_path import on_every_frame
@@ -17,14 +18,13 @@ from annotators.results.config import ResultsConfig
 from annotators.results.found import Found, NotUsable, Wanted
 from annotators.results.mhr import MhrMapping
 from annotators.results.places import Place, looked_for, place_of
-from annotators.results.refit import SmplRefit
+from annotators.results.refit import Refit, RefitNetwork
 from annotators.results.smplx_body import SmplxBody
 from annotators.smpl.body import SmplBody
-from annotators.smpl.model_file import read_arrays
 from humove.body import joints_of_pose
 from humove.camera import Focal, project
 from humove.reasons import Reason
-from humove.stage import Reject, Resources
+from humove.stage import Reject
 from humove.types import PersonTrack
 
 _FEWEST_FRAMES = 3
@@ -43,7 +43,6 @@ class ResultsMotion:
     version = "1"
     rights = "non-commercial"
     weights: tuple[str, ...] = ()
-    resources = Resources(cpus=1.0)
     body_model = SMPL_BODY
     shape_source = "true"
 
@@ -52,13 +51,16 @@ class ResultsMotion:
         self.licence = _FORMATS[config.format].LICENCE
         self.cpu_only = config.format not in _NEEDS  # the others fit SMPL to meshes
         self.optional_weights = tuple(name for form, names in _NEEDS.items() for name in names if form != config.format)
+        self.network: Network | None = None if self.cpu_only else RefitNetwork(config)
         self._bodies: Bodies | None = None
         self._folder = Path()
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Reads the bodies. Errors: UserError where the folder or a body that the format needs is missing or wrong."""
         self._folder = self.config.folder.folder("motion.results.folder")
-        self._bodies = bodies_for(self.config, device)
+        if self.network is not None:
+            self.network = load_network(self.network, device, network)
+        self._bodies = bodies_for(self.config, self.network)
 
     def annotate(self, batch: Sequence[MotionClip]) -> list[WorldMotion | Reject]:
         """One motion for each clip; a clip without a file, or with one that doesn't fit it, is rejected."""
@@ -79,16 +81,15 @@ class ResultsMotion:
             return Reject(reason=Reason.NO_MOTION, detail=f"{self.config.format}, {where}: {error}")
 
 
-def bodies_for(config: ResultsConfig, device: str) -> Bodies:
-    """The bodies that the format needs. Errors: UserError."""
-    smpl = config.smpl.file("motion.results.smpl")
-    body = SmplBody.load(smpl)
-    if config.format not in ("gvhmr", "sam3d_body"):
+def bodies_for(config: ResultsConfig, network: Network | None) -> Bodies:
+    """The bodies that the format needs; `network` fits SMPL to meshes, where it needs that. Errors: UserError."""
+    body = SmplBody.load(config.smpl.file("motion.results.smpl"))
+    if network is None:
         return Bodies(smpl=body)
-    refit = SmplRefit(read_arrays(smpl), device)
+    refit = Refit(network)
     if config.format == "gvhmr":
         files = config.smplx.file("motion.results.smplx"), config.smplx_to_smpl.file("motion.results.smplx_to_smpl")
-        return Bodies(smpl=body, smplx=SmplxBody(*files, refit, device))
+        return Bodies(smpl=body, smplx=SmplxBody(*files, refit))
     files = config.mhr_to_smpl.file("motion.results.mhr_to_smpl"), config.mhr_faces.file("motion.results.mhr_faces")
     return Bodies(smpl=body, mhr=MhrMapping.load(*files, refit))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from annotators.results.found import NotUsable
-from annotators.results.refit import SmplRefit
+from annotators.results.refit import Refit
 from humove.errors import UserError
 
 
@@ -19,10 +19,10 @@ class MhrMapping:
     """(6890, 3) int64: MHR's vertices at the corners of its triangle."""
     shares: np.ndarray
     """(6890, 3): what each corner counts; rows sum to 1."""
-    refit: SmplRefit
+    refit: Refit
 
     @classmethod
-    def load(cls, mapping: Path, faces: Path, refit: SmplRefit) -> "MhrMapping":
+    def load(cls, mapping: Path, faces: Path, refit: Refit) -> "MhrMapping":
         """Reads mhr2smpl_mapping.npz and MHR's triangles. Errors: UserError where a file is not what it should be."""
         said = _arrays(mapping, "motion.results.mhr_to_smpl", ("triangle_ids", "baryc_coords"))
         triangles = _arrays(faces, "motion.results.mhr_faces", ("faces",))["faces"]

@@ -1,4 +1,4 @@
-"""SMPL fitted to vertices in SMPL's order, by smplfitter."""
+"""SMPL fitted to vertices in SMPL's order, by smplfitter: on a device, and for those who ask."""
 
 import pickle
 import tempfile
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from annotators.network import Columns, Network, as_tensor, ragged
+from annotators.results.config import ResultsConfig
 from annotators.results.found import NotUsable
-from annotators.smpl.model_file import KEYS
+from annotators.smpl.model_file import KEYS, read_arrays
 from humove.errors import UserError
 
 _NUM_BETAS = 10
@@ -34,6 +36,49 @@ class Fitted:
     """(N, 3) m."""
 
 
+class RefitNetwork:
+    """A row a clip. In: a ragged column of vertices (N, 6890, 3) float32 m, and one of poses that are nearly right
+    (N, 24, 3) float32, of no frames where none is known. Out: betas (B, 10), and ragged columns of poses (N, 24, 3) and
+    translations (N, 3) m, all float64."""
+
+    batch_size = 1
+
+    def __init__(self, config: ResultsConfig) -> None:
+        self.config = config
+
+    def load(self, device: str) -> None:
+        """Reads SMPL. Errors: UserError where the file is missing or wrong, or smplfitter is not installed."""
+        self._refit = SmplRefit(read_arrays(self.config.smpl.file("motion.results.smpl")), device)
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """`num_vertices` of the body."""
+        return {"num_vertices": np.array(self._refit.num_vertices, np.int64)}
+
+    def run(self, inputs: Columns) -> Columns:
+        fits = [self._refit(vertices, start if len(start) else None) for vertices, start in zip(*inputs, strict=True)]
+        betas = np.stack([fit.betas for fit in fits])
+        return betas, ragged([fit.pose for fit in fits]), ragged([fit.transl for fit in fits])
+
+
+class Refit:
+    """Fits SMPL by a network, which may run elsewhere."""
+
+    def __init__(self, network: Network) -> None:
+        """`network` is a loaded RefitNetwork, or a client of one."""
+        self._network = network
+        self._num_vertices = int(network.constants()["num_vertices"])
+
+    def __call__(self, vertices: np.ndarray, start: np.ndarray | None = None) -> Fitted:
+        """As `SmplRefit`. Errors: NotUsable for another number of vertices."""
+        if vertices.shape[1:] != (self._num_vertices, 3):
+            raise NotUsable(f"{vertices.shape[1]} vertices, the SMPL body has {self._num_vertices}")
+        near = np.zeros((0, 24, 3)) if start is None else start
+        betas, pose, transl = self._network.run(
+            (ragged([np.asarray(vertices, np.float32)]), ragged([np.asarray(near, np.float32)]))
+        )
+        return Fitted(betas=betas[0], pose=pose[0], transl=transl[0])
+
+
 class SmplRefit:
     """Fits SMPL parameters to meshes of SMPL's 6890 vertices."""
 
@@ -41,16 +86,15 @@ class SmplRefit:
         """`arrays` are those of an SMPL file (`annotators.smpl.model_file`). Errors: UserError without smplfitter."""
         self._fitter = _smplfitter().BodyFitter(body_model("smpl", arrays, device)).to(device)
         self._device = device
+        self.num_vertices = self._fitter.body_model.num_vertices
 
     @torch.inference_mode()
     def __call__(self, vertices: np.ndarray, start: np.ndarray | None = None) -> Fitted:
-        """vertices: (N, 6890, 3) m. The shape is one for all frames. `start` (N, 24, 3) axis-angle is a pose that is
-        nearly right already: it tells what the vertices leave open, such as a twist that little skin shows."""
-        wanted = self._fitter.body_model.num_vertices
-        if vertices.shape[1:] != (wanted, 3):
-            raise NotUsable(f"{vertices.shape[1]} vertices, the SMPL body has {wanted}")
-        target = torch.from_numpy(np.asarray(vertices, dtype=np.float32))
-        guess = None if start is None else torch.from_numpy(np.asarray(start, dtype=np.float32)).flatten(1)
+        """vertices: (N, 6890, 3) float32 m. The shape is one for all frames. `start` (N, 24, 3) float32 axis-angle is
+        a pose that is nearly right already: it tells what the vertices leave open, such as a twist that little skin
+        shows."""
+        target = as_tensor(vertices)
+        guess = None if start is None else as_tensor(start).flatten(1)
         spread = torch.linspace(0, len(target) - 1, min(_SHAPE_FRAMES, len(target))).round().long()
         shape = self._shape(target[spread], None if guess is None else guess[spread])
         pose, transl = [], []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from annotators.results.refit import Fitted, SmplRefit, body_model
+from annotators.results.refit import Fitted, Refit, body_model
 from annotators.smpl.model_file import read_arrays
 from humove.errors import UserError
 
@@ -18,7 +18,7 @@ _HANDS = ("hands_meanl", "hands_meanr")
 class SmplxBody:
     """SMPL-X moved by the 22 joints of its body, the hands in the file's mean pose, and refitted to SMPL."""
 
-    def __init__(self, path: Path, transfer: Path, refit: SmplRefit, device: str) -> None:
+    def __init__(self, path: Path, transfer: Path, refit: Refit) -> None:
         """Errors: UserError where the file is no SMPL-X body or the transfer does not go from it to SMPL."""
         arrays = read_arrays(path)
         if len(arrays["J_regressor"]) != _JOINTS:
@@ -26,14 +26,14 @@ class SmplxBody:
                 f"motion.results.smplx: {path} has {len(arrays['J_regressor'])} joints; name SMPLX_NEUTRAL.npz, which "
                 f"has {_JOINTS}"
             )
-        self._model = body_model("smplx", arrays, device)
-        self._transfer = read_transfer(transfer, len(arrays["v_template"])).to(device)
+        self._model = body_model("smplx", arrays, "cpu")
+        self._transfer = read_transfer(transfer, len(arrays["v_template"]))
         self._hands = _mean_hands(path)
-        self._refit, self._device = refit, device
+        self._refit = refit
 
     def pelvis(self, betas: np.ndarray) -> np.ndarray:
         """(N, 3) m: the pelvis in T-pose of betas (N, 10)."""
-        mean, directions = (x.double().cpu().numpy() for x in (self._model.J_template, self._model.J_shapedirs))
+        mean, directions = (x.double().numpy() for x in (self._model.J_template, self._model.J_shapedirs))
         return mean[0] + betas @ directions[0].T
 
     def as_smpl(self, betas: np.ndarray, pose: np.ndarray, transl: np.ndarray) -> Fitted:
@@ -44,14 +44,14 @@ class SmplxBody:
         for start in range(0, len(pose), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             given = [
-                torch.from_numpy(np.asarray(x[part], dtype=np.float32)).to(self._device)
+                torch.from_numpy(np.asarray(x[part], dtype=np.float32))
                 for x in (full.reshape(len(full), -1), betas, transl)
             ]
             with torch.inference_mode():
                 vertices = self._model(*given)["vertices"]
                 flat = vertices.permute(1, 0, 2).reshape(vertices.shape[1], -1)
                 moved = torch.sparse.mm(self._transfer, flat).reshape(-1, len(vertices), 3).permute(1, 0, 2)
-            parts.append(moved.cpu().numpy())
+            parts.append(moved.numpy())
         hands = np.zeros((len(pose), 2, 3))
         return self._refit(np.concatenate(parts), start=np.concatenate([pose, hands], 1))
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from annotators.network import Network, load_network
 from annotators.rtmlib.config import RtmlibConfig
+from annotators.rtmlib.network import OnnxNetwork
 from annotators.topdown import Frames, keypoints_along
-from humove.stage import Reject, Resources, Rights
+from humove.stage import Reject, Rights
 from humove.types import PersonTrack, Pose2D
 
 
@@ -18,20 +20,20 @@ class RtmlibPose2D:
         "COCO-WholeBody, whose annotations are for non-commercial research"
     )
     rights: Rights = "permissive"
-    resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
     Settings = RtmlibConfig
 
     def __init__(self, settings: RtmlibConfig) -> None:
         self.settings = settings
+        self.network: Network = OnnxNetwork(settings)
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Reads the file. UserError where it is missing, no RTMPose, or of another skeleton."""
-        path = self.settings.weights.file("pose2d.rtmlib.weights")
+        self.network = load_network(self.network, device, network)
 
         from annotators.rtmlib.model import OnnxPose
 
-        self._model = OnnxPose(path, device, "pose2d.rtmlib.weights")
+        self._model = OnnxPose(self.network)
 
     def annotate(self, batch: Sequence[tuple[Frames, PersonTrack]]) -> list[Pose2D | Reject]:
         """The keypoints of each clip; rejected (no_person) where no frame shows any."""

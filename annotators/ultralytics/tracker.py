@@ -14,7 +14,8 @@ class Tracker:
     ids come from motion and overlap alone, so that no second model is needed."""
 
     def __init__(self, config: UltralyticsConfig, fps: float) -> None:
-        root = library()
+        library()
+        from ultralytics.engine.results import Boxes
         from ultralytics.trackers.track import TRACKER_MAP
         from ultralytics.utils import ROOT, YAML, IterableSimpleNamespace
 
@@ -26,7 +27,7 @@ class Tracker:
             "with_reid": False,
         }
         self.needs_pictures = config.tracker == "botsort"
-        self._boxes = root.engine.results.Boxes
+        self._boxes = Boxes
         self._tracker: Any = TRACKER_MAP[config.tracker](args=IterableSimpleNamespace(**settings))
 
     def follow(self, finds: Finds, picture: np.ndarray | None, shape: tuple[int, int]) -> dict[int, int]:

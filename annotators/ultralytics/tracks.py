@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from annotators.batches import in_batches
 from annotators.main_person import Frames, MainPerson
+from annotators.network import Network, load_network
 from annotators.ultralytics.config import UltralyticsConfig
 from annotators.ultralytics.detector import Detector
 from annotators.ultralytics.main_track import followed, main_person
+from annotators.ultralytics.network import YoloNetwork
 from annotators.ultralytics.tracker import Tracker
-from humove.stage import Resources
 
 
 class UltralyticsTracks:
@@ -19,15 +20,16 @@ class UltralyticsTracks:
     licence = "AGPL-3.0 (library and its published weights)"
     rights = "agpl"
     Settings = UltralyticsConfig
-    resources = Resources(cpus=1.0)
     weights: tuple[str, ...] = ()
 
     def __init__(self, settings: UltralyticsConfig) -> None:
         self.settings = settings
+        self.network: Network = YoloNetwork(settings)
 
-    def load(self, device: str) -> None:
+    def load(self, device: str, network: Network | None = None) -> None:
         """Reads the user's file; UserError where it is none that finds people."""
-        self._detector = Detector(self.settings.weights.file("track.ultralytics.weights"), self.settings, device)
+        self.network = load_network(self.network, device, network)
+        self._detector = Detector(self.network)
 
     def annotate(self, batch: Sequence[Frames]) -> list[MainPerson]:
         """What each clip shows; whether that meets the bar is `annotators.main_person.judge`'s to say."""

@@ -12,8 +12,7 @@ from annotators.registry import annotator_record, annotator_settings, chosen, na
 from annotators.rights import check_annotator, unset
 from humove.errors import UserError
 from pipelines.config import BuildConfig, configured
-from pipelines.ledger import Ledger
-from pipelines.plan import Plan
+from pipelines.engine.plan import Plan
 
 ALL = ("permissive", "agpl", "non-commercial")
 
@@ -23,7 +22,7 @@ def configuration(*overrides: str) -> BuildConfig:
 
 
 def plan(*overrides: str) -> Plan:
-    return Plan.of(configuration(*overrides), Ledger(Path("nowhere")))
+    return Plan.of(configuration(*overrides))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,8 @@ def test_every_annotator_says_its_rights_and_licence() -> None:
             assert annotator.rights in ALL and annotator.licence and annotator.version, name
 
 
-def test_all_that_is_not_set_is_named_in_one_line() -> None:
+def test_all_that_is_not_set_is_named_in_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(rights, "find_spec", lambda name: name)
     choices = ["track.annotator=ultralytics", "pose2d.annotator=rtmlib", "motion.annotator=nlf"]
     with pytest.raises(UserError) as caught:
         plan(*choices, "caption.annotator=endpoint", f"allow=[{', '.join(ALL)}]").check()

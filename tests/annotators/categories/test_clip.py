@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("transformers")
-pytest.importorskip("torchvision")
-
 from annotators.categories.clip import ClipZeroShot
 from annotators.categories.config import CategoryConfig, ClipZeroShotConfig
 from annotators.registry import load_annotator
@@ -17,7 +14,7 @@ from humove.errors import UserError
 
 from .tiny import tiny_clip
 
-pytestmark = pytest.mark.usefixtures("no_network")
+pytestmark = [pytest.mark.usefixtures("no_network"), pytest.mark.extra("vlm")]
 RED, BLUE, GREY = (np.full((40, 60, 3), colour, np.uint8) for colour in ((200, 0, 0), (0, 0, 200), (90, 90, 90)))
 
 

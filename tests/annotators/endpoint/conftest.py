@@ -39,8 +39,6 @@ class Served:
     requests: list[dict] = field(default_factory=list)
     headers: list[dict] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    busy: int = 0
-    most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -121,8 +119,6 @@ def server() -> Iterator[Served]:
                 served.requests.append(request)
                 served.headers.append(dict(self.headers))
                 served.times.append(time.monotonic())
-                served.busy += 1
-                served.most = max(served.most, served.busy)
                 what = served.plan.pop(0) if served.plan else served.good
             try:
                 if isinstance(what, int):
@@ -131,9 +127,6 @@ def server() -> Iterator[Served]:
                     what(self, request)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the client gave up, as it should
-            finally:
-                with served.lock:
-                    served.busy -= 1
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     web.daemon_threads = True

@@ -10,12 +10,9 @@ import torch
 from annotators.laion.annotator import LaionAesthetic
 from annotators.laion.config import LaionConfig
 from humove.errors import UserError
+from tests.annotators.laion import tiny_clip
 
-pytest.importorskip("transformers")
-open_clip = pytest.importorskip("open_clip")
-
-from tests.annotators.laion import tiny_clip  # noqa: E402
-
+pytestmark = pytest.mark.extra("quality")
 WEIGHT = np.array([4.0, -2.0, 1.0, 0.0, 0.0, 0.0, 0.5, 0.0])
 BIAS = 5.0
 RED, TEAL = (200, 30, 20), (10, 120, 130)
@@ -31,6 +28,8 @@ def score(rgb: tuple[int, int, int]) -> float:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
+    import open_clip
+
     folder = tmp_path_factory.mktemp("clip")
     tiny_clip.save_transformers(folder / "transformers")
     tiny_clip.save_open_clip(folder / "open_clip")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from annotators.mmpose.config import MMPoseConfig
-from annotators.mmpose.model import PoseModel
+from annotators.mmpose.model import PoseNetwork
 
 WIDTH, HEIGHT, CELL = 192, 256, 32
 """Of the network's input, px; one cell of its feature map."""
@@ -30,7 +30,9 @@ def shift(k: int) -> int:
 
 def finding_squares(model: str) -> dict[str, torch.Tensor]:
     """The state_dict of a network of that name (a tiny one, 256x192)."""
-    net = PoseModel(MMPoseConfig(model=model), "cpu").net
+    network = PoseNetwork(MMPoseConfig(model=model))
+    network.build("cpu")
+    net = network.net
     state = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
     for name, value in state.items():
         if name.endswith(("running_var", "bn.weight", ".g", ".scale")):

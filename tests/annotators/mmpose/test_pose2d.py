@@ -12,7 +12,7 @@ import torch
 from annotators.mmpose.checkpoint import read_tensors
 from annotators.mmpose.config import MMPoseConfig
 from annotators.mmpose.imports import mmpose_importable
-from annotators.mmpose.networks import network
+from annotators.mmpose.networks import recipe
 from annotators.mmpose.pose2d import MMPosePose2D
 from humove.errors import UserError
 from humove.skeletons import COCO_17, COCO_WHOLEBODY_133
@@ -21,9 +21,8 @@ from humove.types import PersonTrack
 from humove.video.frames import ArrayFrames
 from tests.annotators.mmpose.squares import SCORE, box, finding_squares, picture, wanted, write_checkpoint
 
-pytest.importorskip("mmpose")
-pytest.importorskip("xtcocotools")
 pytestmark = [
+    pytest.mark.extra("mmpose"),
     pytest.mark.usefixtures("no_network"),
     pytest.mark.filterwarnings(
         "ignore::FutureWarning:mmpose", "ignore:The metainfo config file", "ignore:pkg_resources"
@@ -97,7 +96,7 @@ def test_it_says_what_mmposes_own_runner_says(files, states):
     with mmpose_importable():
         from mmpose.apis import inference_topdown, init_model
 
-        config = Config.fromfile(Path(mmpose.__file__).parent / ".mim/configs" / network(WHOLE).config)
+        config = Config.fromfile(Path(mmpose.__file__).parent / ".mim/configs" / recipe(WHOLE).config)
         del config.model.backbone["_scope_"]
         model = init_model(config, None, device="cpu")
     model.load_state_dict(states[WHOLE])
@@ -198,7 +197,7 @@ def test_every_model_has_its_configuration_in_mmpose():
 
     folder = Path(mmpose.__file__).parent / ".mim/configs"
     for model in get_args(Model):
-        assert (folder / network(model).config).is_file(), model
+        assert (folder / recipe(model).config).is_file(), model
 
 
 def test_nothing_is_left_in_the_users_home(files, tmp_path):

@@ -60,11 +60,12 @@ class StandIn(torch.nn.Module):
     ) -> dict[str, list[Tensor]]:
         assert intrinsic_matrix is not None
         assert images.dtype == torch.uint8 and model_name == "smpl"
-        camera = intrinsic_matrix[0].double()
+        cameras = intrinsic_matrix.double()
         out: dict[str, list[Tensor]] = {
             "pose": [], "betas": [], "trans": [], "joints3d": [], "joint_uncertainties": []
         }  # fmt: skip
         for i in range(len(boxes)):
+            camera = cameras[i] if len(cameras) > 1 else cameras[0]
             box = boxes[i].double()[0]
             if images[i].max() == 0:  # nobody on a black frame
                 for name in ("pose", "betas", "trans", "joints3d", "joint_uncertainties"):

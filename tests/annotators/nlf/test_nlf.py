@@ -11,6 +11,7 @@ from annotators.nlf.annotator import NlfMotion
 from annotators.nlf.config import NlfConfig
 from annotators.nlf.mirror import mirrored_back, mirrored_view
 from annotators.nlf.model import NlfModel
+from annotators.nlf.network import NlfNetwork
 from annotators.user_weights import UserWeights
 from humove.body import joints_of_pose
 from humove.camera import project
@@ -20,7 +21,7 @@ from humove.types import SmplMotion
 from tests.annotators.motion_clips import motion_clip
 from tests.annotators.nlf.stand_in import LEFT, RAISE, RIGHT, UNSURE_MM, write_nlf
 
-pytest.importorskip("torchvision")
+pytestmark = pytest.mark.extra("nlf")
 STILL = SmoothingConfig(width_s=0)
 
 
@@ -41,6 +42,12 @@ def annotated(clip, weights: Path, **settings) -> SmplMotion | Reject:
     annotator.load("cpu")
     (motion,) = annotator.annotate([clip])
     return motion
+
+
+def model_of(weights: Path) -> NlfModel:
+    network = NlfNetwork(NlfConfig(weights=UserWeights(path=str(weights))))
+    network.load("cpu")
+    return NlfModel(network)
 
 
 def test_metres_in_the_camera_that_was_given(weights: Path, no_network) -> None:
@@ -77,8 +84,8 @@ def test_the_box_moves_the_person(weights: Path) -> None:
 
 def test_rest_joints_are_the_networks_own_body(weights: Path) -> None:
     """Bones turned back by their parents' rotations: the body that the file holds, whatever its pose."""
-    seen = NlfModel(weights, "cpu")(np.stack([lit(0, 250), lit(250, 10)]), np.float32([[100, 20, 220, 220]] * 2),
-                                    motion_clip().intrinsics, 1)  # fmt: skip
+    seen = model_of(weights)(np.stack([lit(0, 250), lit(250, 10)]), np.float32([[100, 20, 220, 220]] * 2),
+                             motion_clip().intrinsics)  # fmt: skip
     rest = torch.jit.load(str(weights)).rest.numpy()
     np.testing.assert_allclose(seen.rest_joints, np.stack([rest, rest]), atol=1e-4)
 
@@ -89,8 +96,8 @@ def test_the_mirror_agrees_with_a_body_that_is_its_own(weights: Path) -> None:
     camera = clip.intrinsics.copy()
     camera[0, 2] = 100
     images, boxes = np.stack([lit(40, 220)]), np.float32([[30, 20, 150, 220]])
-    model = NlfModel(weights, "cpu")
-    plain, back = model(images, boxes, camera, 1), mirrored_back(model(*mirrored_view(images, boxes, camera), 1))
+    model = model_of(weights)
+    plain, back = model(images, boxes, camera), mirrored_back(model(*mirrored_view(images, boxes, camera)))
     for name in ("joints", "rest_joints", "transl"):
         np.testing.assert_allclose(getattr(back, name), getattr(plain, name), atol=1e-4, err_msg=name)
     np.testing.assert_allclose(np.abs(back.pose[:, 0]), np.abs(plain.pose[:, 0]), atol=1e-5)
@@ -105,6 +112,19 @@ def test_augmentations_and_batches_reach_the_network(weights: Path) -> None:
     assert annotated(clip, weights, num_aug=3).confidence[0] == pytest.approx(np.exp(-UNSURE_MM / 3 / 150), abs=1e-4)
     one, many = annotated(clip, weights, batch_size=1), annotated(clip, weights, batch_size=64)
     np.testing.assert_array_equal(one.joints, many.joints)
+
+
+def test_frames_under_different_cameras_go_together(weights: Path) -> None:
+    """As they do where several clips share a batch: each row is the same alone."""
+    network = NlfNetwork(NlfConfig(weights=UserWeights(path=str(weights))))
+    network.load("cpu")
+    near, far = motion_clip().intrinsics, motion_clip().intrinsics * [[2], [2], [1]]
+    frames, boxes = np.stack([lit(0, 250), lit(250, 10)]), np.float32([[100, 20, 220, 220]] * 2)
+    both = network.run((frames, boxes, np.stack([near, far])))
+    alone = [network.run((frames[i : i + 1], boxes[i : i + 1], camera[None])) for i, camera in enumerate((near, far))]
+    for column, first, second in zip(both, *alone, strict=True):
+        np.testing.assert_array_equal(column, np.concatenate([first, second]))
+    assert both[3][1, 0, 2] == pytest.approx(2 * both[3][0, 0, 2], rel=1e-3)  # twice the focal length, twice as far
 
 
 def test_frames_without_a_body_or_a_track_are_not_valid(weights: Path) -> None:

@@ -24,7 +24,6 @@ class Truth:
 
 @pytest.fixture(scope="session")
 def bodies(tmp_path_factory) -> BodyFiles:
-    pytest.importorskip("smplx")
     return write_bodies(tmp_path_factory.mktemp("bodies"))
 
 

@@ -20,6 +20,7 @@ from tests.annotators.results.bodies import BodyFiles
 from tests.annotators.results.conftest import FRAMES, Truth
 from tests.annotators.results.written import camera_walk, write_camerahmr, write_gvhmr, write_sam3d, write_wham
 
+pytestmark = pytest.mark.extra("smpl")
 SIZE = (640, 480)
 STILL = SmoothingConfig(width_s=0)
 
@@ -102,7 +103,6 @@ def check_world(found: WorldMotion) -> None:
 
 def test_wham_takes_the_person_of_the_track(bodies: BodyFiles, truth: Truth, smpl, tmp_path: Path, no_network) -> None:
     """Two people, one of them within the track's boxes; the camera is what makes both frames one body."""
-    pytest.importorskip("joblib")
     write_wham(tmp_path / f"{VIDEO_ID}.pkl", truth)
     diagonal = float(np.hypot(*SIZE))
     camera = np.array([[diagonal, 0, 320], [0, diagonal, 240], [0, 0, 1]])
@@ -116,7 +116,6 @@ def test_wham_takes_the_person_of_the_track(bodies: BodyFiles, truth: Truth, smp
 
 
 def test_gvhmr_is_refitted_to_smpl(bodies: BodyFiles, truth: Truth, tmp_path: Path, no_network) -> None:
-    pytest.importorskip("smplfitter")
     (tmp_path / "people" / "walk").mkdir(parents=True)
     write_gvhmr(tmp_path / "people" / "walk" / "hmr4d_results.pt", truth, (1280, 960), 1000.0)
     found = annotated(tmp_path, bodies, "gvhmr")
@@ -127,7 +126,6 @@ def test_gvhmr_is_refitted_to_smpl(bodies: BodyFiles, truth: Truth, tmp_path: Pa
 
 def test_sam3d_body_goes_through_the_mapping(bodies: BodyFiles, truth: Truth, tmp_path: Path, no_network) -> None:
     """Meshes alone say less than a pose: the skin is met to millimetres, limbs' own twist to degrees."""
-    pytest.importorskip("smplfitter")
     write_sam3d(tmp_path / VIDEO_ID, truth, 900.0)
     found = annotated(tmp_path, bodies, "sam3d_body", video_size=(1280, 960))
     check_motion(found, truth, degrees=4, mm=10, shape_mm=25)

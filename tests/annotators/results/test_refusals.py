@@ -4,6 +4,7 @@ import os
 import pickle
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -24,6 +25,8 @@ from tests.annotators.results.conftest import FRAMES, Truth
 from tests.annotators.results.test_formats import SIZE, annotated, annotator
 from tests.annotators.results.written import write_camerahmr, write_gvhmr
 
+needs_smpl = pytest.mark.extra("smpl")
+
 
 class Hostile:
     """What a pickle can be made of."""
@@ -42,14 +45,15 @@ def rejected(*args, **kwargs) -> str:
     return found.detail
 
 
+@needs_smpl
 def test_no_file(bodies: BodyFiles, tmp_path: Path) -> None:
     said = rejected(tmp_path, bodies, "wham")
     assert f"{VIDEO_ID}-s0000-c0000-p00, {VIDEO_ID}, people/walk" in said and "/wham_output.pkl" in said
 
 
+@needs_smpl
 def test_a_file_of_another_video(bodies: BodyFiles, truth: Truth, tmp_path: Path) -> None:
     """Another length, frames that it lacks, another shape of picture."""
-    pytest.importorskip("smplfitter")
     write_gvhmr(tmp_path / f"{VIDEO_ID}.pt", truth, SIZE, 500.0)
     assert f"{FRAMES} rows that are not numbered, for 40 frames" in rejected(tmp_path, bodies, "gvhmr", video_frames=40)
     write_camerahmr(tmp_path / VIDEO_ID, truth, SIZE, np.full(FRAMES, 500.0))
@@ -60,8 +64,8 @@ def test_a_file_of_another_video(bodies: BodyFiles, truth: Truth, tmp_path: Path
     assert "on 2 of the clip's 12 frames" in rejected(tmp_path, bodies, "camerahmr")
 
 
+@needs_smpl
 def test_files_of_another_kind(bodies: BodyFiles, truth: Truth, tmp_path: Path) -> None:
-    pytest.importorskip("smplfitter")
     torch.save({"a": torch.zeros(2)}, tmp_path / f"{VIDEO_ID}.pt")
     assert "lacks smpl_params_incam" in rejected(tmp_path, bodies, "gvhmr")
     (tmp_path / f"{VIDEO_ID}.pkl").write_bytes(pickle.dumps([1, 2]))
@@ -77,13 +81,12 @@ def test_files_of_another_kind(bodies: BodyFiles, truth: Truth, tmp_path: Path) 
     assert "99 vertices" in rejected(tmp_path, bodies, "sam3d_body")
 
 
+@needs_smpl
 def test_a_hostile_pickle_runs_nothing(bodies: BodyFiles, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     for name, form, suffix in (("a", "wham", ".pkl"), ("b", "gvhmr", ".pt")):
         path = tmp_path / f"{name}{suffix}"
         path.write_bytes(pickle.dumps({0: Hostile(mark)}))
-        if form == "gvhmr":
-            pytest.importorskip("smplfitter")
         rejected(tmp_path, bodies, form, uri=f"{name}.mp4")
     np.save(tmp_path / "000.npy", {"smpls": Hostile(mark)})
     with pytest.raises(ValueError, match="asks for posix.mkdir"):
@@ -98,7 +101,6 @@ def test_a_hostile_pickle_runs_nothing(bodies: BodyFiles, tmp_path: Path) -> Non
 
 
 def test_arrays_come_through_unchanged(tmp_path: Path) -> None:
-    joblib = pytest.importorskip("joblib")
     held = {
         "rows": np.arange(12.0).reshape(3, 4), "columns": np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3)),
         "scalar": np.float32(2.5), "text": "x", "list": [np.zeros(0), 1],
@@ -134,13 +136,13 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     assert place_of(folder, motion_clip().clip, (".npz",)).by_clip
 
 
+@needs_smpl
 def test_settings_that_are_missing_or_wrong(bodies: BodyFiles, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="motion.results.folder.path is not set"):
         ResultsMotion(ResultsConfig()).load("cpu")
     folder = UserWeights(path=str(tmp_path))
     with pytest.raises(UserError, match="motion.results.smpl.path is not set"):
         ResultsMotion(ResultsConfig(folder=folder)).load("cpu")
-    pytest.importorskip("smplfitter")
     smpl = UserWeights(path=str(bodies.smpl))
     with pytest.raises(UserError, match="motion.results.smplx.path is not set"):
         ResultsMotion(ResultsConfig(folder=folder, smpl=smpl, format="gvhmr")).load("cpu")
@@ -159,12 +161,14 @@ def test_settings_that_are_missing_or_wrong(bodies: BodyFiles, tmp_path: Path) -
         ResultsMotion(ResultsConfig(folder=folder, smpl=smpl, format="sam3d_body", **given)).load("cpu")
 
 
+@needs_smpl
 def test_what_it_says_of_itself(bodies: BodyFiles, tmp_path: Path) -> None:
     made = annotator(tmp_path, bodies, "wham")
     assert made.rights == "non-commercial" and "WHAM" in made.licence
     assert made.body_model["name"] == "smpl" and made.shape_source == "true"
 
 
+@needs_smpl
 def test_what_is_not_set_is_known_before_any_work(bodies: BodyFiles, tmp_path: Path) -> None:
     given = {"folder": UserWeights(path=str(tmp_path)), "smpl": UserWeights(path=str(bodies.smpl))}
     wants = {

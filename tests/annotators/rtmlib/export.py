@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from annotators.mmpose.config import MMPoseConfig
-from annotators.mmpose.model import PoseModel
+from annotators.mmpose.model import PoseNetwork
 
 
 class Heads(torch.nn.Module):
@@ -14,7 +14,9 @@ class Heads(torch.nn.Module):
 
     def __init__(self, model: str, state: dict[str, torch.Tensor]) -> None:
         super().__init__()
-        self.net = PoseModel(MMPoseConfig(model=model), "cpu").net
+        network = PoseNetwork(MMPoseConfig(model=model))
+        network.build("cpu")
+        self.net = network.net
         self.net.load_state_dict(state)
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

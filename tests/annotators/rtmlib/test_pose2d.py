@@ -17,9 +17,8 @@ from humove.video.frames import ArrayFrames
 from tests.annotators.mmpose.squares import SCORE, box, finding_squares, picture, wanted, write_checkpoint
 from tests.annotators.rtmlib.export import Heads, write_onnx
 
-for library in ("rtmlib", "onnxruntime", "onnx", "mmpose", "xtcocotools"):
-    pytest.importorskip(library)
 pytestmark = [
+    pytest.mark.extra("rtmlib", "mmpose"),
     pytest.mark.usefixtures("no_network"),
     pytest.mark.filterwarnings("ignore::FutureWarning:mmpose", "ignore:pkg_resources"),
 ]

@@ -15,7 +15,6 @@ def smpl_arrays() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def smpl_pickle(smpl_arrays, tmp_path_factory) -> Path:
-    pytest.importorskip("scipy")
     path = tmp_path_factory.mktemp("smpl") / "basicModel_neutral_lbs_10_207_0_v1.0.0.pkl"
     write_official(path, smpl_arrays)
     return path

@@ -7,7 +7,7 @@ from annotators.smpl.body import SmplBody
 from humove.body import joints_of_pose
 from tests.annotators.smpl.official import ARMS, LEGS, PER_BETA, SIZE
 
-pytest.importorskip("smplx")
+pytestmark = pytest.mark.extra("smpl")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from humove.skeletons import MEDIAPIPE_33
 from humove.types import Landmarks, SmplMotion
 from tests.annotators.smpl.official import ARMS, LEGS, SIZE
 
-pytest.importorskip("smplx")
+pytestmark = pytest.mark.extra("smpl")
 FRAMES = 30
 STATURE = 1.7
 

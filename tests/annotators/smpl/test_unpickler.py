@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from annotators.smpl.model_file import convert, read_arrays, read_smpl
 from annotators.smpl.unpickler import read_pickle
@@ -31,7 +32,6 @@ def test_a_file_made_like_the_official_one_gives_its_arrays(smpl_pickle, smpl_ar
 
 
 def test_what_a_newer_python_pickles_is_read_as_well(tmp_path, smpl_arrays) -> None:
-    sparse = pytest.importorskip("scipy.sparse")
     values = {
         "plain": np.arange(6, dtype=np.int32).reshape(2, 3), "csr": sparse.csr_matrix([[0, 2.0], [3, 0]]),
         "coo": sparse.coo_matrix([[0, 2.0], [3, 0]]), "big_endian": np.array([1, 2], dtype=">i4"),
@@ -115,7 +115,6 @@ def test_an_array_that_lies_about_its_size_is_refused(shape, content, said, tmp_
 
 
 def test_sparse_entries_outside_the_matrix_are_refused(tmp_path) -> None:
-    sparse = pytest.importorskip("scipy.sparse")
     for indices in ([5], [-1]):
         matrix = sparse.csc_matrix(np.eye(1, 2))
         matrix.indices = np.array(indices, dtype=np.int32)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,26 @@ import torch
 from annotators.ultralytics.config import UltralyticsConfig
 from annotators.ultralytics.detector import Detector
 from annotators.ultralytics.library import library
+from annotators.ultralytics.network import YoloNetwork
 from humove.errors import UserError
 from tests.annotators.ultralytics.tiny import LARGE, SMALL, box_of, dot, save_dots, save_fixed
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [
     pytest.mark.usefixtures("no_network"),
-    pytest.mark.skipif(find_spec("ultralytics") is None, reason="without the extra yolo"),
+    pytest.mark.extra("yolo"),
 ]
+
+
+def detector_of(path: Path, **settings) -> Detector:
+    network = YoloNetwork(UltralyticsConfig(weights={"path": str(path)}, **settings))
+    network.load("cpu")
+    return Detector(network)
 
 
 @pytest.mark.parametrize("task", ["detect", "pose", "segment"])
 def test_boxes_scores_and_legs_of_each_kind_of_model(tmp_path: Path, task: str):
-    detector = Detector(save_dots(tmp_path / "dots.pt", task), UltralyticsConfig(image_size=320), "cpu")
+    detector = detector_of(save_dots(tmp_path / "dots.pt", task), image_size=320)
     picture = np.zeros((192, 320, 3), np.uint8)
     dot(picture, 10, 10, 0)
     dot(picture, 25, 12, 1, share=0.9)
@@ -40,7 +46,7 @@ def test_boxes_scores_and_legs_of_each_kind_of_model(tmp_path: Path, task: str):
 
 
 def test_legs_outside_the_picture_are_not_seen(tmp_path: Path):
-    detector = Detector(save_dots(tmp_path / "dots.pt", "pose"), UltralyticsConfig(image_size=320), "cpu")
+    detector = detector_of(save_dots(tmp_path / "dots.pt", "pose"), image_size=320)
     picture = np.zeros((192, 320, 3), np.uint8)
     dot(picture, 10, 10, 0)
     (inside,) = detector.find([picture])
@@ -51,14 +57,14 @@ def test_legs_outside_the_picture_are_not_seen(tmp_path: Path):
 
 
 def test_red_is_red(tmp_path: Path):
-    detector = Detector(save_dots(tmp_path / "dots.pt"), UltralyticsConfig(image_size=320), "cpu")
+    detector = detector_of(save_dots(tmp_path / "dots.pt"), image_size=320)
     picture = np.zeros((192, 320, 3), np.uint8)
     picture[80:88, 80:88, 0] = 255
     assert np.ptp(detector.find([picture])[0].boxes_xyxy[0, ::2]) == 2 * LARGE * 8
 
 
 def test_the_fixed_model_finds_one_person_anywhere(tmp_path: Path):
-    detector = Detector(save_fixed(tmp_path / "fixed.pt"), UltralyticsConfig(image_size=64), "cpu")
+    detector = detector_of(save_fixed(tmp_path / "fixed.pt"), image_size=64)
     (finds,) = detector.find([np.full((480, 854, 3), 90, np.uint8)])
     longer = 854
     wanted = [[427 - 0.15 * longer, 240 - 0.25 * longer, 427 + 0.15 * longer, 240 + 0.25 * longer]]
@@ -71,7 +77,7 @@ def test_the_published_networks_load_and_run(tmp_path: Path, recipe: str):
     model = library().YOLO(recipe)
     model.model.names = {0: "person", **{k: f"thing{k}" for k in range(1, model.model.model[-1].nc)}}
     model.save(str(tmp_path / "n.pt"))
-    detector = Detector(tmp_path / "n.pt", UltralyticsConfig(image_size=64), "cpu")
+    detector = detector_of(tmp_path / "n.pt", image_size=64)
     (finds,) = detector.find([np.zeros((48, 64, 3), np.uint8)])
     assert finds.boxes_xyxy.shape == (len(finds.scores), 4)
 
@@ -111,7 +117,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, write, said: str):
     path = tmp_path / "given.pt"
     write(path)
     with pytest.raises(UserError) as caught:
-        Detector(path, UltralyticsConfig(), "cpu")
+        detector_of(path)
     line = str(caught.value)
     assert line.startswith(f"track.ultralytics.weights: {path} ") and said in line and "\n" not in line
 
@@ -119,13 +125,14 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, write, said: str):
 def test_a_file_runs_no_code(tmp_path: Path):
     torch.save({"model": Hostile(tmp_path / "ran"), "train_args": {}}, tmp_path / "given.pt")
     with pytest.raises(UserError, match="types outside the supported"):
-        Detector(tmp_path / "given.pt", UltralyticsConfig(), "cpu")
+        detector_of(tmp_path / "given.pt")
     assert not (tmp_path / "ran").exists()
 
 
 def test_half_precision_is_for_gpus(tmp_path: Path):
+    (tmp_path / "any.pt").touch()
     with pytest.raises(UserError, match=r"track\.ultralytics\.half needs a GPU"):
-        Detector(tmp_path / "any.pt", UltralyticsConfig(half=True), "cpu")
+        detector_of(tmp_path / "any.pt", half=True)
 
 
 ALONE = """

@@ -2,7 +2,6 @@
 weights set by hand finds at known places."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from tests.annotators.ultralytics.tiny import LARGE, SMALL, box_of, dot, save_do
 
 pytestmark = [
     pytest.mark.usefixtures("no_network"),
-    pytest.mark.skipif(find_spec("ultralytics") is None, reason="without the extra yolo"),
+    pytest.mark.extra("yolo"),
 ]
 RED, GREEN, BLUE = 0, 1, 2
 FPS = 10

@@ -7,22 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("transformers")
-pytest.importorskip("torchvision")
-
 from annotators.captions.answer import AnswerError
 from annotators.captions.config import CaptionConfig
+from annotators.network import join_rows
 from annotators.registry import annotator_record, load_annotator
 from annotators.user_weights import UserWeights, sha256_of
 from annotators.vlm.annotator import VlmCaptioner
 from annotators.vlm.config import VlmConfig
 from annotators.vlm.model import LocalVlm, Question
+from annotators.vlm.network import VlmNetwork, read_answers, to_columns
 from humove.errors import UserError
 from tests.annotators.endpoint.conftest import clip_of
 
 from .tiny import BEGIN, END, tiny_llava, tiny_qwen
 
-pytestmark = pytest.mark.usefixtures("no_network")
+pytestmark = [pytest.mark.usefixtures("no_network"), pytest.mark.extra("vlm")]
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +63,35 @@ def test_a_batch_says_what_each_says_alone(qwen: Path) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_questions_of_any_form_share_a_batch(qwen: Path) -> None:
+    """As a server of several clips gathers them: other sizes, other prompts, a second try among first ones."""
+    network = VlmNetwork(VlmConfig(weights=UserWeights(path=str(qwen)), max_tokens=32))
+    network.load("cpu")
+    red, blue = (np.full(shape, colour, np.uint8) for shape, colour in (((48, 64, 3), (200, 0, 0)),
+                                                                       ((32, 96, 3), (0, 0, 200))))  # fmt: skip
+    asked = [
+        to_columns([Question(pictures=[red] * 3, prompt="a longer question")]),
+        to_columns([Question(pictures=[blue], prompt="short")], seed=1),
+        to_columns([Question(pictures=[blue], prompt="short")]),
+    ]
+    alone = [read_answers(network.run(each))[0] for each in asked]
+    assert read_answers(network.run(join_rows(asked))) == alone
+    assert alone[1] != alone[2]
+
+
 def test_the_prompt_and_all_pictures_reach_the_model(llava: Path, monkeypatch) -> None:
     captioner = load_annotator("caption", section(llava, frames=3, facts=True, category=True))
     seen = {}
-    generate = captioner._model.model.generate
+    generate = captioner.network.vlm.model.generate
 
     def spy(**inputs):
         seen.update(inputs)
         return generate(**inputs)
 
-    monkeypatch.setattr(captioner._model.model, "generate", spy)
+    monkeypatch.setattr(captioner.network.vlm.model, "generate", spy)
     captioner.annotate([clip_of((200, 0, 0))])
     assert seen["pixel_values"].shape == (3, 3, 16, 16)
-    image = captioner._model.processor.tokenizer.convert_tokens_to_ids("<image>")
+    image = captioner.network.vlm.processor.tokenizer.convert_tokens_to_ids("<image>")
     assert int((seen["input_ids"] == image).sum()) == 3 * 4  # four patches a picture
 
 
