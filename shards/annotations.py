@@ -93,21 +93,20 @@ def read_doc(dataset: Dataset, name: str) -> AnnotationDoc:
     if name not in annotation_names(dataset):
         known = ", ".join(annotation_names(dataset)) or "none"
         raise UserError(f"{dataset.path}: no annotation {name!r}; there are: {known}")
-    with dataset.open(f"{ANNOTATIONS_FOLDER}/{name}/{DOC_FILE}") as raw:
-        try:
-            return AnnotationDoc.model_validate_json(raw.read())
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the document"
-            where = f"{dataset.path}/{ANNOTATIONS_FOLDER}/{name}"
-            raise UserError(f"{where}/{DOC_FILE}: {place}: {first['msg']}; remove {where} and {_AGAIN}") from error
+    try:
+        return AnnotationDoc.model_validate_json(dataset.store.read(f"{ANNOTATIONS_FOLDER}/{name}/{DOC_FILE}"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        where = f"{dataset.path}/{ANNOTATIONS_FOLDER}/{name}"
+        raise UserError(f"{where}/{DOC_FILE}: {place}: {first['msg']}; remove {where} and {_AGAIN}") from error
 
 
 def read_annotation(dataset: Dataset, name: str) -> Iterator[SideRow]:
     """What was said of each sample, in shard and key order; one in memory at a time."""
     doc = read_doc(dataset, name)
     for shard in doc.shards:
-        with dataset.open(f"{ANNOTATIONS_FOLDER}/{name}/{shard.name}") as raw:
+        with dataset.stream(f"{ANNOTATIONS_FOLDER}/{name}/{shard.name}") as raw:
             yield from _rows(raw, doc.kind)
 
 
@@ -119,7 +118,7 @@ def beside(dataset: Dataset, name: str) -> Iterator[tuple[Sample, SideRow]]:
         if shard.name not in splits:
             continue
         folder = f"{ANNOTATIONS_FOLDER}/{name}"
-        with dataset.open(f"{SHARDS_FOLDER}/{shard.name}") as own, dataset.open(f"{folder}/{shard.name}") as side:
+        with dataset.stream(f"{SHARDS_FOLDER}/{shard.name}") as own, dataset.stream(f"{folder}/{shard.name}") as side:
             for (key, members), row in zip(read_members(own), _rows(side, doc.kind), strict=True):
                 if key != row.key:
                     raise UserError(f"{dataset.path}/{folder}/{shard.name}: has {row.key} for {key}; {_AGAIN}")
@@ -167,17 +166,17 @@ def _check_shard(dataset: Dataset, doc: AnnotationDoc, shard: SideShard, found: 
     if not found.expect(dataset.exists(path), f"{shard.name} is missing", mend):
         return
     digest = hashlib.sha256()
-    with dataset.open(path) as raw:
+    with dataset.stream(path) as raw:
         while chunk := raw.read(1 << 20):
             digest.update(chunk)
     if not found.expect(digest.hexdigest() == shard.sha256, f"{shard.name} is not the file that was written", mend):
         return
-    with dataset.open(path) as raw:
+    with dataset.stream(path) as raw:
         rows = [(row.key, row.reject is not None) for row in _rows(raw, doc.kind)]
     said = (shard.num_samples, shard.num_rejected)
     held = (len(rows), sum(rejected for _, rejected in rows))
     found.expect(held == said, f"{shard.name} counts {said} samples and rejects, it holds {held}", mend)
     if against:
-        with dataset.open(f"{SHARDS_FOLDER}/{shard.name}") as raw:
+        with dataset.stream(f"{SHARDS_FOLDER}/{shard.name}") as raw:
             keys = [key for key, _ in read_members(raw)]
         found.expect(keys == [key for key, _ in rows], f"{shard.name}'s keys are not those of its source", mend)

@@ -6,12 +6,12 @@ licences, reasons) is escaped: it can be no markup.
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from humove.atomic import write_text
+from shards.card_tally import NOT_STATED, CardTally, count_reasons, read_tally
 from shards.documents import DatasetDoc
 from shards.format import CARD_FILE, SHARDS_FOLDER
 from shards.reader import Dataset, open_dataset
@@ -19,7 +19,6 @@ from shards.reader import Dataset, open_dataset
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _MOST = 20
 """Rows of the longer tables."""
-_NOT_SAID = "not stated"
 
 _LOADING = """\
 ```python
@@ -73,29 +72,14 @@ _PROXY = (
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Tally:
-    """What one pass over the index and the samples' documents adds up."""
-
-    samples: Counter[str] = field(default_factory=Counter)
-    frames: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
-    licences: Counter[str] = field(default_factory=Counter)
-    consent: int = 0
-    bodies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    sources: Counter[str] = field(default_factory=Counter)
-    categories: Counter[str] = field(default_factory=Counter)
-
-
 def write_card(folder: Path) -> None:
     """Writes README.md of the data set in `folder`, atomically. Its dataset.json, index and shards must be there."""
-    write_text(folder / CARD_FILE, card_text(open_dataset(str(folder))))
+    write_text(folder / CARD_FILE, render_card(open_dataset(str(folder))))
 
 
-def card_text(dataset: Dataset) -> str:
-    """The card: YAML for the hub, then tables for people."""
-    doc, tally = dataset.doc, _tally(dataset)
-    reasons = Counter((row.stage, row.reason) for row in dataset.outcomes() if row.outcome in ("rejected", "faulted"))
+def render_card(dataset: Dataset) -> str:
+    """The card: YAML for the hub, then tables for people. Nothing is written."""
+    doc, tally = dataset.doc, read_tally(dataset)
     clips, length, tool = f"{len(dataset):,} clips", _duration(sum(tally.seconds.values())), escape(doc.tool_version)
     weak = [*_WEAK_POINTS, *([_PROXY] if any(source == "proxy" for _, _, source in tally.bodies) else [])]
     first = doc.shards[0].name if doc.shards else "train-000000.tar"
@@ -109,7 +93,7 @@ def card_text(dataset: Dataset) -> str:
                 "## Size\n\n" + _sizes(doc, tally),
                 "## A sample\n\n" + _SAMPLE,
                 "## Loading\n\n" + _LOADING.replace("SHARD", first),
-                "## What became of the inputs\n\n" + _funnel(doc) + "\n\n" + _reasons(reasons),
+                "## What became of the inputs\n\n" + _funnel(doc) + "\n\n" + _reasons(count_reasons(dataset)),
                 "## Where it comes from\n\n" + _rights(tally),
                 "## Who annotated it\n\n" + _annotators(doc, tally),
                 "## Weak points\n\n" + "\n".join(f"- {line}" for line in weak),
@@ -149,22 +133,6 @@ def _front_matter(doc: DatasetDoc) -> dict:
     }
 
 
-def _tally(dataset: Dataset) -> _Tally:
-    tally = _Tally()
-    for row in dataset.index_rows(["split", "num_frames", "duration_s", "category"]):
-        tally.samples[row["split"]] += 1
-        tally.frames[row["split"]] += row["num_frames"]
-        tally.seconds[row["split"]] += row["duration_s"]
-        tally.categories[row["category"] or _NOT_SAID] += 1
-    for meta in dataset.metas():
-        tally.licences[meta["rights"]["licence"] or _NOT_SAID] += 1
-        tally.consent += bool(meta["rights"]["consent"])
-        body = meta["body_model"]
-        tally.bodies[body["name"], body["licence"], body["shape_source"]] += 1
-        tally.sources[meta["captions"]["source"]] += 1
-    return tally
-
-
 def _duration(seconds: float) -> str:
     """A length of time in the unit that suits it."""
     unit, size = next(((u, s) for u, s in (("hours", 3600), ("minutes", 60)) if seconds >= s), ("seconds", 1))
@@ -183,7 +151,7 @@ def _most(counter: Counter) -> list[tuple]:
     return ranked[:_MOST] + rest
 
 
-def _sizes(doc: DatasetDoc, tally: _Tally) -> str:
+def _sizes(doc: DatasetDoc, tally: CardTally) -> str:
     size = Counter()
     for row in doc.shards:
         size[row.split] += row.bytes
@@ -212,7 +180,7 @@ def _reasons(reasons: Counter) -> str:
     return _table(("stage", "reason", "dropped"), ranked) if ranked else "Nothing was dropped."
 
 
-def _rights(tally: _Tally) -> str:
+def _rights(tally: CardTally) -> str:
     table = _table(("licence of the source, as its manifest says", "clips"), _most(tally.licences))
     return (
         f"{table}\n\nConsent is recorded for {tally.consent:,} of {sum(tally.licences.values()):,} clips. "
@@ -220,17 +188,17 @@ def _rights(tally: _Tally) -> str:
     )
 
 
-def _annotators(doc: DatasetDoc, tally: _Tally) -> str:
+def _annotators(doc: DatasetDoc, tally: CardTally) -> str:
     rows = [
         (
             each.name,
             each.version,
-            each.licence or _NOT_SAID,
-            ", ".join(f"{w.name} ({w.licence or _NOT_SAID}, sha256 {w.sha256[:12]})" for w in each.weights) or "none",
+            each.licence or NOT_STATED,
+            ", ".join(f"{w.name} ({w.licence or NOT_STATED}, sha256 {w.sha256[:12]})" for w in each.weights) or "none",
         )
         for each in doc.annotators
     ]
-    bodies = [(name, licence or _NOT_SAID, source, n) for (name, licence, source), n in sorted(tally.bodies.items())]
+    bodies = [(name, licence or NOT_STATED, source, n) for (name, licence, source), n in sorted(tally.bodies.items())]
     return "\n\n".join(
         [
             _table(("annotator", "version", "licence", "weights"), rows),

@@ -1,12 +1,13 @@
 """Everything that was measured of every clip, kept or not: the table behind the report and the explorer.
 
-    OUT/ledger/clips.parquet   clip by clip: where it lies, what became of it, how far it was measured, every score
+    OUT/tables/clips-*.parquet   clip by clip: where it lies, what became of it, how far it was measured, every score
 
-The build writes it at assembly. Where there is no ledger the table is made from the index and the outcomes: of a
-rejected clip no more is known then than the score that it was rejected for.
+The build writes it at assembly; older builds wrote OUT/ledger/clips.parquet. Where there is neither, the table is made
+from the index and the outcomes: of a rejected clip no more is known then than the score that it was rejected for.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ import pyarrow.parquet as pq
 
 from humove.bars import Bar, StageBars
 from humove.reasons import Reason
-from shards.format import INDEX_FILE, LEDGER_FOLDER, OUTCOMES_FILE
-from shards.index import INDEX_COLUMNS, TableWriter, read_table, score_name
+from shards.index import INDEX_COLUMNS, TableWriter, score_name
 from shards.reader import Dataset
+from shards.tables import ROOT_FILES, list_table_files, open_table
 
-CLIPS_FILE = f"{LEDGER_FOLDER}/clips.parquet"
+CLIPS_FILE = ROOT_FILES["clips"]
 SCORE, CPU = "score.", "cpu."
 """Prefixes of the columns that hold a score, and the CPU seconds of a step."""
 NEAR_DUPLICATES = "near_duplicates"
@@ -54,6 +55,8 @@ _COLUMNS = [
     ("signature", pa.list_(pa.uint64(), 8)),
 ]
 CLIP_COLUMNS = tuple(name for name, _ in _COLUMNS)
+CLIP_SCHEMA = pa.schema(_COLUMNS)
+"""The columns that every table of clips has; one for each score and each step's CPU seconds follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,25 +111,39 @@ class ClipsWriter(TableWriter):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        self._table.add_key_value_metadata({"humove": json.dumps(self._said)})
+        self.add_metadata({"humove": json.dumps(self._said)})
         return self
 
 
 def read_clips(dataset: Dataset) -> ClipTable:
-    """The clips of a data set: from its ledger, or, where that is gone, from its index and outcomes."""
-    if not dataset.exists(CLIPS_FILE):
+    """The clips of a data set: from its tables, or, where that of the clips is gone, from its index and outcomes."""
+    files = list_table_files(dataset.doc, "clips")
+    if not dataset.exists(files[0].name):
         return _from_outcomes(dataset)
-    with dataset.open(CLIPS_FILE) as raw:
-        return _parse(read_table(raw))
+    tables = []
+    for file in files:
+        with open_table(dataset.store, file) as part:
+            tables.append(part.read(use_threads=False))
+    return parse_clip_tables(tables)
+
+
+def parse_clip_tables(tables: Sequence[pa.Table]) -> ClipTable:
+    """The clips of several tables, such as the batches' parts; what the last one says of itself holds for all."""
+    said = [json.loads(table.schema.metadata[b"humove"]) for table in tables]
+    cpu_s: Counter[str] = Counter()
+    for each in said:
+        cpu_s.update(each["video_cpu_s"])
+    whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+    return _parse(whole, {**said[-1], "video_cpu_s": dict(cpu_s)})
 
 
 def read_clips_file(path: Path) -> ClipTable:
     """The clips of a table on disk: of a build that is not committed yet."""
-    return _parse(pq.read_table(path, use_threads=False))
+    table = pq.read_table(path, use_threads=False)
+    return _parse(table, json.loads(table.schema.metadata[b"humove"]))
 
 
-def _parse(table: pa.Table) -> ClipTable:
-    said = json.loads(table.schema.metadata[b"humove"])
+def _parse(table: pa.Table, said: dict[str, Any]) -> ClipTable:
     bars = (
         StageBars(
             stage=stage["stage"],
@@ -147,10 +164,8 @@ def _parse(table: pa.Table) -> ClipTable:
 
 
 def _from_outcomes(dataset: Dataset) -> ClipTable:
-    with dataset.open(INDEX_FILE) as raw:
-        index = read_table(raw).to_pandas(use_threads=False)
-    with dataset.open(OUTCOMES_FILE) as raw:
-        outcomes = read_table(raw).to_pandas(use_threads=False)
+    index = dataset.table("index").to_pandas(use_threads=False)
+    outcomes = dataset.table("outcomes").to_pandas(use_threads=False)
     frame = outcomes[outcomes["unit"] == "clip"].drop(columns=["unit", "score", "threshold"])
     scores = [name for name in index.columns if name not in INDEX_COLUMNS]
     known = index.set_index("key")

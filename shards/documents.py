@@ -167,6 +167,16 @@ class BatchRow(Strict):
     inputs_sha256: Sha256
     num_samples: Count
     shards: tuple[Annotated[str, AfterValidator(_shard)], ...]
+    num_videos: dict[str, Count] = Field({}, description="Videos with samples, by split.")
+    counts: dict[str, StageCounts] = Field({}, description="This batch's part of the counts by stage.")
+
+
+class TableRow(Strict):
+    """One part of a table: a Parquet file in the set's folder `tables`."""
+
+    name: Annotated[str, Field(pattern=r"^tables/[a-z]+-\d{6}-[0-9a-f]{8}\.parquet$")]
+    bytes: PositiveInt
+    sha256: Sha256
 
 
 class DatasetDoc(Strict):
@@ -181,6 +191,10 @@ class DatasetDoc(Strict):
     batches: tuple[BatchRow, ...]
     shards: tuple[ShardRow, ...]
     counts: dict[str, StageCounts]
+    tables: dict[str, tuple[TableRow, ...]] = Field(
+        {}, description="The parts of index and outcomes, in the order of the batches; none in older sets."
+    )
+    purges: tuple[dict[str, Any], ...] = ()
 
     def to_bytes(self) -> bytes:
         """The file's bytes: a function of the document alone. Stages keep their order, so keys are not sorted."""

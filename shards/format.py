@@ -19,6 +19,8 @@ CARD_FILE = "README.md"
 INDEX_FILE = "index.parquet"
 OUTCOMES_FILE = "outcomes.parquet"
 SHARDS_FOLDER = "shards"
+TABLES_FOLDER = "tables"
+"""Parts of the tables, a few a batch, as dataset.json lists them; the Parquet files at the root hold the same rows."""
 REPORT_FOLDER = "report"
 LEDGER_FOLDER = "ledger"
 LATENTS_FOLDER = "latents"
@@ -27,8 +29,8 @@ ANNOTATIONS_FOLDER = "annotations"
 MARKS_FILE, SELECTIONS_FOLDER = "marks.jsonl", "selections"
 """What people said of clips, and the thresholds that they saved, in the explorer."""
 ROOT_NAMES = frozenset(
-    (DATASET_FILE, CARD_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, REPORT_FOLDER, LEDGER_FOLDER, LATENTS_FOLDER,
-     ANNOTATIONS_FOLDER, MARKS_FILE, SELECTIONS_FOLDER, ".lock")
+    (DATASET_FILE, CARD_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER, TABLES_FOLDER, REPORT_FOLDER, LEDGER_FOLDER,
+     LATENTS_FOLDER, ANNOTATIONS_FOLDER, MARKS_FILE, SELECTIONS_FOLDER, ".lock")
 )  # fmt: skip
 """All that has its place in a data set's folder."""
 

@@ -24,6 +24,8 @@ OUTCOMES = ("kept", "split", "rejected", "faulted")
 _TEXT = [(name, pa.string()) for name in ("key", "split", "shard")]
 _INDEX = [
     *_TEXT,
+    ("offset", pa.int64()),
+    ("bytes", pa.int64()),
     ("mp4_offset", pa.int64()),
     ("mp4_bytes", pa.int64()),
     ("video_id", pa.string()),
@@ -38,6 +40,8 @@ _INDEX = [
 ]
 INDEX_COLUMNS = tuple(name for name, _ in _INDEX)
 """Columns that every index has; one float64 column for each score follows them."""
+NEW_INDEX_COLUMNS = ("offset", "bytes")
+"""Columns that the indexes of older builds lack: a sample's first header, and the length of all its members."""
 
 OUTCOMES_SCHEMA = pa.schema(
     [
@@ -149,6 +153,10 @@ class TableWriter:
         self.num_rows += 1
         if len(self._rows) == ROWS_PER_GROUP:
             self._flush()
+
+    def add_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Adds entries to the file's own metadata, at any time before the end of the `with` block."""
+        self._table.add_key_value_metadata(dict(metadata))
 
     def _flush(self) -> None:
         if self._rows and self._table is not None:

@@ -59,7 +59,7 @@ class _Overlaid:
 
 def inspect(path: str, key: str, out_folder: Path) -> tuple[Path, Path]:
     """Writes `{key}.mp4` (every frame, annotated) and `{key}.png` (six of them, plain above annotated) of a sample of
-    the data set at `path`, a folder or fsspec URL.
+    the data set at `path`, a folder or an address.
 
     Returns both paths. Raises UserError for a key that the data set does not have.
     """

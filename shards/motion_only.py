@@ -9,20 +9,20 @@ A sample is three members side by side: `.motion.npz` (the arrays of a paired sa
 `.txt` (its caption, empty where there is none) and `.json` (MotionOnlyMeta). Keys have the form of a paired sample's.
 """
 
+import io
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 from pydantic import ValidationError
 
 from humove.errors import EXIT_DEFECT, UserError
+from humove.storage import Store, open_store
 from shards.documents import ShardRow
 from shards.format import INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER
-from shards.index import read_rows, read_table
 from shards.motion_only_documents import (
     MOTION_FILE,
     MOTION_MEMBERS,
@@ -31,7 +31,8 @@ from shards.motion_only_documents import (
     MotionOnlySample,
 )
 from shards.npz import decode_motion
-from shards.store import place_of, read_first
+from shards.reader import STREAM_BYTES, read_document
+from shards.tables import TableFile, iterate_table_rows, read_whole_table
 from shards.tars import BLOCK
 
 _DAMAGE = (
@@ -41,22 +42,22 @@ _DAMAGE = (
 
 
 class MotionOnlyDataset:
-    """An opened motion-only set, on any fsspec URL. Only what its document lists is part of it."""
+    """An opened motion-only set, in a folder or at an address. Only what its document lists is part of it."""
 
-    def __init__(self, path: str, fs: fsspec.AbstractFileSystem, root: str, doc: MotionOnlyDoc) -> None:
-        self.path, self.doc = path, doc
-        self._fs, self._root = fs, root
+    def __init__(self, path: str, store: Store, doc: MotionOnlyDoc) -> None:
+        self.path, self.store, self.doc = path, store, doc
+        self._sizes = {f"{SHARDS_FOLDER}/{row.name}": row.bytes for row in doc.shards}
 
     def __len__(self) -> int:
         return sum(row.num_samples for row in self.doc.shards)
 
     def open(self, name: str) -> IO[bytes]:
-        """A file of the set by its name relative to the set, for reading and seeking."""
-        return self._fs.open(f"{self._root}/{name}", "rb")
+        """A file of the set by its name relative to the set; each read of a remote one is a request."""
+        return self.store.open(name, None if self.store.is_local else self._sizes.get(name))
 
     def exists(self, name: str) -> bool:
         """Whether the set has a file of that name."""
-        return self._fs.isfile(f"{self._root}/{name}")
+        return self.store.exists(name)
 
     def shards(self, split: str | None = None) -> tuple[ShardRow, ...]:
         """The shards of a split, or all of them."""
@@ -64,13 +65,11 @@ class MotionOnlyDataset:
 
     def index(self, columns: list[str] | None = None) -> pa.Table:
         """The index, one row a sample, or some of its columns."""
-        with self.open(INDEX_FILE) as raw:
-            return read_table(raw, columns)
+        return read_whole_table(self.store, [TableFile(name=INDEX_FILE)], columns)
 
     def outcomes(self) -> Iterator[dict[str, Any]]:
         """What became of every input: source, outcome, reason, detail."""
-        with self.open(OUTCOMES_FILE) as raw:
-            yield from read_rows(raw)
+        return iterate_table_rows(self.store, [TableFile(name=OUTCOMES_FILE)])
 
     def samples(self, split: str | None = None) -> Iterator[MotionOnlySample]:
         """Every sample of a split, or of all, in shard and key order; one in memory at a time."""
@@ -81,17 +80,27 @@ class MotionOnlyDataset:
         """Every sample of one shard, in key order."""
         try:
             with self.open(f"{SHARDS_FOLDER}/{shard}") as raw:
-                yield from map(_decode, _read(raw))
+                stream = raw if self.store.is_local else io.BufferedReader(raw, STREAM_BYTES)
+                yield from map(_decode, _read(stream))
         except _DAMAGE as error:
             raise self._told(shard, error) from error
 
     @cached_property
     def _places(self) -> dict[str, tuple[str, int]]:
         table = self.index(["key", "shard", "offset"])
-        return {
-            key: (shard, offset)
-            for key, shard, offset in zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
-        }
+        columns = (table[name].to_pylist() for name in ("key", "shard", "offset"))
+        return {key: (shard, offset) for key, shard, offset in zip(*columns, strict=True)}
+
+    @cached_property
+    def _ends(self) -> dict[tuple[str, int], int]:
+        """Where each sample ends: at the first header of the next one in its shard, or where the shard ends."""
+        table = self.index(["shard", "offset"])
+        rows = sorted(zip(table["shard"].to_pylist(), table["offset"].to_pylist(), strict=True))
+        ends = {}
+        for (shard, offset), (after, start) in zip(rows, [*rows[1:], ("", 0)], strict=True):
+            whole = self._sizes.get(f"{SHARDS_FOLDER}/{shard}", 0)
+            ends[shard, offset] = start - BLOCK if after == shard else whole
+        return ends
 
     def keys(self) -> tuple[str, ...]:
         """Every sample's key, in the index's order."""
@@ -107,15 +116,21 @@ class MotionOnlyDataset:
     def at(self, shard: str, offset: int, key: str) -> MotionOnlySample:
         """The sample whose first member's data lies at `offset` of a shard, as the index says."""
         try:
-            with self.open(f"{SHARDS_FOLDER}/{shard}") as raw:
-                raw.seek(offset - BLOCK)
-                found = next(_read(raw), {})
-            sample = _decode(found)
+            with self._open_at(shard, offset) as raw:
+                sample = _decode(next(_read(raw), {}))
         except _DAMAGE as error:
             raise self._told(shard, error) from error
         if sample.key != key:
             raise UserError(f"{self.path}: {shard} holds {sample.key} where the index has {key}; import it again")
         return sample
+
+    def _open_at(self, shard: str, offset: int) -> IO[bytes]:
+        name, start = f"{SHARDS_FOLDER}/{shard}", offset - BLOCK
+        if not self.store.is_local:
+            return io.BytesIO(self.store.read_range(name, start, self._ends[shard, offset]))
+        raw = self.open(name)
+        raw.seek(start)
+        return raw
 
     def _told(self, shard: str, error: Exception) -> UserError:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__}: {error})"
@@ -124,16 +139,16 @@ class MotionOnlyDataset:
 
 
 def open_motion_only(path: str) -> MotionOnlyDataset:
-    """Opens the motion-only set at a path or fsspec URL. UserError when there is none, or one of another version."""
-    fs, root = place_of(str(path))
-    raw = read_first(fs, root, MOTION_FILE, str(path), "give the folder that `humove import-motion` wrote")
+    """Opens the motion-only set at a path or an address. UserError when there is none, or one of another version."""
+    store = open_store(path)
+    raw = read_document(store, MOTION_FILE, str(path), "give the folder that `humove import-motion` wrote")
     try:
         doc = MotionOnlyDoc.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         raise UserError(f"{path}/{MOTION_FILE}: {place}: {first['msg']}; import the motion again") from error
-    return MotionOnlyDataset(str(path), fs, root, doc)
+    return MotionOnlyDataset(str(path), store, doc)
 
 
 def _read(raw: IO[bytes]) -> Iterator[dict[str, bytes]]:

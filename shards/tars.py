@@ -15,6 +15,11 @@ from humove.atomic import replacing
 BLOCK = tarfile.BLOCKSIZE
 
 
+def measure_member(size: int) -> int:
+    """The bytes that a member of `size` bytes takes in a tar: its header, its data, and the padding after it."""
+    return BLOCK + size + -size % BLOCK
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """A finished tar."""

@@ -11,16 +11,19 @@ from typing import Self
 from humove.types import Sample
 from shards.documents import ShardRow
 from shards.format import MEMBERS, MEMBERS_WITH_WORLD, parse_key, sample_members, shard_name
-from shards.tars import BLOCK, TarWriter
+from shards.tars import TarWriter, measure_member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a sample was put: `mp4_bytes` bytes of video from `mp4_offset` on, in `shards/{shard}`."""
+    """Where a sample lies in `shards/{shard}`: `bytes` bytes from its first header at `offset` to the end of its last
+    member with padding, and in them `mp4_bytes` bytes of video from `mp4_offset` on."""
 
     key: str
     split: str
     shard: str
+    offset: int
+    bytes: int
     mp4_offset: int
     mp4_bytes: int
 
@@ -87,13 +90,20 @@ class ShardWriter:
             raise ValueError(f"{key} after {self._last_key}: samples must arrive in key order, each once")
         if tuple(suffix for suffix, _ in members) not in (MEMBERS, MEMBERS_WITH_WORLD):
             raise ValueError(f"{key}: members {[suffix for suffix, _ in members]}, wanted {list(MEMBERS)}")
-        size = sum(BLOCK + len(raw) + -len(raw) % BLOCK for _, raw in members)
+        size = sum(measure_member(len(raw)) for _, raw in members)
         shard = self._shard_for(size)
+        offset = shard.position
         offsets = {suffix: shard.add(f"{key}.{suffix}", raw) for suffix, raw in members}
         shard.num_samples += 1
         self._last_key = key
         return Placement(
-            key=key, split=self._split, shard=shard.name, mp4_offset=offsets["mp4"], mp4_bytes=len(members[0][1])
+            key=key,
+            split=self._split,
+            shard=shard.name,
+            offset=offset,
+            bytes=size,
+            mp4_offset=offsets["mp4"],
+            mp4_bytes=len(members[0][1]),
         )
 
     def _shard_for(self, size: int) -> _OpenShard:

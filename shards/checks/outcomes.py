@@ -2,15 +2,16 @@
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shards.checks.defect import Findings
 from shards.documents import DatasetDoc
 from shards.format import DATASET_FILE, OUTCOMES_FILE, parse_transitions
-from shards.index import OUTCOME_UNITS, OUTCOMES, OUTCOMES_SCHEMA, read_rows
+from shards.index import OUTCOME_UNITS, OUTCOMES, OUTCOMES_SCHEMA
+from shards.reader import Dataset
+from shards.tables import iterate_table_rows, list_table_files, read_united_schema
 
 MAX_FADE_S = 5.0
 """A gap between shots may be a fade or dissolve of at most this, where the video's row does not name them."""
@@ -41,23 +42,25 @@ class OutcomesCheck:
         self._units: Counter[str] = Counter()
         self._dropped: Counter[tuple[str, str]] = Counter()
 
-    def read(self, raw: IO[bytes]) -> bool:
-        """Reads the file; False when it is no such table."""
+    def read(self, dataset: Dataset) -> bool:
+        """Reads the outcomes; False when they are no such table."""
         try:
-            return self._read(raw)
+            return self._read(dataset)
         except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
+            if isinstance(error, ConnectionError):
+                raise
             self.found.add(f"is no parquet file: {error}")
             return False
 
-    def _read(self, raw: IO[bytes]) -> bool:
-        schema = pq.read_schema(raw)
+    def _read(self, dataset: Dataset) -> bool:
+        files = list_table_files(dataset.doc, "outcomes")
+        schema = read_united_schema(dataset.store, files)
         for field in OUTCOMES_SCHEMA:
             if field.name not in schema.names or schema.field(field.name).type != field.type:
                 self.found.add(f"has no column {field.name} of {field.type}")
         if self.found:
             return False
-        raw.seek(0)
-        for row in read_rows(raw):
+        for row in iterate_table_rows(dataset.store, files):
             self._row({name: "" if row[name] is None else row[name] for name in _TEXT} | {n: row[n] for n in _NUMBERS})
         return True
 

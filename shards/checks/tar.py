@@ -11,6 +11,7 @@ from shards.checks.sample import check_sample
 from shards.documents import ShardRow
 from shards.format import MEMBERS, MEMBERS_WITH_WORLD, WORLD_MEMBER, parse_key
 from shards.index import index_row
+from shards.tars import BLOCK, measure_member
 from shards.writer import Placement
 
 _FIXED = {"mtime": 0, "uid": 0, "gid": 0, "mode": 0o644}
@@ -130,7 +131,14 @@ def _check_entries(
     checked = check_sample(f"{row.name}/{key}", key, members, config_hash=config_hash, deep=deep)
     found.extend(checked.found)
     if checked.meta is not None:
-        offset = entries[suffixes.index("mp4")].offset
-        place = Placement(key=key, split=row.split, shard=row.name, mp4_offset=offset, mp4_bytes=len(members["mp4"]))
+        place = Placement(
+            key=key,
+            split=row.split,
+            shard=row.name,
+            offset=entries[0].offset - BLOCK,
+            bytes=sum(measure_member(len(entry.raw)) for entry in entries),
+            mp4_offset=entries[suffixes.index("mp4")].offset,
+            mp4_bytes=len(members["mp4"]),
+        )
         report.rows[key] = index_row(checked.meta, place)
         report.spans[key] = (checked.meta.span.start_frame, checked.meta.span.end_frame)

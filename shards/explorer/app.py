@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from humove.errors import UserError
+from humove.storage import Store
 from shards.clips import ClipTable
 from shards.explorer.asks import Ask, ClipsAsk, MarkAsk, SelectAsk, SelectionAsk
 from shards.explorer.body import body_document
@@ -43,15 +44,17 @@ def make_app(
     dataset: Dataset | None = None,
     clips: ClipTable | None = None,
     media: Sequence[Media] = (),
-    marks: Path | None = None,
-    selections: Path | None = None,
+    marks: Path | Store | None = None,
+    selections: Path | Store | None = None,
     building: bool = False,
     running: bool = False,
     run: Path | None = None,
 ) -> Starlette:
-    """The explorer of a data set (`clips`, with `marks` the file and `selections` the folder that it may write), of a
-    training run (`run`, its folder), or of both. `dataset` is None while the first build is going on: `building` then,
-    and `running` as long as it has not been stopped."""
+    """The explorer of a data set (`clips`), of a training run (`run`, its folder), or of both.
+
+    `marks` is the file for marks, or the set's store; `selections` the folder for saved thresholds. `dataset` is None
+    while the first build is going on: `building` then, and `running` as long as it has not been stopped.
+    """
     explorer = None
     if clips is not None:
         if marks is None or selections is None:

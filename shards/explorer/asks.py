@@ -6,8 +6,8 @@ from pydantic import Field, ValidationError
 
 from humove.config import Strict
 from humove.errors import UserError
+from humove.near_duplicates import DedupConfig
 from shards.explorer.query import Filter, Sort, Word
-from shards.near_duplicates import DedupConfig
 
 Thresholds = dict[Word, Annotated[float, Field(allow_inf_nan=False)]]
 

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from humove.atomic import write_text
 from humove.body import Body
 from humove.errors import UserError
+from humove.storage import Store, open_store
 from shards.clips import CPU, SCORE, ClipTable
 from shards.explorer.asks import ClipsAsk, MarkAsk, SelectAsk, SelectionAsk
 from shards.explorer.body import skeleton
 from shards.explorer.clip import clip_path
 from shards.explorer.funnel import funnel_document
-from shards.explorer.marks import Marks
+from shards.explorer.marks import Marks, StoredMarks
 from shards.explorer.media import ClipData, Media, Mp4, ShardMedia
 from shards.explorer.picture import Pictures, jpeg, picture
 from shards.explorer.query import Columns, View, column_kinds
@@ -46,14 +46,15 @@ class Explorer:
         dataset: Dataset | None,
         clips: ClipTable,
         media: Sequence[Media],
-        marks: Path,
-        selections: Path,
+        marks: Path | Store,
+        selections: Path | Store,
         building: bool,
         running: bool,
     ) -> None:
         self._dataset, self._clips, self._media = dataset, clips, tuple(media)
         self._building, self._running = building, running
-        self.marks, self._selections = Marks(marks), selections
+        self.marks = Marks(marks) if isinstance(marks, Path) else StoredMarks(marks)
+        self._selections = selections if isinstance(selections, Store) else open_store(selections)
         self._columns, self._selector = Columns(clips.frame), Selector(clips)
         self._ids = clips.frame["clip_id"].to_numpy(dtype=object)
         self._rows = {clip_id: row for row, clip_id in enumerate(self._ids)}
@@ -103,7 +104,11 @@ class Explorer:
         return {"now": OUTCOMES, "now_stage": now.stages, "now_reason": now.reasons, "mark": _MARKS, "mark_why": ()}
 
     def _name(self) -> str:
-        return Path(self._dataset.path).name if self._dataset else self._selections.parent.name
+        return self._source().rstrip("/").rpartition("/")[2]
+
+    def _source(self) -> str:
+        """Where the data set lies, or the build that is going on; right wherever a command is run."""
+        return self._dataset.store.location if self._dataset else self._selections.location.rpartition("/")[0]
 
     def clips(self, ask: ClipsAsk) -> dict[str, Any]:
         """A window of the clips that match, and the groups of all that match."""
@@ -174,19 +179,16 @@ class Explorer:
         if ask.dedup is not None:
             config["dedup"] = ask.dedup.model_dump(mode="json")
         config["score_only"] = self._selector.lifted(ask.thresholds)
-        path = self._selections.resolve() / f"{ask.name}.yaml"
-        if path.exists() and not ask.replace:
-            raise Exists(f"{path.name} exists: save it under another name, or replace it")
+        name = f"{ask.name}.yaml"
+        if self._selections.exists(name) and not ask.replace:
+            raise Exists(f"{name} exists: save it under another name, or replace it")
+        path = f"{self._selections.location}/{name}"
         try:
-            write_text(path, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            self._selections.write(name, yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode())
         except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
         tool = sys.argv[0] if Path(sys.argv[0]).name == "humove" else "humove"
-        source = self._dataset.path if self._dataset else str(self._selections.parent)
-        if "://" not in source:  # the command is to be right wherever it is run
-            source = str(Path(source).resolve())
-        command = shlex.join([tool, "reselect", source, "OUT", "--preset", str(path)])
-        return {"path": str(path), "command": command}
+        return {"path": path, "command": shlex.join([tool, "reselect", self._source(), "OUT", "--preset", path])}
 
     def histogram(self, column: str) -> dict[str, Any]:
         """{edges, kept, rejected}: how a column of numbers is spread; the outer bins hold the outermost 0.5 % too."""
@@ -232,7 +234,7 @@ class Explorer:
         if clip_id not in self._rows:
             return None
         for media in self._media:
-            with suppress(OSError, av.FFmpegError):  # a file that is gone or damaged cannot be had
+            with suppress(OSError, EOFError, av.FFmpegError):  # a file that is gone or damaged cannot be had
                 found = ask(media)
                 if found is not None:
                     return found

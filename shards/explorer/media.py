@@ -9,14 +9,27 @@ from typing import Any, Protocol
 import av
 import numpy as np
 
+from humove.storage import Store
 from humove.types import Pose2D, SmplMotion
-from shards.format import INDEX_FILE, SHARDS_FOLDER
-from shards.index import read_table
+from shards.format import SHARDS_FOLDER
 from shards.reader import Dataset
 
-ByteRange = tuple[Path, int, int]
-"""(file, offset, length): a part of a file."""
-Mp4 = Path | ByteRange | bytes
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """A part of a file of a store: `size` bytes from `offset` on."""
+
+    store: Store
+    name: str
+    offset: int
+    size: int
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes [start, end) of the part, in one ranged read."""
+        return self.store.read_range(self.name, self.offset + start, self.offset + end)
+
+
+Mp4 = Path | FilePart | bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,7 +48,7 @@ class Media(Protocol):
     """A source of clips."""
 
     def mp4(self, clip_id: str) -> Mp4 | None:
-        """The clip's video: a file, a part of one, or its bytes; None where it cannot be had here."""
+        """The clip's video: a local file, a part of a store's file, or its bytes; None where it cannot be had here."""
 
     def still(self, clip_id: str) -> np.ndarray | None:
         """Frame N // 2 of its N as `mp4` shows it, (H, W, 3) uint8 RGB; None where `mp4` is."""
@@ -45,12 +58,11 @@ class Media(Protocol):
 
 
 class ShardMedia:
-    """The kept clips of a data set. Local shards are read in place, by byte ranges."""
+    """The kept clips of a data set, read in place by byte ranges, on an object store too."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        with dataset.open(INDEX_FILE) as raw:
-            table = read_table(raw, columns=["key", "shard", "mp4_offset", "mp4_bytes"])
+        table = dataset.table("index", ["key", "shard", "mp4_offset", "mp4_bytes"])
         listed = {row.name: row.bytes for row in dataset.doc.shards}
         columns = (table[name].to_pylist() for name in ("key", "shard", "mp4_offset", "mp4_bytes"))
         # A row that points outside its shard, or at a file that the set does not list, is none.
@@ -59,17 +71,13 @@ class ShardMedia:
             for key, shard, offset, size in zip(*columns, strict=True)
             if offset >= 0 and size > 0 and offset + size <= listed.get(shard, 0)
         }
-        folder = Path(dataset.path) / SHARDS_FOLDER
-        self._folder = folder if folder.is_dir() else None
 
     def mp4(self, clip_id: str) -> Mp4 | None:
         place = self._places.get(clip_id)
         if place is None:
             return None
         shard, offset, size = place
-        if self._folder is None:  # an object store
-            return self._dataset.mp4(clip_id)
-        return self._folder / shard, offset, size
+        return FilePart(store=self._dataset.store, name=f"{SHARDS_FOLDER}/{shard}", offset=offset, size=size)
 
     def still(self, clip_id: str) -> np.ndarray | None:
         mp4 = self.mp4(clip_id)
@@ -87,10 +95,7 @@ def _read(mp4: Mp4) -> bytes:
         return mp4
     if isinstance(mp4, Path):
         return mp4.read_bytes()
-    path, offset, size = mp4
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read(size)
+    return mp4.read(0, mp4.size)
 
 
 def _middle_frame(mp4: bytes) -> np.ndarray | None:

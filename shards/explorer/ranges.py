@@ -7,9 +7,10 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from shards.explorer.media import Mp4
+from shards.explorer.media import FilePart, Mp4
 
-_BLOCK = 1 << 18
+_BLOCK, _PART = 1 << 18, 1 << 20
+"""Bytes that are read at once of a local file, and of a file of a store."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -34,7 +35,7 @@ def ranged(request: Request, mp4: Mp4, media_type: str) -> Response:
 def _size(mp4: Mp4) -> int:
     if isinstance(mp4, bytes):
         return len(mp4)
-    return mp4.stat().st_size if isinstance(mp4, Path) else mp4[2]
+    return mp4.stat().st_size if isinstance(mp4, Path) else mp4.size
 
 
 def _span(header: str, size: int) -> tuple[int, int] | tuple[()] | None:
@@ -55,9 +56,12 @@ def _blocks(mp4: Mp4, start: int, end: int) -> Iterator[bytes]:
     if isinstance(mp4, bytes):
         yield mp4[start:end]
         return
-    path, base, _ = (mp4, 0, 0) if isinstance(mp4, Path) else mp4
-    with path.open("rb") as file:
-        file.seek(base + start)
+    if isinstance(mp4, FilePart):
+        for first in range(start, end, _PART):
+            yield mp4.read(first, min(first + _PART, end))
+        return
+    with mp4.open("rb") as file:
+        file.seek(start)
         left = end - start
         while left and (block := file.read(min(_BLOCK, left))):
             left -= len(block)

@@ -10,10 +10,10 @@ import numpy as np
 
 from humove.bars import StageBars
 from humove.errors import UserError
+from humove.near_duplicates import MAX_DISTANCE, DedupConfig
 from humove.reasons import Reason
 from shards.clips import NEAR_DUPLICATES, SCORE, ClipTable
 from shards.explorer.twins import Twins
-from shards.near_duplicates import DedupConfig
 
 OUTCOMES = ("kept", "rejected", "faulted", "open")
 """What `Selection.outcome` counts in. An open clip is let in by these thresholds, but its next step never ran."""
@@ -79,7 +79,10 @@ class Selector:
 
     def dedup(self) -> DedupConfig:
         """The build's rule on near duplicates."""
-        return DedupConfig(**self._clips.config.get("dedup", {}))
+        settings = self._clips.config.get("dedup", {})
+        # Older builds took distances that are too large to be searched for in a large set.
+        distance = min(settings.get("max_distance", MAX_DISTANCE), MAX_DISTANCE)
+        return DedupConfig(**{**settings, "max_distance": distance} if "max_distance" in settings else settings)
 
     def lifted(self, changed: Mapping[str, float]) -> bool:
         """Whether thresholds are lifted: in a set of scores alone, until one of them is moved."""

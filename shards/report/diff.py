@@ -13,7 +13,7 @@ from shards.reader import Dataset, open_dataset, read_members
 from shards.report.figures import figures
 from shards.report.paths import numbers
 
-_PLACE = ("shard", "mp4_offset")
+_PLACE = ("shard", "offset", "bytes", "mp4_offset")
 """Where a sample lies is no part of it: the same sample in another shard has not changed."""
 _LEFT_OUT = ("report_version", "dataset", "costs")
 _TIMES = ".cpu_s"
@@ -54,7 +54,7 @@ class Difference:
 
 
 def diff(a: str, b: str) -> Difference:
-    """What the data set at `b` has otherwise than that at `a`, folders or fsspec URLs. UserError where one is none."""
+    """What the data set at `b` has otherwise than that at `a`, folders or addresses. UserError where one is none."""
     first, second = open_dataset(a), open_dataset(b)
     same = {(row.name, row.sha256) for row in first.doc.shards} & {(row.name, row.sha256) for row in second.doc.shards}
     before, after = _rows(first), _rows(second)
@@ -97,7 +97,7 @@ def _digests(dataset: Dataset, keys: set[str], skip: set[str]) -> Iterator[tuple
     for row in dataset.doc.shards:
         if row.name in skip:
             continue
-        with dataset.open(f"{SHARDS_FOLDER}/{row.name}") as raw:
+        with dataset.stream(f"{SHARDS_FOLDER}/{row.name}") as raw:
             for key, members in read_members(raw):
                 if key in keys:
                     parts = {name: _hash(content) for name, content in members.items() if name != "json"}

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
@@ -14,13 +15,15 @@ import pandas as pd
 from humove.errors import EXIT_DEFECT, UserError
 from shards.clips import ClipTable
 from shards.documents import DatasetDoc
-from shards.format import INDEX_FILE, MEMBERS_WITH_WORLD, OUTCOMES_FILE, SHARDS_FOLDER
-from shards.index import read_table
-from shards.reader import Dataset
+from shards.format import MEMBERS_WITH_WORLD, SHARDS_FOLDER
+from shards.reader import Dataset, find_member
 from shards.report.shard_check import ShardCheck, check_shards
+from shards.tables import list_table_files
+from shards.tars import BLOCK, measure_member
 
 NOT_STATED = "not stated"
-_BLOCK = 512
+_READS_AT_ONCE = 16
+_VERIFY = "run `humove verify` on it"
 Say = Callable[[str], None]
 
 
@@ -71,18 +74,19 @@ class ReportSource:
     def __init__(self, dataset: Dataset, clips: ClipTable, say: Say) -> None:
         self.dataset, self.clips, self.say = dataset, clips, say
         say("reading the tables")
-        self.index = self._table(INDEX_FILE)
-        self.outcomes = self._table(OUTCOMES_FILE)
+        self.index = self._read_table("index")
+        self.outcomes = self._read_table("outcomes")
 
     @property
     def doc(self) -> DatasetDoc:
         return self.dataset.doc
 
-    def _table(self, name: str) -> pd.DataFrame:
-        if not self.dataset.exists(name):
-            raise UserError(f"{self.dataset.path} has no {name}; run `humove verify` on it", EXIT_DEFECT)
-        with self.dataset.open(name) as raw:
-            return read_table(raw).to_pandas(use_threads=False)
+    def _read_table(self, table: str) -> pd.DataFrame:
+        try:
+            return self.dataset.table(table).to_pandas(use_threads=False)
+        except FileNotFoundError as error:
+            names = ", ".join(file.name for file in list_table_files(self.doc, table))
+            raise UserError(f"{self.dataset.path} has no {names}; run `humove verify` on it", EXIT_DEFECT) from error
 
     @cached_property
     def checks(self) -> dict[str, ShardCheck]:
@@ -103,9 +107,29 @@ class ReportSource:
         for shard, group in rows.groupby("shard", sort=True):
             if not self.checks[shard].readable:
                 continue
-            with self.dataset.open(f"{SHARDS_FOLDER}/{shard}") as raw:
-                for row in group.sort_values("mp4_offset").itertuples(index=False):
-                    yield row, read_member(raw, int(row.mp4_offset) - _BLOCK, suffix)
+            rows_here = group.sort_values("mp4_offset")
+            if self.dataset.store.is_local or not {"offset", "bytes"} <= set(rows.columns):
+                with self.dataset.open(f"{SHARDS_FOLDER}/{shard}") as raw:
+                    for row in rows_here.itertuples(index=False):
+                        yield row, read_member(raw, int(row.mp4_offset) - BLOCK, suffix)
+            else:
+                yield from self._read_remote_members(f"{SHARDS_FOLDER}/{shard}", rows_here, suffix)
+
+    def _read_remote_members(self, name: str, rows: pd.DataFrame, suffix: str) -> Iterator[tuple[Any, bytes]]:
+        """Members of samples by a ranged read of what follows each one's video, several at once."""
+
+        def read(row: Any) -> bytes:
+            start = int(row.mp4_offset) + measure_member(int(row.mp4_bytes)) - BLOCK
+            end = int(row.offset) + int(row.bytes)
+            raw = self.dataset.store.read_range(name, start, end)
+            found = find_member(raw, f"{row.key}.{suffix}")
+            if found is None:
+                raise UserError(f"{self.dataset.path}: {name} has no {row.key}.{suffix}; {_VERIFY}", EXIT_DEFECT)
+            return found
+
+        listed = list(rows.itertuples(index=False))
+        with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+            yield from zip(listed, pool.map(read, listed), strict=True)
 
     def spread(self, most: int) -> pd.DataFrame:
         """At most so many rows of the index, evenly spread over those whose shard is sound."""
@@ -120,14 +144,14 @@ def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
     """A member of the sample whose first header lies at `offset` of a tar. UserError when it has none."""
     for _ in MEMBERS_WITH_WORLD:
         raw.seek(offset)
-        header = raw.read(_BLOCK)
+        header = raw.read(BLOCK)
         name, size = header[:100].rstrip(b"\0").decode(errors="replace"), header[124:136].strip(b"\0 ")
         if not size.isdigit():
             break
         length = int(size, 8)
         if name.partition(".")[2] == suffix:
             return raw.read(length)
-        offset += _BLOCK + -(-length // _BLOCK) * _BLOCK
+        offset += BLOCK + -(-length // BLOCK) * BLOCK
     raise UserError(
         f"no .{suffix} at byte {offset} of a shard, where the index says that a sample lies; run `humove verify` on it",
         EXIT_DEFECT,

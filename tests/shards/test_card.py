@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from shards.card import card_text, escape, write_card
+from shards.card import escape, render_card, write_card
 from shards.reader import open_dataset
 
 
@@ -59,4 +59,4 @@ def test_writing_it_again_changes_nothing(damaged: Path):
     before = (damaged / "README.md").read_bytes()
     write_card(damaged)
     assert (damaged / "README.md").read_bytes() == before
-    assert card_text(open_dataset(str(damaged))).encode() == before
+    assert render_card(open_dataset(str(damaged))).encode() == before

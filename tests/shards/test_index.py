@@ -25,7 +25,9 @@ from shards.writer import Placement
 
 
 def placement(sample: Sample) -> Placement:
-    return Placement(key=sample.key, split=sample.split, shard="train-000000.tar", mp4_offset=512, mp4_bytes=9)
+    return Placement(
+        key=sample.key, split=sample.split, shard="train-000000.tar", offset=0, bytes=4096, mp4_offset=512, mp4_bytes=9
+    )
 
 
 def test_an_index_row_has_the_contract_s_columns_then_scores(samples: list[Sample], tmp_path: Path):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from humove.types import Sample
 from shards.format import MEMBERS, sample_members, shard_name
-from shards.writer import BLOCK, ShardWriter
+from shards.tars import BLOCK
+from shards.writer import ShardWriter
 
 
 def key_of(number: int) -> str:

@@ -101,7 +101,7 @@ export class Panel {
       this.update();
     };
     this.near = h("input", { type: "checkbox", id: "near", onchange: said });
-    this.distance = h("input", { type: "range", id: "max_distance", min: 0, max: 100, step: 1, oninput: said, "aria-label": "Largest distance of near-duplicates" });
+    this.distance = h("input", { type: "range", id: "max_distance", min: 0, max: 50, step: 1, oninput: said, "aria-label": "Largest distance of near-duplicates" });
     this.distanceSaid = h("output");
     return h("section.twins", {}, h("h3", {}, "Near-duplicates"),
       h("label", {}, this.near, " leave them out"),

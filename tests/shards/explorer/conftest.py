@@ -11,7 +11,6 @@ from shards.clips import ClipTable, read_clips
 from shards.explorer.app import make_app
 from shards.explorer.media import ShardMedia
 from shards.reader import open_dataset
-from tests.builds import run
 from tests.shards.explorer.tables import frame, table
 
 BASE = "http://127.0.0.1:8765"
@@ -52,8 +51,6 @@ def tabled(tmp_path: Path) -> Callable[..., TestClient]:
 
 
 @pytest.fixture(scope="session")
-def measured(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured(built_videos: Path) -> Path:
     """A data set with its ledger, built of rendered videos; read only."""
-    out = tmp_path_factory.mktemp("measured") / "set"
-    run(videos, out)
-    return out
+    return built_videos

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines.config import BuildConfig
-from pipelines.measured import STAGE_BARS
 from shards.clips import CPU, SCORE, ClipTable
+from tests.builds import STAGE_BARS
 
 STEPS = (
     "screen", "track", "crop", "picture", "aesthetic", "pose2d", "motion", "quality", "caption", "encode",

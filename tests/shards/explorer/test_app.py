@@ -18,12 +18,12 @@ from starlette.testclient import TestClient
 
 from humove.errors import UserError
 from humove.types import Sample
-from pipelines.measured import STAGE_BARS
 from shards.explorer.app import make_app, serve
 from shards.explorer.guard import MAX_BODY
 from shards.explorer.media import ShardMedia
 from shards.format import DATASET_FILE, INDEX_FILE
 from shards.reader import open_dataset
+from tests.builds import STAGE_BARS
 from tests.shards.explorer.tables import frame, table
 
 POST = ("clips", "select", "selection", "mark")

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from humove.errors import UserError
-from pipelines.marks import read_marks as read_for_build
+from pipelines.marks import parse_marks
 from shards.explorer.marks import Marks, read_marks
 
 
@@ -29,7 +29,7 @@ def test_a_build_reads_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "marks.jsonl"
     for clip_id, why in (("a", "x"), ("b", "line\u2028separator \x85 人😀")):
         Marks(path).add(clip_id, "bad", why)
-    assert {k: (m.mark, m.why) for k, m in read_for_build(path).items()} == {
+    assert {k: (m.mark, m.why) for k, m in parse_marks(path.read_bytes(), str(path)).items()} == {
         k: (m.mark, m.why) for k, m in read_marks(path).items()
     }
 
@@ -43,7 +43,7 @@ def test_a_line_that_a_kill_cut_off_is_taken_away(tmp_path: Path, left: str) -> 
     assert list(read_marks(path)) == ["a"]
     Marks(path).add("c", "bad", "")
     assert list(read_marks(path)) == ["a", "c"] and left not in path.read_text()
-    assert list(read_for_build(path)) == ["a", "c"]
+    assert list(parse_marks(path.read_bytes(), str(path))) == ["a", "c"]
 
 
 def test_a_last_line_without_an_end_is_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import yaml
 from starlette.testclient import TestClient
 
 from pipelines.config import load_config
-from pipelines.reselect import reselect
+from pipelines.jobs.reselect import reselect
 from shards.clips import read_clips
 from shards.explorer.app import make_app
 from shards.explorer.media import ShardMedia

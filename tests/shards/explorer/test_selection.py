@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from humove.bars import StageBars
 from humove.errors import UserError
+from humove.near_duplicates import DedupConfig, NearDuplicateIndex
 from pipelines.config import BuildConfig, configured
-from pipelines.measured import STAGE_BARS
 from shards.clips import SCORE, ClipTable
 from shards.explorer.funnel import funnel_document
 from shards.explorer.selection import OUTCOMES, Selector, missed_bar
-from shards.near_duplicates import DedupConfig, Entry, find_near_duplicates
+from tests.builds import STAGE_BARS
 from tests.shards.explorer.tables import SCALE, STEPS, WHOLE, frame, table
 
 JUDGES = {stage.stage: stage.judge for stage in STAGE_BARS}
@@ -47,16 +47,18 @@ def verdict(row: pd.Series, config: BuildConfig) -> tuple[str, str, str]:
 def settle(clips: pd.DataFrame, config: BuildConfig) -> list[tuple[str, str, str]]:
     """Every clip's verdict, near duplicates settled as assembly does it: batch by batch."""
     verdicts = [verdict(row, config) for _, row in clips.iterrows()]
-    winners: list[Entry] = []
+    index = NearDuplicateIndex(config.dedup.max_distance)
     for batch in sorted(set(clips["batch"])):
         found = [
             (-row["width"] * row["height"], row["clip_id"], row["signature"])
             for (_, row), (outcome, *_) in zip(clips.iterrows(), verdicts, strict=True)
             if outcome == "kept" and row["batch"] == batch
         ]
-        entries = [Entry(clip_id=name, signature=words) for _, name, words in sorted(found, key=lambda f: f[:2])]
-        twins = find_near_duplicates(winners + entries, config.dedup, len(winners))
-        winners += [entry for entry in entries if entry.clip_id not in twins]
+        found.sort(key=lambda f: f[:2])
+        twins = set()
+        if found and config.dedup.near == "on":
+            repeats = index.settle(np.array([words for _, _, words in found], np.uint64))
+            twins = {name for (_, name, _), other in zip(found, repeats, strict=True) if other >= 0}
         for number, name in enumerate(clips["clip_id"]):
             if name in twins:
                 verdicts[number] = ("rejected", "near_duplicates", "near_duplicate")
@@ -153,7 +155,7 @@ def test_twins_are_found_whatever_the_crowd_between_them(crowd: int) -> None:
 
 def test_a_crowd_is_settled_as_without_the_shortcut() -> None:
     clips = alike(*range(20, 60), crowd=120)
-    for max_distance in (10, 25, 40, 90):
+    for max_distance in (10, 25, 40, 50):
         dedup = DedupConfig(max_distance=max_distance)
         config = configured({"dedup": dedup.model_dump(), "score_only": True}, [])
         assert said(Selector(table(clips, config)), {}, dedup) == settle(clips, config)

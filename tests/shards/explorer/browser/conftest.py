@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from humove.types import Sample
-from pipelines.explore import explorer
+from pipelines.jobs.explore import explorer
 from shards.explorer.app import make_app
 from tests.shards.explorer import coded
 from tests.shards.explorer.browser.view import CHROMIUM, CLIPS, WIDE, View, served

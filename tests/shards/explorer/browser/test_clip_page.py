@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from humove.body import Body
 from humove.painter import paint
 from humove.types import SmplMotion
-from pipelines.explore import explorer
+from pipelines.jobs.explore import explorer
 from shards.clips import SCORE
 from shards.explorer.app import make_app
 from shards.reader import open_dataset

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from pipelines.explore import explorer
+from pipelines.jobs.explore import explorer
 from shards.clips import ClipTable
 from shards.explorer.app import make_app
 from tests.shards.explorer import coded

@@ -1,0 +1,213 @@
+"""The tables of a data set: read from the parts that dataset.json lists, as if they were one file.
+
+    OUT/tables/index-000000-0123abcd.parquet    one part a batch; index, outcomes and clips have parts
+    OUT/index.parquet, OUT/outcomes.parquet     the same rows in one file, for everybody else
+
+Parts appear with the commit. The two files at the root may be behind them after a kill; `bring_tables_up_to_date`
+mends that. Sets of older builds have no parts: there the files at the root are the tables.
+"""
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from humove.errors import UserError
+from humove.storage import Store
+from humove.storage.local import explain, writing
+from shards.documents import DatasetDoc
+from shards.format import DATASET_FILE, INDEX_FILE, LEDGER_FOLDER, OUTCOMES_FILE
+from shards.index import INDEX_COLUMNS, ROWS_PER_GROUP
+
+ROOT_FILES = {"index": INDEX_FILE, "outcomes": OUTCOMES_FILE, "clips": f"{LEDGER_FOLDER}/clips.parquet"}
+"""The file that holds a table where dataset.json lists no parts of it."""
+MERGED = ("index", "outcomes")
+"""Tables that lie at the root as one file too."""
+FINGERPRINT = b"humove.parts"
+"""Key in a merged file's metadata: the sha256 of the parts that it was made of, as a JSON list."""
+_READ_WHOLE = 16 << 20
+"""Bytes; a smaller remote table is read in one request, whatever is asked of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFile:
+    """A Parquet file of a data set; the size is None where dataset.json does not say it."""
+
+    name: str
+    size: int | None = None
+
+
+def list_table_files(doc: DatasetDoc, table: str) -> list[TableFile]:
+    """The files that hold a table ("index", "outcomes" or "clips"), in order.
+
+    The parts of clips lie in the ledger, beside those of outcomes by name: they hold CPU times, which differ from run
+    to run, so that dataset.json does not list them.
+    """
+    if table == "clips" and doc.tables.get("outcomes"):
+        return [TableFile(name=name_clips_part(row.name)) for row in doc.tables["outcomes"]]
+    if doc.tables.get(table):
+        return [TableFile(name=row.name, size=row.bytes) for row in doc.tables[table]]
+    return [TableFile(name=ROOT_FILES[table])]
+
+
+def name_clips_part(outcomes: str) -> str:
+    """The part of clips that was written with a part of outcomes."""
+    return f"{LEDGER_FOLDER}/{outcomes.replace('outcomes', 'clips')}"
+
+
+@contextmanager
+def open_table(store: Store, file: TableFile) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of a store; a small remote one is fetched whole. FileNotFoundError where there is none."""
+    # Arrow reads without threads: one that still reads a Python file at exit would abort the process.
+    with _open(store, file) as raw, pq.ParquetFile(raw, pre_buffer=False) as table:
+        yield table
+
+
+def _open(store: Store, file: TableFile) -> IO[bytes]:
+    if store.is_local:
+        return store.open(file.name)
+    size = store.size(file.name) if file.size is None else file.size
+    return io.BytesIO(store.read(file.name)) if size <= _READ_WHOLE else store.open(file.name, size)
+
+
+def read_whole_table(store: Store, files: Sequence[TableFile], columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a table; a column that a part lacks is null there, one that all of them lack is left out."""
+    tables = []
+    for file in files:
+        with open_table(store, file) as part:
+            tables.append(part.read(columns=None if columns is None else list(columns), use_threads=False))
+    if len(tables) == 1:
+        return tables[0]
+    schema = unite_schemas([table.schema for table in tables])
+    return pa.concat_tables([_conform(table, schema) for table in tables])
+
+
+def iterate_table_rows(
+    store: Store, files: Sequence[TableFile], columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows of a table as dicts, a bounded number in memory; a column that a part lacks is None there."""
+    names = list(columns) if columns is not None else None
+    if names is None and len(files) > 1:
+        names = read_united_schema(store, files).names
+    for file in files:
+        with open_table(store, file) as part:
+            missing = dict.fromkeys(name for name in names or () if name not in part.schema_arrow.names)
+            for batch in part.iter_batches(batch_size=ROWS_PER_GROUP, columns=names, use_threads=False):
+                for row in batch.to_pylist():
+                    yield row | missing
+
+
+def read_united_schema(store: Store, files: Sequence[TableFile]) -> pa.Schema:
+    """The schema of a table: every column that one of its parts has."""
+    schemas = []
+    for file in files:
+        with open_table(store, file) as part:
+            schemas.append(part.schema_arrow)
+    return unite_schemas(schemas)
+
+
+def unite_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """Every column of these schemas: the index's own first, then those of the first schema, others by name.
+
+    ValueError for a column that has two types.
+    """
+    fields: dict[str, pa.Field] = {}
+    for schema in schemas:
+        for field in schema:
+            known = fields.setdefault(field.name, field)
+            if known.type != field.type:
+                raise ValueError(f"column {field.name} is {known.type} in one part and {field.type} in another")
+    own = [name for name in INDEX_COLUMNS if name in fields] if "mp4_offset" in fields else list(schemas[0].names)
+    others = sorted(name for name in fields if name not in own)
+    return pa.schema([fields[name].remove_metadata() for name in (*own, *others)])
+
+
+def iterate_groups(store: Store, files: Iterable[TableFile], schema: pa.Schema) -> Iterator[pa.Table]:
+    """A table's rows in pieces of ROWS_PER_GROUP, whatever the parts' sizes; columns that a part lacks are null."""
+    held: list[pa.Table] = []
+    for file in files:
+        with open_table(store, file) as part:
+            for batch in part.iter_batches(batch_size=ROWS_PER_GROUP, use_threads=False):
+                held.append(_conform(pa.table(batch), schema))
+                if sum(piece.num_rows for piece in held) >= ROWS_PER_GROUP:
+                    whole = pa.concat_tables(held).combine_chunks()
+                    yield whole.slice(0, ROWS_PER_GROUP)
+                    held = [whole.slice(ROWS_PER_GROUP)]
+    if any(piece.num_rows for piece in held):
+        yield pa.concat_tables(held).combine_chunks()
+
+
+def bring_tables_up_to_date(store: Store, doc: DatasetDoc) -> None:
+    """Write the files at the root anew where they are not the parts' rows. UserError where the store can't be
+    written, or a part is damaged."""
+    for table in MERGED:
+        if doc.tables.get(table) and not is_up_to_date(store, doc, table):
+            _merge(store, doc, table)
+
+
+def refresh_tables(store: Store, doc: DatasetDoc) -> bool:
+    """`bring_tables_up_to_date` where the set can be written; False where it can't: it is read through its parts."""
+    try:
+        bring_tables_up_to_date(store, doc)
+    except UserError:
+        return False
+    return True
+
+
+def is_up_to_date(store: Store, doc: DatasetDoc, table: str) -> bool:
+    """Whether the file at the root says that it was made of the parts that dataset.json lists."""
+    try:
+        with store.open(ROOT_FILES[table]) as raw, pq.ParquetFile(raw, pre_buffer=False) as merged:
+            found = (merged.metadata.metadata or {}).get(FINGERPRINT, b"")
+    except (FileNotFoundError, EOFError, ValueError, OSError) as error:  # pyarrow's errors are ValueErrors and OSErrors
+        if isinstance(error, ConnectionError):
+            raise
+        return False
+    return found == get_fingerprint(doc, table)
+
+
+def get_fingerprint(doc: DatasetDoc, table: str) -> bytes:
+    """What a merged file's metadata says of its parts."""
+    return json.dumps([row.sha256 for row in doc.tables[table]]).encode()
+
+
+def _merge(store: Store, doc: DatasetDoc, table: str) -> None:
+    name = ROOT_FILES[table]
+    if store.is_local:
+        with explain(str(store.path(name))), writing(store.path(name)) as temporary:
+            _write_merged(store, doc, table, temporary)
+        return
+    with tempfile.TemporaryDirectory(prefix="humove-") as folder:
+        temporary = Path(folder) / name
+        _write_merged(store, doc, table, temporary)
+        store.write_file(name, temporary)
+
+
+def _write_merged(store: Store, doc: DatasetDoc, table: str, path: Path) -> None:
+    files = list_table_files(doc, table)
+    try:
+        schema = read_united_schema(store, files)
+        with pq.ParquetWriter(path, schema, compression="zstd", version="2.6", store_schema=False) as writer:
+            writer.add_key_value_metadata({FINGERPRINT: get_fingerprint(doc, table)})
+            for group in iterate_groups(store, files, schema):
+                writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+    except FileNotFoundError as error:
+        raise UserError(f"{error} is missing, though {DATASET_FILE} lists it; restore it from a copy") from error
+    except (pa.ArrowException, EOFError, ValueError) as error:
+        raise UserError(f"{store}: a part of the table {table} is damaged: {error}; restore it from a copy") from error
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    there = set(table.column_names)
+    columns = [table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in schema]
+    return pa.table(columns, schema=schema)
