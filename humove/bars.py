@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from humove.config import Strict
 from humove.reasons import Reason
 from humove.stage import Reject
@@ -61,6 +63,38 @@ class StageBars:
     stage: str
     rule: Literal["first", "worst"]
     bars: tuple[Bar, ...]
+
+    def find_missed(self, columns: Mapping[str, np.ndarray], count: int, config: Strict) -> np.ndarray:
+        """The same verdict as `judge`, of many clips at once: (N,) int64, which of the bars decides, -1 where none.
+
+        `columns` holds (N,) float64 by score, NaN where a clip lacks it; N is `count`.
+        """
+        decides, settled = np.full(count, -1), np.zeros(count, bool)
+        worst, nothing = np.zeros(count), np.full(count, np.nan)
+        for index, bar in enumerate(self.bars):
+            threshold = float(getattr(config, bar.field))
+            score = columns.get(bar.score, nothing)
+            lacking = np.isnan(score)
+            if not bar.optional:
+                decides[lacking & ~settled] = index
+                settled |= lacking
+            missed = ~settled & ~lacking & ((score < threshold) if bar.at_least else (score > threshold))
+            if self.rule == "first" or index == 0:
+                decides[missed] = index
+                settled |= missed
+            elif missed.any():
+                shortfall = np.where(missed, bar.shortfall(score, threshold), 0.0)
+                further = shortfall > worst
+                decides[further], worst[further] = index, shortfall[further]
+        return decides
+
+    def explain(self, index: int, score: float, config: Strict) -> Reject:
+        """The reject of a clip that bar `index` decides on; `score` is NaN where the clip lacks it."""
+        bar = self.bars[index]
+        threshold = float(getattr(config, bar.field))
+        if np.isnan(score):
+            return Reject(reason=bar.reason, detail=f"no {bar.score}: no valid frame", threshold=threshold)
+        return bar.reject({bar.score: score}, threshold)
 
     def judge(self, scores: Mapping[str, float], config: Strict) -> Reject | None:
         """The verdict on a clip's scores under a section of the configuration; a score that is missing is missed,

@@ -68,15 +68,16 @@ class Annotator(Protocol[In, Annotation]):
     """Of its code and its weights, as far as it is known."""
     rights: Rights
     cpu_only: bool
-    """Whether a GPU is of no use to it."""
-    resources: Resources
+    """Whether a GPU is of no use to it. One that can use a GPU has the attribute `network`, the part of it that runs
+    there (annotators.network.Network)."""
     weights: tuple[str, ...]
     """Names of rows in the weights table (annotators/weights.yaml). Files that the user names are in its settings, and
     must all be named, but for those that the attribute `optional_weights` lists; other settings that may not be empty
     are in the attribute `required`."""
 
     def load(self, device: str) -> None:
-        """Reads the weights; `device` is "cpu" or "cuda"."""
+        """Reads the weights; `device` is "cpu" or "cuda". One with a `network` takes another in its place as a second,
+        optional argument: a client of that network, where it runs in another process."""
 
     def annotate(self, batch: Sequence[In]) -> list[Annotation | Reject]:
         """One annotation, or the reason why there is none, for each input, in order."""

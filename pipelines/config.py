@@ -14,6 +14,7 @@ from annotators.picture.config import PictureConfig
 from annotators.registry import KINDS, chosen, own_settings, section_name, without_others
 from annotators.user_weights import pinned
 from humove.config import Strict
+from humove.near_duplicates import DedupConfig
 from humove.settings import checked, override, read_preset
 from humove.stage import Rights
 from humove.video.crop import CropConfig
@@ -24,7 +25,6 @@ from pipelines.stages.cuts import SplitConfig
 from pipelines.stages.motion import MotionConfig
 from pipelines.stages.pose2d import Pose2DConfig
 from pipelines.stages.screen import ScreenConfig
-from shards.near_duplicates import DedupConfig
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -43,33 +43,51 @@ class ShardsConfig(Strict):
 
 
 GpuStep = Literal["split", "track", "pose2d", "motion", "aesthetic", "caption", "category"]
-"""The steps whose annotators may run on a GPU. `split` is of a stage of its own; the others share a worker."""
+"""The steps whose annotators may run on a GPU."""
+
+
+class InputsConfig(Strict):
+    """How VIDEOS is read."""
+
+    ignore_columns: tuple[str, ...] = Field((), description="columns of a manifest that are passed over")
 
 
 class ExecutionConfig(Strict):
     """Where the work is done. Nothing here changes a byte of the data set, so none of it is hashed."""
 
     executor: Literal["local", "ray"] = "local"
-    workers: int = Field(0, ge=0, description="worker processes; 0: one a core, or all that the cluster has")
-    address: str = Field("", description="a running Ray cluster: ray://HOST:10001, or auto; empty: this machine")
+    workers: int = Field(
+        0, ge=0, description="worker processes; 0: one for each core that this process may use, or all of the cluster"
+    )
+    address: str = Field(
+        "", description="a running Ray cluster: auto on one of its nodes, or HOST:6379; empty: this machine"
+    )
     retries: int = Field(1, ge=0, le=10, description="further tries after a fault")
-    max_fault_share: float = Field(0.02, ge=0, le=1, description="a larger share of faulted units stops a build")
-    unit_seconds: float = Field(120.0, gt=1, description="long videos are scanned in units of about this length")
-    group_seconds: float = Field(60.0, gt=1, description="clips that a remote video is fetched for at a time")
-    scratch: str = Field("", description="folder for decoded frames while a clip is worked on; empty: the system's own")
+    max_fault_share: float = Field(
+        0.02, ge=0, le=1, description="where more than this share of the units faulted, and more than 10, a build ends "
+        "with exit code 4; what succeeded is committed all the same"
+    )  # fmt: skip
+    batch_videos: int = Field(10_000, ge=1, description="videos in one batch, which is packed and committed as a whole")
+    unit_seconds: float = Field(
+        120.0, gt=1, description="videos longer than one and a half times this are worked on in spans of about it"
+    )
+    flush_seconds: float = Field(
+        60.0, gt=0, description="how often what was measured is saved: a kill costs each worker no more than this"
+    )
+    cache_megabytes: int = Field(20_000, ge=1, description="downloaded videos that a machine keeps at the most, MB")
+    scratch: str = Field("", description="folder for downloads and temporary files; empty: the system's own")
     gpus: dict[GpuStep, float] = Field(
         {},
-        description="the share of a GPU that the annotator of a step gets, as in {track: 0.25, motion: 0.5}; a worker "
-        "holds all of them, loaded once, and takes the sum (but for split, which has its own workers); steps that are "
-        "not named, and annotators that run on the CPU alone, take none",
+        description="the share of a GPU that each copy of an annotator's network takes, as in {track: 0.25, motion: "
+        "0.5}: four and two copies on each GPU, in processes of their own, which the workers call; steps that are not "
+        "named, and annotators that run on the CPU alone, take none",
     )
 
     @field_validator("gpus")
     @classmethod
-    def _on_one_gpu(cls, gpus: dict[str, float]) -> dict[str, float]:
-        together = sum(share for step, share in gpus.items() if step != "split")
-        if any(not 0 < share <= 1 for share in gpus.values()) or together > 1:
-            raise ValueError("shares are above 0 and come to 1 at the most, since a worker holds one GPU")
+    def _check_shares(cls, gpus: dict[str, float]) -> dict[str, float]:
+        if any(not 0 < share <= 1 for share in gpus.values()):
+            raise ValueError("shares are above 0, and 1 at the most")
         return gpus
 
 
@@ -98,12 +116,13 @@ class BuildConfig(Strict):
         description="which rights the annotators' code and weights may have: permissive, agpl, non-commercial",
     )
     score_only: bool = Field(False, description="store every score and drop nothing that can be annotated")
+    inputs: InputsConfig = InputsConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
     def data_settings(self) -> dict[str, Any]:
         """All that the data set depends on: everything but where the work is done, and what isn't used."""
         data = super().data_settings()
-        del data["execution"], data["marks"]["file"]
+        del data["execution"], data["inputs"], data["marks"]["file"]
         for kind in KINDS:
             name = section_name(kind)
             data[name] = without_others(kind, getattr(self, name), data[name])
@@ -120,11 +139,6 @@ class BuildConfig(Strict):
         used = {section_name(kind) for kind, s in sections if not getattr(chosen(kind, s), "cpu_only", False)}
         used |= {"split"} if self.split.detector == "transnetv2" else set()
         return {step: share for step, share in self.execution.gpus.items() if step in used}
-
-    @property
-    def clip_gpus(self) -> float:
-        """The share of a GPU that one worker of the clip stage takes."""
-        return round(sum(share for step, share in self.gpu_shares().items() if step != "split"), 4)
 
     def device(self, step: str) -> str:
         """Where the annotator of a step runs, in torch's spelling."""

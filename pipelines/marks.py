@@ -6,17 +6,17 @@ A build keeps its own copy in the ledger, named by its content: the file may cha
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from humove.atomic import write_text
 from humove.config import Strict
 from humove.errors import UserError
 from humove.reasons import Reason
 from humove.stage import Reject
-from shards.explorer.marks import Mark, read_marks
+from humove.storage import Store, open_store
+from shards.explorer.marks import Mark, parse_marks
+from shards.format import LEDGER_FOLDER
 
 
 class MarksConfig(Strict):
@@ -33,26 +33,35 @@ def resolved(config: MarksConfig) -> MarksConfig:
     """The configuration with its file's content named."""
     if not config.file:
         return config
-    if not Path(config.file).is_file():
-        raise UserError(f"marks.file={config.file}: no such file; name a marks.jsonl that `humove view` wrote")
-    text = _text(read_marks(Path(config.file)))
+    text = _text(_read_file(config))
     return config.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def keep_copy(config: MarksConfig, folder: Path) -> None:
-    """Puts the marks into the ledger's folder."""
+def _read_file(config: MarksConfig) -> dict[str, Mark]:
+    """The marks of the file that the configuration names, by path or address."""
+    store, name = open_store(config.file.rpartition("/")[0] or "."), config.file.rpartition("/")[2]
+    try:
+        return parse_marks(store.read(name), config.file)
+    except (FileNotFoundError, IsADirectoryError) as e:
+        raise UserError(f"marks.file={config.file}: no such file; name a marks.jsonl that `humove view` wrote") from e
+
+
+def read_copy(config: MarksConfig, store: Store) -> dict[str, Mark]:
+    """The marks that a build heeds: those of its file, else of the copy in its ledger; none where it uses none."""
     if config.file:
-        write_text(_copy(config, folder), _text(read_marks(Path(config.file))))
-
-
-def kept_marks(config: MarksConfig, folder: Path) -> dict[str, Mark]:
-    """The marks of the ledger's copy; none where the build uses none."""
+        return _read_file(config)
     if not config.sha256:
         return {}
-    path = _copy(config, folder)
-    if not path.is_file():
-        raise UserError(f"marks.sha256={config.sha256}: the ledger has no such marks; name them with marks.file")
-    return read_marks(path)
+    try:
+        return parse_marks(store.read(_copy(config)), _copy(config))
+    except FileNotFoundError as e:
+        raise UserError(f"marks.sha256={config.sha256}: the ledger has no such marks; name them with marks.file") from e
+
+
+def keep_copy(config: MarksConfig, marks: Mapping[str, Mark], store: Store) -> None:
+    """Puts the marks into the ledger."""
+    if config.sha256:
+        store.write(_copy(config), _text(marks).encode())
 
 
 def judge(clip_id: str, marks: Mapping[str, Mark], config: MarksConfig) -> Reject | None:
@@ -67,8 +76,8 @@ def judge(clip_id: str, marks: Mapping[str, Mark], config: MarksConfig) -> Rejec
     return None
 
 
-def _copy(config: MarksConfig, folder: Path) -> Path:
-    return folder / f"{config.sha256}.jsonl"
+def _copy(config: MarksConfig) -> str:
+    return f"{LEDGER_FOLDER}/marks/{config.sha256}.jsonl"
 
 
 def _text(marks: Mapping[str, Mark]) -> str:

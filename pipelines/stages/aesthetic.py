@@ -1,13 +1,15 @@
 """How pleasing the stored picture is."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
-from annotators.aesthetic import AestheticConfig, judge
+from annotators.aesthetic import BARS, AestheticConfig, judge
+from annotators.network import NO_NETWORKS, Network
 from annotators.registry import annotator_settings, load_annotator
 from humove.stage import Reject
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -16,6 +18,7 @@ class AestheticStep:
 
     name = "aesthetic"
     version = "1"
+    bars = BARS
     feeds = False
 
     def __init__(self, config: AestheticConfig, device: str) -> None:
@@ -26,8 +29,8 @@ class AestheticStep:
     def settings(self) -> dict:
         return {**annotator_settings("aesthetic", self.config), "frames": self.config.frames}
 
-    def setup(self) -> None:
-        self._annotator = load_annotator("aesthetic", self.config, self.device)
+    def setup(self, networks: Mapping[str, Network] = NO_NETWORKS) -> None:
+        self._annotator = load_annotator("aesthetic", self.config, self.device, networks.get("aesthetic"))
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames

@@ -1,14 +1,16 @@
 """Which category the pictures show, where the configuration asks a CLIP."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
 from annotators.captions.question import spread
 from annotators.categories.config import CategoryConfig
+from annotators.network import NO_NETWORKS, Network
 from annotators.registry import annotator_settings, load_annotator
 from humove.stage import Reject
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -27,8 +29,8 @@ class CategoryStep:
     def settings(self) -> dict:
         return annotator_settings("category", self.config)
 
-    def setup(self) -> None:
-        self._annotator = load_annotator("category", self.config, self.device)
+    def setup(self, networks: Mapping[str, Network] = NO_NETWORKS) -> None:
+        self._annotator = load_annotator("category", self.config, self.device, networks.get("category"))
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames

@@ -1,12 +1,14 @@
 """Where the stored picture is cut out: a steady window around the person."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
+from annotators.network import Network
 from humove.stage import Reject
 from humove.video.crop import CropConfig, choose_window
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -22,7 +24,7 @@ class CropStep:
     def settings(self) -> dict:
         return self.config.model_dump(mode="json")
 
-    def setup(self) -> None:
+    def setup(self, networks: Mapping[str, Network]) -> None:
         """Nothing to load."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:

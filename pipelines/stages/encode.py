@@ -1,13 +1,16 @@
 """The stored video: the clip's frames, cropped, through ffmpeg."""
 
 import resource
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
-from humove.atomic import replacing
+from annotators.network import Network
 from humove.stage import Reject
 from humove.video.encode import EncodeConfig, encode
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -18,7 +21,7 @@ def cpu_seconds() -> float:
 
 
 class EncodeStep:
-    """Frames and window -> an mp4 in the ledger, until assembly packs it."""
+    """Frames and window -> an mp4, which lies in the ledger until it is packed."""
 
     name = "encode"
     version = "1"
@@ -29,17 +32,18 @@ class EncodeStep:
     def settings(self) -> dict:
         return self.config.model_dump(mode="json")
 
-    def setup(self) -> None:
+    def setup(self, networks: Mapping[str, Network]) -> None:
         """Nothing to load: the encoder is a program of its own."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames
         crop = view.record("crop").facts
         start = cpu_seconds()
-        target = view.file(self.name, "mp4")
-        with replacing(target) as temporary:
-            encode(frames, tuple(crop["xyxy"]), crop["width"], crop["height"], temporary, self.config)
-        return Record(facts={"bytes": target.stat().st_size}, cpu_s=cpu_seconds() - start), {}
+        with tempfile.TemporaryDirectory(dir=view.scratch, prefix="encode-") as folder:
+            target = Path(folder) / "clip.mp4"
+            encode(frames, tuple(crop["xyxy"]), crop["width"], crop["height"], target, self.config)
+            view.mp4 = target.read_bytes()
+        return Record(facts={"bytes": len(view.mp4)}, cpu_s=cpu_seconds() - start), {}
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
         return None

@@ -1,6 +1,7 @@
 """SMPL motion of the clip, in the camera of the decoded picture."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -8,19 +9,17 @@ from pydantic import Field
 
 from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.motion_clip import MotionClip, WorldMotion
+from annotators.network import NO_NETWORKS, Network
 from annotators.nlf.config import NlfConfig
 from annotators.registry import annotator_settings, load_annotator
 from annotators.results.config import ResultsConfig
-from humove.atomic import replacing
 from humove.camera import Focal, intrinsics_from_35mm, intrinsics_from_fov
 from humove.config import Strict
 from humove.stage import Reject
-from humove.types import SmplMotion, VideoRef
-from pipelines.ledger import Record
+from humove.types import SmplMotion, VideoRef, WorldCamera
 from pipelines.stages.pose2d import pose_from_arrays, track_of
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
-from shards.format import WORLD_MEMBER
-from shards.npz import world_bytes
 
 
 class MotionConfig(Strict):
@@ -39,8 +38,22 @@ class MotionConfig(Strict):
     results: ResultsConfig = ResultsConfig()
 
 
+WORLD = "world."
+"""Prefix of the arrays of the camera's path, beside the motion's own."""
+
+
 def motion_arrays(motion: SmplMotion) -> dict[str, np.ndarray]:
     return {f.name: getattr(motion, f.name) for f in fields(motion)}
+
+
+def motion_from_arrays(arrays: dict[str, np.ndarray]) -> SmplMotion:
+    return SmplMotion(**{name: value for name, value in arrays.items() if not name.startswith(WORLD)})
+
+
+def world_from_arrays(arrays: dict[str, np.ndarray]) -> WorldCamera | None:
+    """The camera's path, where the motion's annotator knew it."""
+    found = {name.removeprefix(WORLD): value for name, value in arrays.items() if name.startswith(WORLD)}
+    return WorldCamera(**found) if found else None
 
 
 def camera_of(video: VideoRef, width: int, height: int, field_of_view_deg: float) -> tuple[np.ndarray, Focal]:
@@ -69,8 +82,8 @@ class MotionStep:
             "field_of_view_deg": self.config.field_of_view_deg,
         }
 
-    def setup(self) -> None:
-        self._annotator = load_annotator("motion", self.config, self.device)
+    def setup(self, networks: Mapping[str, Network] = NO_NETWORKS) -> None:
+        self._annotator = load_annotator("motion", self.config, self.device, networks.get("motion"))
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         facts = view.record("track").facts
@@ -93,11 +106,11 @@ class MotionStep:
             return Record(reject=found, cpu_s=time.process_time() - start), {}
         if not isinstance(found, WorldMotion):
             found = WorldMotion(motion=found, focal=focal)
+        arrays = motion_arrays(found.motion)
         if found.world is not None:
-            with replacing(view.file(self.name, WORLD_MEMBER)) as temporary:
-                temporary.write_bytes(world_bytes(found.world))
+            arrays |= {f"{WORLD}{f.name}": getattr(found.world, f.name) for f in fields(found.world)}
         seconds = time.process_time() - start
-        return Record(facts={"focal": asdict(found.focal)}, cpu_s=seconds), motion_arrays(found.motion)
+        return Record(facts={"focal": asdict(found.focal)}, cpu_s=seconds), arrays
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
         return None

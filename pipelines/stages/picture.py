@@ -1,13 +1,15 @@
 """The picture that is stored: how well it is recorded, and what lies over it."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
+from annotators.network import Network
 from annotators.picture.config import PictureConfig
-from annotators.picture.measure import judge, measure
+from annotators.picture.measure import BARS, judge, measure
 from humove.stage import Reject
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -16,6 +18,7 @@ class PictureStep:
 
     name = "picture"
     version = "1"
+    bars = BARS
     feeds = False
 
     def __init__(self, config: PictureConfig) -> None:
@@ -24,7 +27,7 @@ class PictureStep:
     def settings(self) -> dict:
         return {"places": self.config.places}
 
-    def setup(self) -> None:
+    def setup(self, networks: Mapping[str, Network]) -> None:
         """Nothing to load."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:

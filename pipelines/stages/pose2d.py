@@ -1,6 +1,7 @@
 """Keypoints of the main person on every frame."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Literal
 
@@ -8,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from annotators.mmpose.config import MMPoseConfig
+from annotators.network import NO_NETWORKS, Network
 from annotators.registry import annotator_settings, load_annotator
 from annotators.rtmlib.config import RtmlibConfig
 from annotators.visible_keypoints import visible_share
@@ -17,7 +19,7 @@ from humove.reasons import Reason
 from humove.skeleton_map import converted
 from humove.stage import Reject
 from humove.types import Landmarks, PersonTrack, Pose2D
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -78,6 +80,7 @@ class Pose2DStep:
 
     name = "pose2d"
     version = "2"
+    bars = BARS
 
     def __init__(self, config: Pose2DConfig, device: str = "cpu") -> None:
         self.config = config
@@ -87,8 +90,8 @@ class Pose2DStep:
     def settings(self) -> dict:
         return {**annotator_settings("pose2d", self.config), "visible_score": self.config.visible_score}
 
-    def setup(self) -> None:
-        self._annotator = load_annotator("pose2d", self.config, self.device)
+    def setup(self, networks: Mapping[str, Network] = NO_NETWORKS) -> None:
+        self._annotator = load_annotator("pose2d", self.config, self.device, networks.get("pose2d"))
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames

@@ -1,14 +1,17 @@
 """How good the motion is, by measures that need no truth."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
 from annotators import motion_quality
+from annotators.network import Network
 from humove.stage import Reject
-from humove.types import Landmarks, SmplMotion
-from pipelines.ledger import Record
+from humove.types import Landmarks
+from pipelines.stages.motion import motion_from_arrays
 from pipelines.stages.pose2d import pose_from_arrays
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -17,6 +20,7 @@ class QualityStep:
 
     name = "quality"
     version = "1"
+    bars = motion_quality.BARS
 
     def __init__(self, config: motion_quality.QualityConfig) -> None:
         self.config = config
@@ -24,13 +28,13 @@ class QualityStep:
     def settings(self) -> dict:
         return {}
 
-    def setup(self) -> None:
+    def setup(self, networks: Mapping[str, Network]) -> None:
         """Nothing to load."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         start = time.process_time()
         rate = view.record("track").facts["fps"]
-        motion = SmplMotion(**view.arrays("motion"))
+        motion = motion_from_arrays(view.arrays("motion"))
         pose = pose_from_arrays(view.arrays("pose2d"))
         landmarks = pose if isinstance(pose, Landmarks) else None
         scores = motion_quality.measure(motion, pose, landmarks, rate[0] / rate[1])

@@ -1,15 +1,17 @@
 """The main person: whether there is exactly one, and where."""
 
 import time
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
 
-from annotators.main_person import TrackConfig, judge
+from annotators.main_person import BARS, TrackConfig, judge
+from annotators.network import NO_NETWORKS, Network
 from annotators.registry import annotator_settings, load_annotator
 from humove.reasons import Reason
 from humove.stage import Reject
-from pipelines.ledger import Record
+from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
@@ -18,6 +20,7 @@ class TrackStep:
 
     name = "track"
     version = "1"
+    bars = BARS
 
     def __init__(self, config: TrackConfig, device: str = "cpu") -> None:
         self.config = config
@@ -27,8 +30,8 @@ class TrackStep:
     def settings(self) -> dict:
         return annotator_settings("tracks", self.config)
 
-    def setup(self) -> None:
-        self._annotator = load_annotator("tracks", self.config, self.device)
+    def setup(self, networks: Mapping[str, Network] = NO_NETWORKS) -> None:
+        self._annotator = load_annotator("tracks", self.config, self.device, networks.get("tracks"))
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         decode_start = time.process_time()

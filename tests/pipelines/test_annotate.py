@@ -13,10 +13,11 @@ import webdataset
 from humove.errors import UserError
 from humove.reasons import Reason
 from humove.stage import Reject
+from humove.storage import open_store
 from humove.video.stored import StoredFrames
-from pipelines.annotate import AnnotateStage, annotate, chosen_with
 from pipelines.config import configured
-from pipelines.ledger import Record
+from pipelines.jobs.annotate import AnnotateStage, annotate, chosen_with
+from pipelines.stages.records import Record
 from shards.annotations import DOC_FILE, AnnotationDoc, annotation_names, beside, read_annotation
 from shards.reader import open_dataset
 from shards.verify import verify
@@ -194,7 +195,7 @@ class Refuses:
 
     name, version = "caption", "1"
 
-    def setup(self) -> None: ...
+    def setup(self, networks) -> None: ...
 
     def measure(self, view) -> tuple[Record, dict]:
         return Record(reject=Reject(reason=Reason.TOO_DARK, detail=f"{len(view.frames)} frames", score=0.1)), {}
@@ -203,9 +204,11 @@ class Refuses:
 def test_what_is_rejected_says_why_under_its_key(mine: Path) -> None:
     folder = mine / "annotations" / "short"
     doc = json.loads((folder / DOC_FILE).read_text())
-    stage = AnnotateStage(root=str(mine), folder=folder, step=Refuses(), digest="x", config=configured({}, []))
+    store = open_store(mine)
+    side_store = store.child("annotations/short")
+    stage = AnnotateStage(root=store, store=side_store, step=Refuses(), digest="x", config=configured({}, []))
     dataset = open_dataset(str(mine))
-    sides = [stage.process([row])[0].outputs[0].model_dump(mode="json") for row in dataset.doc.shards]
+    sides = [stage.process(row, 0).model_dump(mode="json") for row in dataset.doc.shards]
     (folder / DOC_FILE).write_text(json.dumps({**doc, "shards": sides}))
     rows = {row.key: row for row in read_annotation(dataset, "short")}
     assert sum(side["num_rejected"] for side in sides) == len(rows) == len(dataset)

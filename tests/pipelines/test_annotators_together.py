@@ -14,17 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("ultralytics")
-pytest.importorskip("mmpose")
-pytest.importorskip("torchvision")
-
 from humove.body import Body, world_transforms
 from humove.rotations import axis_angle_to_matrix
 from humove.skeletons import COCO_17, SMPL_JOINTS
 from humove.video.encode import EncodeConfig, encode
 from humove.video.frames import ArrayFrames
-from pipelines.annotate import annotate, chosen_with
 from pipelines.config import configured
+from pipelines.jobs.annotate import annotate, chosen_with
 from shards.reader import Dataset, open_dataset
 from shards.verify import verify
 from tests.annotators.mmpose.squares import CELL, SCORE, finding_squares, write_checkpoint
@@ -32,6 +28,7 @@ from tests.annotators.nlf.stand_in import HEIGHT_M, LEFT, RAISE, RIGHT, write_nl
 from tests.annotators.ultralytics.tiny import save_fixed
 from tests.builds import Quiet, run
 
+pytestmark = pytest.mark.extra("yolo", "mmpose", "nlf")
 WIDTH, HEIGHT, FRAMES, FPS = 300, 480, 60, 30
 """40x64 px as the YOLO sees it: of another width the library would round the box by up to half of its pixels."""
 REACH = (0.15, 0.25, 0.15, 0.25)

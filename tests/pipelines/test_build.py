@@ -3,18 +3,21 @@
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from humove.errors import EXIT_NO_SAMPLES, UserError
-from pipelines.reselect import reselect
+from pipelines.jobs.reselect import reselect
 from pipelines.samples.film import write_film
 from shards.reader import open_dataset
 from shards.verify import verify
@@ -74,18 +77,32 @@ def test_a_new_video_is_the_only_one_worked_on(videos: Path, copied: Path, tmp_p
     assert verify(str(copied), deep=False) == []
 
 
-def test_a_tighter_threshold_runs_nothing_and_a_looser_one_only_what_it_admits(built: Path, tmp_path: Path) -> None:
+def test_a_tighter_threshold_runs_nothing(built: Path, tmp_path: Path) -> None:
     least = min(r["person_height"] for r in open_dataset(str(built)).index_rows(["person_height"]))
     tight = Quiet()
     done = reselect(config(f"track.min_person_height={least + 1e-3}"), built, tmp_path / "tight", tight)
     assert tight.works["annotate"] == tight.works["scan"] == 0
     assert sum(r.num_samples for r in done.doc.shards) < len(open_dataset(str(built)))
     assert verify(str(tmp_path / "tight"), deep=False) == []
-    loose = Quiet()
-    reselect(config("track.min_person_share=0", "track.min_leg_visibility=0", "track.min_person_height=0"),
-             tmp_path / "tight", tmp_path / "loose", loose)  # fmt: skip
-    assert loose.works["scan"] == 0
-    assert loose.works["annotate"] <= 1
+    assert not (tmp_path / "tight" / "ledger" / "records").exists()  # nothing was copied
+
+
+def test_a_looser_threshold_measures_only_the_clips_that_it_admits(videos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("squat.mp4", "empty_room.mp4"):
+        shutil.copy(videos / name, folder)
+    with pytest.raises(UserError, match="no sample was kept"):
+        run(folder, tmp_path / "strict", "track.min_person_height=0.99")
+    quiet = Quiet()
+    reselect(config(), tmp_path / "strict", tmp_path / "loose", quiet)
+    ran = {name: count for name, count in quiet.works.items() if count}
+    after_track = ("crop", "picture", "pose2d", "motion", "quality", "caption", "encode", "annotate")
+    assert ran == dict.fromkeys(after_track, 1)
+    assert ("kept", "") in ends(tmp_path / "loose")["squat.mp4"]
+    run(folder, tmp_path / "whole")
+    assert shas(tmp_path / "loose") == shas(tmp_path / "whole")
+    assert verify(str(tmp_path / "loose"), deep=False) == []
 
 
 def test_thresholds_lifted_keep_preconditions(built: Path, tmp_path: Path) -> None:
@@ -113,18 +130,38 @@ def test_one_worker_two_workers_and_ray_give_the_same_shards(videos: Path, tmp_p
         assert len({(tmp_path / w / name).read_bytes() for w in ("w1", "w2", "ray")}) == 1, name
 
 
+def has_measured(out: Path, step: str) -> bool:
+    """Whether the ledger holds a record of a step."""
+    for path in (out / "ledger" / "records").rglob("*.zip"):
+        with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as box:
+            if f'"{step}"' in box.read("records.json").decode():
+                return True
+    return False
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it has not happened in time"
+        time.sleep(0.02)
+
+
 def test_a_build_that_is_killed_and_run_again_gives_the_same_shards(videos: Path, tmp_path: Path) -> None:
     folder = one_video(tmp_path, videos)
     run(folder, tmp_path / "whole")
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
     command += [part for s in SETTINGS for part in ("--set", s)]
-    draw = random.Random(7)
-    for _ in range(3):
+    command += ["--set", "execution.flush_seconds=0.1"]
+    inside = 0
+    for measured in ("scan", "track", "pose2d", "encode"):  # each time a little further
         child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(draw.uniform(6, 14))
+        wait_for(lambda step=measured, child=child: has_measured(out, step) or child.poll() is not None)
+        inside += child.poll() is None
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+        assert not (out / "dataset.json").exists()
+    assert inside == 4
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert shas(out) == shas(tmp_path / "whole")
     assert verify(str(out), deep=False) == []
@@ -133,18 +170,10 @@ def test_a_build_that_is_killed_and_run_again_gives_the_same_shards(videos: Path
 WHOLE_BUILD_IN_ONE_PROCESS = """
 import sys
 from pathlib import Path
-import pipelines.build
-from pipelines.executors.worker import attempt
-from tests.builds import run
+import pipelines.jobs.build
+from tests.builds import InProcess, run
 
-class Here:
-    def map(self, stage, works):
-        stage.setup()
-        for work in works:
-            yield from attempt(stage, work, 0)
-    def close(self): ...
-
-pipelines.build.make_executor = lambda config: Here()
+pipelines.jobs.build.make_executor = lambda *_: InProcess()
 built, _ = run(Path(sys.argv[1]), Path(sys.argv[2]))
 maps = Path("/proc/self/maps").read_text()
 print(len(built.doc.shards), "libtorch" in maps, "libGL" in maps, "libEGL" in maps)
@@ -200,27 +229,45 @@ def test_what_is_not_ours_is_not_touched(videos: Path, built: Path, tmp_path: Pa
         run(videos, tmp_path / "shared")
 
 
-def test_a_lost_table_and_a_damaged_record_are_made_again(videos: Path, copied: Path) -> None:
+def test_a_lost_table_is_made_again(videos: Path, copied: Path) -> None:
+    before = pq.read_table(copied / "index.parquet")
     (copied / "index.parquet").unlink()
-    record = next((copied / "ledger" / "clips").rglob("quality.*.json"))
-    record.write_text(record.read_text()[:20])
+    (copied / "README.md").unlink()
     done, quiet = run(videos, copied)
-    assert done.worked
-    assert quiet.works["annotate"] == 1
+    assert not done.worked and not quiet.works
+    assert pq.read_table(copied / "index.parquet").equals(before)
     assert verify(str(copied), deep=False) == []
+
+
+def test_a_lost_part_of_a_table_and_a_damaged_record_are_made_again(videos: Path, copied: Path) -> None:
+    before = shas(copied)
+    next((copied / "tables").glob("index-*")).unlink()
+    record = next(
+        path for path in sorted((copied / "ledger" / "records").rglob("*.zip")) if "encode" in str(zip_names(path))
+    )
+    record.write_bytes(record.read_bytes()[:-100])
+    done, quiet = run(videos, copied)
+    assert done.worked and quiet.works["scan"] == 1 and quiet.works["annotate"] >= 1
+    assert any("measured again" in line for line in quiet.said)
+    assert sorted(shas(copied).values()) == sorted(before.values())
+    assert verify(str(copied), deep=False) == []
+
+
+def zip_names(path: Path) -> str:
+    with zipfile.ZipFile(path) as box:
+        return box.read("records.json").decode()
 
 
 def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(videos: Path, tmp_path: Path) -> None:
     folder = one_video(tmp_path, videos)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
+    command += ["--set", "execution.flush_seconds=0.1"]
     child = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    for line in child.stderr:
-        if line.startswith("annotate"):
-            break
-    time.sleep(1)
+    wait_for(lambda: has_measured(out, "track"))
+    assert child.poll() is None
     for _ in range(2):
         os.killpg(child.pid, signal.SIGINT)
         time.sleep(0.3)

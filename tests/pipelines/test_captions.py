@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from humove.errors import UserError
-from pipelines.build import Built
-from pipelines.reselect import reselect
+from pipelines.jobs.build import Built
+from pipelines.jobs.reselect import reselect
 from shards.clips import read_clips
 from shards.reader import open_dataset
 from shards.verify import verify
@@ -109,9 +109,8 @@ def test_a_server_that_breaks_is_a_fault_and_the_same_command_goes_on(built: Pat
     assert {s.meta["captions"]["full"] for s in open_dataset(str(tmp_path / "out")).samples()} == {GOOD["full"]}
 
 
+@pytest.mark.extra("vlm")
 def test_a_clip_names_the_category_of_what_is_seen(built: Path, tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    pytest.importorskip("torchvision")
     from tests.annotators.categories.tiny import tiny_clip
 
     folder = tiny_clip(tmp_path / "clip", positive="bicycle", negative="horse")

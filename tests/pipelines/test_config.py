@@ -8,12 +8,11 @@ import yaml
 from humove.errors import UserError
 from humove.settings import preset_names
 from pipelines.config import PRESETS, load_config
-from pipelines.ledger import Ledger
-from pipelines.plan import Plan
+from pipelines.engine.plan import Plan
 
 
 def config_hash(*overrides: str) -> str:
-    return Plan.of(load_config("local", list(overrides)), Ledger(Path("nowhere"))).config_hash
+    return Plan.of(load_config("local", list(overrides))).config_hash
 
 
 def test_every_preset_resolves() -> None:
@@ -50,16 +49,15 @@ def test_what_is_not_chosen_is_neither_hashed_nor_kept() -> None:
 
 def test_a_gpu_is_asked_for_by_annotators_that_can_use_one() -> None:
     builtin = load_config("cluster", [])
-    assert builtin.clip_gpus == 0 and builtin.device("track") == "cpu"
+    assert builtin.gpu_shares() == {} and builtin.device("track") == "cpu"
     paper = load_config("paper,cluster", [])
     # Ultralytics, DWPose and LAION: CameraHMR's files are only read, and the captions' server has GPUs of its own.
-    assert paper.clip_gpus == pytest.approx(0.1 + 0.05 + 0.1) and paper.device("track") == "cuda"
+    assert paper.gpu_shares() == {"track": 0.1, "aesthetic": 0.05, "pose2d": 0.1} and paper.device("track") == "cuda"
     assert paper.device("caption") == paper.device("motion") == "cpu" and "split" not in paper.gpu_shares()
     assert load_config("cluster", ["split.detector=transnetv2"]).gpu_shares() == {"split": 0.1}
-    assert load_config("cluster", ["split.detector=transnetv2"]).clip_gpus == 0
 
 
-@pytest.mark.parametrize("gpus", ["{track: 0.7, motion: 0.4}", "{track: 0}", "{split: 2}", "{crop: 0.1}"])
+@pytest.mark.parametrize("gpus", ["{track: 1.2}", "{track: 0}", "{split: 2}", "{crop: 0.1}"])
 def test_shares_that_no_gpu_has_are_refused(gpus: str) -> None:
     with pytest.raises(UserError, match="execution.gpus"):
         load_config("local", [f"execution.gpus={gpus}"])

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from humove.errors import UserError
 from pipelines.config import load_config
-from pipelines.explore import explorer
-from pipelines.reselect import reselect
+from pipelines.jobs.explore import explorer
+from pipelines.jobs.reselect import reselect
 from shards.clips import read_clips
 from shards.reader import open_dataset
 from tests.builds import Quiet, config, run
@@ -116,7 +116,7 @@ def test_a_build_that_is_going_on_is_shown(copied: Path, tmp_path: Path) -> None
 
 
 def test_a_page_that_is_loaded_again_shows_how_far_the_build_is(copied: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("pipelines.explore._PAUSE_S", 0)
+    monkeypatch.setattr("pipelines.jobs.explore._PAUSE_S", 0)
     commit = (copied / "dataset.json").read_bytes()
     (copied / "dataset.json").unlink()
     batch = copied / "ledger" / "batches" / "000000.jsonl"

@@ -5,28 +5,17 @@ from pathlib import Path
 
 import pytest
 
-import pipelines.build
+import pipelines.jobs.build
 from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
-from pipelines.executors.worker import attempt
-from pipelines.reselect import reselect
+from pipelines.jobs.build import build
+from pipelines.jobs.reselect import reselect
 from pipelines.stages.motion import MotionStep
 from shards.reader import open_dataset
 from shards.verify import verify
-from tests.builds import Quiet, config
+from tests.builds import InProcess, Quiet, config
 
 OTHER_FIT = "motion.landmark_fit.iterations=5"
 """Makes motion, and what follows, run again on what the ledger holds."""
-
-
-class Here:
-    """Runs stages in this process, where a test can break them."""
-
-    def map(self, stage, works):
-        stage.setup()
-        for work in works:
-            yield from attempt(stage, work, 1)
-
-    def close(self) -> None: ...
 
 
 @pytest.fixture
@@ -41,33 +30,61 @@ def broken(monkeypatch) -> list[str]:
         return measure(self, view)
 
     monkeypatch.setattr(MotionStep, "measure", breaking)
-    monkeypatch.setattr(pipelines.build, "make_executor", lambda _: Here())
+    monkeypatch.setattr(pipelines.jobs.build, "make_executor", lambda *_: InProcess())
     return bad
+
+
+def faults_of(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "ledger" / "faults.jsonl").read_text().splitlines()]
 
 
 def test_one_fault_costs_one_clip_and_is_kept_with_its_traceback(built: Path, tmp_path: Path, broken) -> None:
     keys = open_dataset(str(built)).keys()
     broken.append(keys[0])
     out = tmp_path / "out"
-    reselect(config(OTHER_FIT, "execution.max_fault_share=0.5"), built, out, Quiet())
+    quiet = Quiet()
+    reselect(config(OTHER_FIT), built, out, quiet)  # few faults are no error, whatever their share
     rows = {row.clip_id: row for row in open_dataset(str(out)).outcomes() if row.unit == "clip"}
     assert (rows[keys[0]].outcome, rows[keys[0]].stage, rows[keys[0]].reason) == ("faulted", "motion", "fault")
+    assert rows[keys[0]].detail == "FloatingPointError: the fit went off"
     assert all(rows[key].outcome == "kept" for key in keys[1:])
-    kept = json.loads((out / "ledger" / "quarantine" / f"{keys[0]}.json").read_text())
-    assert "the fit went off" in kept["error"] and "in breaking" in kept["traceback"]
+    (fault,) = faults_of(out)
+    assert fault["unit"] == keys[0] and "in breaking" in fault["traceback"]
+    assert any(keys[0] in line and "the fit went off" in line for line in quiet.said)
     assert verify(str(out), deep=False) == []
-    doc = open_dataset(str(out)).doc
-    assert doc.counts["motion"].faulted == 1
+    assert open_dataset(str(out)).doc.counts["motion"].faulted == 1
 
 
-def test_too_many_faults_commit_nothing_and_are_tried_again(built: Path, tmp_path: Path, broken) -> None:
+def test_a_faulted_clip_is_tried_again_by_the_next_run_and_added(built: Path, tmp_path: Path, broken) -> None:
     keys = open_dataset(str(built)).keys()
-    broken.extend(keys)
+    broken.append(keys[0])
+    out = tmp_path / "out"
+    reselect(config(OTHER_FIT), built, out, Quiet())
+    before = {p.name: p.read_bytes() for p in (out / "shards").glob("*.tar")}
+    broken.clear()
+    quiet = Quiet()
+    done = build(config(OTHER_FIT), [], out, quiet)
+    assert done.worked and quiet.works["motion"] == 1
+    dataset = open_dataset(str(out))
+    assert set(dataset.keys()) == set(keys)
+    assert all((out / "shards" / name).read_bytes() == raw for name, raw in before.items())
+    assert dataset.doc.counts["motion"].faulted == 0 and not (out / "ledger" / "faults.jsonl").exists()
+    assert verify(str(out), deep=False) == []
+    assert not build(config(OTHER_FIT), [], out, Quiet()).worked
+
+
+def test_too_many_faults_are_an_exit_code_and_what_succeeded_is_committed(
+    built: Path, tmp_path: Path, broken, monkeypatch
+) -> None:
+    monkeypatch.setattr(pipelines.jobs.build, "MIN_FAULTS", 1)
+    keys = open_dataset(str(built)).keys()
+    broken.extend(keys[:2])
     out = tmp_path / "out"
     with pytest.raises(UserError, match="more than execution.max_fault_share allows") as caught:
         reselect(config(OTHER_FIT), built, out, Quiet())
-    assert caught.value.exit_code == EXIT_TOO_MANY_FAULTS
-    assert not (out / "dataset.json").exists()
+    assert caught.value.exit_code == EXIT_TOO_MANY_FAULTS and "2 of " in str(caught.value)
+    assert set(open_dataset(str(out)).keys()) == set(keys[2:])
+    assert verify(str(out), deep=False) == []
     broken.clear()
-    done = pipelines.build.build(config(OTHER_FIT), [], out, Quiet())
-    assert sum(row.num_samples for row in done.doc.shards) == len(keys)
+    build(config(OTHER_FIT), [], out, Quiet())
+    assert set(open_dataset(str(out)).keys()) == set(keys)

@@ -1,96 +1,114 @@
-"""Stages that take a share of a GPU: how many workers there are, which GPU each sees, and what is said without one."""
+"""Annotators with a share of a GPU: which networks are served, builds that call them, and what is said without one.
 
-import os
-import time
-from collections.abc import Sequence
+The GPU is one that is only counted; the networks run on the CPU, in processes of their own.
+"""
+
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
+from annotators.nlf.network import NlfNetwork
+from annotators.transnetv2.windows import WindowNetwork
+from annotators.ultralytics.network import YoloNetwork
 from humove.errors import UserError
-from humove.stage import Emit, Resources
-from pipelines.build import build
-from pipelines.executors import local
-from pipelines.executors.gpus import workers_on
-from pipelines.executors.local import LocalExecutor
-from pipelines.work import Work
-from tests.builds import Quiet, config
+from humove.video.encode import EncodeConfig, encode
+from humove.video.frames import ArrayFrames
+from pipelines.engine import model_servers
+from pipelines.engine.model_servers import make_model_servers, served_networks
+from pipelines.jobs import build as build_job
+from pipelines.jobs.build import build
+from shards.reader import open_dataset
+from tests.annotators.mmpose.squares import finding_squares, write_checkpoint
+from tests.annotators.nlf.stand_in import write_nlf
+from tests.annotators.ultralytics.tiny import save_fixed
+from tests.builds import Quiet, config, run
+from tests.pipelines.test_annotators_together import FPS, HEIGHT, REACH, WIDTH, picture_of
+
+pytestmark = pytest.mark.extra("yolo", "mmpose", "nlf")
+RIGHTS = "allow=[permissive, agpl, non-commercial]"
+GPUS = "execution.gpus={track: 0.25, pose2d: 0.25, motion: 0.5}"
 
 
-class Sees:
-    """A stage that says in which process it is, and which GPU that sees."""
-
-    name, version, batch_size = "sees", "1", 1
-
-    def __init__(self, gpus: float) -> None:
-        self.resources = Resources(cpus=1, gpus=gpus)
-
-    def setup(self) -> None: ...
-
-    def process(self, batch: Sequence[int]) -> list[Emit]:
-        time.sleep(0.2)  # so that no worker does the work of all
-        return [Emit(outputs=((os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", "")),)) for _ in batch]
-
-
-def works(count: int) -> list[Work]:
-    return [Work(unit_id=str(i), label=str(i), weight=1.0, payload=i) for i in range(count)]
+def test_the_networks_of_the_annotators_in_use_are_served() -> None:
+    shares = "execution.gpus={track: 0.3, motion: 0.3, pose2d: 0.2, split: 0.1, caption: 0.1}"
+    chosen = [
+        "track.annotator=ultralytics",
+        "motion.annotator=nlf",
+        "split.detector=transnetv2",
+        shares.replace("0.5", "0.3"),
+    ]
+    served = {each.kind: each for each in served_networks(config(*chosen))}
+    # blazepose and the captions of the presets run on the CPU alone
+    assert {kind: type(each.network) for kind, each in served.items()} == {
+        "tracks": YoloNetwork, "motion": NlfNetwork, "cuts": WindowNetwork,
+    }  # fmt: skip
+    assert (served["tracks"].share, served["cuts"].share) == (0.3, 0.1)
 
 
-def seen(executor, gpus: float) -> dict[int, str]:
-    """Each worker's GPU."""
-    return dict(done.outcome.outputs[0] for done in executor.map(Sees(gpus), works(8)))
+def test_an_annotator_without_a_network_is_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(model_servers, "network_of", lambda kind, section: None)
+    with pytest.raises(UserError, match=r"execution.gpus: track.annotator 'ultralytics' has no network for a GPU"):
+        served_networks(config("track.annotator=ultralytics", "execution.gpus={track: 0.5}"))
 
 
-@pytest.mark.parametrize(
-    ("gpus", "share", "held"), [(1, 0.5, 2), (2, 0.4, 4), (1, 0.1, 10), (3, 1.0, 3), (1, 0.3, 3), (4, 0.65, 4)]
-)
-def test_shares_are_of_one_gpu(gpus: int, share: float, held: int) -> None:
-    assert workers_on(gpus, share) == held
+@pytest.fixture(scope="module")
+def videos_and_settings(tmp_path_factory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("gpus")
+    (folder / "videos").mkdir()
+    for seed in (1, 2, 3):
+        target = folder / "videos" / f"person {seed}.mp4"
+        encode(ArrayFrames(picture_of(seed), FPS), (0, 0, WIDTH, HEIGHT), WIDTH, HEIGHT, target, EncodeConfig(crf=12))
+    files = {
+        "track.ultralytics": save_fixed(folder / "yolo.pt", reach=REACH),
+        "pose2d.mmpose": write_checkpoint(folder / "rtmpose.pth", finding_squares("rtmpose-t-body-256x192")),
+        "motion.nlf": write_nlf(folder / "nlf.torchscript"),
+    }
+    choices = [f"{section}.annotator={name}" for section, name in (key.split(".") for key in files)]
+    weights = [f"{key}.weights.path={path}" for key, path in files.items()]
+    return folder / "videos", [*choices, *weights, RIGHTS, "track.ultralytics.image_size=64", "dedup.near=off",
+                               "pose2d.mmpose.model=rtmpose-t-body-256x192", "score_only=true"]  # fmt: skip
 
 
-def test_local_workers_are_spread_over_the_gpus(monkeypatch) -> None:
-    monkeypatch.setattr(local, "gpus_here", lambda: 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    executor = LocalExecutor(workers=3, retries=0)
-    try:
-        assert set(seen(executor, 0.0).values()) == {"4,6"}
-        whole = seen(executor, 1.0)
-        assert sorted(whole.values()) == ["4", "6"]  # two workers, a GPU each, though three are allowed
-        assert set(seen(executor, 0.5).values()) == {"4", "6"}
-    finally:
-        executor.close()
-
-
-def test_ray_workers_get_the_share_that_they_ask_for() -> None:
-    from ray.cluster_utils import Cluster
-
-    from pipelines.executors.ray import RayExecutor
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "num_gpus": 1})
-    executor = None
-    try:
-        executor = RayExecutor(address=cluster.address, workers=0, retries=0)
-        found = seen(executor, 0.5)
-        assert 1 <= len(found) <= 2 and set(found.values()) == {"0"}
-    finally:
-        if executor is not None:
-            executor.close()
-        cluster.shutdown()
-
-
-YOLO = ["track.annotator=ultralytics", "allow=[permissive, agpl]", "execution.gpus={track: 0.5}"]
+@pytest.fixture(scope="module")
+def without(videos_and_settings, tmp_path_factory) -> Path:
+    """The set, built with every model in its worker."""
+    videos, settings = videos_and_settings
+    out = tmp_path_factory.mktemp("without") / "set"
+    run(videos, out, *settings)
+    return out
 
 
 @pytest.mark.parametrize("executor", ["local", "ray"])
-def test_without_a_gpu_it_is_one_line(executor: str, videos: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ultralytics")
-    torch = pytest.importorskip("torch")
+def test_a_build_that_calls_its_networks_gives_the_same_set(
+    executor: str, videos_and_settings, without: Path, tmp_path: Path, monkeypatch
+) -> None:
+    videos, settings = videos_and_settings
+    if executor == "ray":
+        _let_ray_count_a_gpu(monkeypatch)
+    monkeypatch.setattr(build_job, "make_model_servers", partial(make_model_servers, device="cpu", num_gpus=1))
+    # Where a step loaded its model itself it would ask for a GPU that is not there.
+    run(videos, tmp_path / "set", *settings, GPUS, f"execution.executor={executor}")
+    before, after = open_dataset(str(without)), open_dataset(str(tmp_path / "set"))
+    assert len(after) == 3
+    assert [shard.sha256 for shard in after.doc.shards] == [shard.sha256 for shard in before.doc.shards]
+    assert after.doc.config_hash == before.doc.config_hash
+
+
+def _let_ray_count_a_gpu(monkeypatch) -> None:
+    import ray
+
+    start = ray.init
+    monkeypatch.setattr(ray, "init", lambda **how: start(**{**how, "num_gpus": 1}))
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_without_a_gpu_it_is_one_line(executor: str, videos_and_settings, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    weights = tmp_path / "x.pt"
-    weights.write_bytes(b"never read")
-    settings = config(*YOLO, f"track.ultralytics.weights.path={weights}", f"execution.executor={executor}")
+    videos, settings = videos_and_settings
     where = {"local": "this machine", "ray": "the Ray cluster"}[executor]
     with pytest.raises(UserError, match=f"{where} has none that torch can use.*SET execution.gpus={{}}") as caught:
-        build(settings, str(videos), tmp_path / "out", Quiet())
+        build(config(*settings, GPUS, f"execution.executor={executor}"), str(videos), tmp_path / "out", Quiet())
     assert "\n" not in str(caught.value)

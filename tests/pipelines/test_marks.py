@@ -7,7 +7,7 @@ import pytest
 
 from humove.errors import UserError
 from pipelines.config import configured
-from pipelines.reselect import reselect
+from pipelines.jobs.reselect import reselect
 from shards.clips import read_clips
 from shards.reader import open_dataset
 from shards.verify import verify

@@ -1,4 +1,4 @@
-"""clips.parquet: everything that the ledger knows of each clip, equal to what the build settled."""
+"""The table of clips: everything that the ledger knows of each clip, equal to what the build settled."""
 
 import math
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from humove.errors import UserError
-from shards.clips import CLIPS_FILE, SCORE, read_clips
+from shards.clips import SCORE, read_clips
 from shards.reader import open_dataset
 from tests.builds import run
 
@@ -57,7 +57,7 @@ def test_a_clip_that_a_tighter_bar_rejects_keeps_what_was_measured_beyond_it(vid
 
 def test_without_a_ledger_the_index_and_the_outcomes_make_the_table(copied: Path) -> None:
     whole = read_clips(open_dataset(str(copied))).frame.set_index("clip_id")
-    (copied / CLIPS_FILE).unlink()
+    shutil.rmtree(copied / "ledger")
     clips = read_clips(open_dataset(str(copied)))
     assert not clips.complete and clips.stage_bars == ()
     rows = clips.frame.set_index("clip_id")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import av
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,6 @@ FRAMES = 54
 @pytest.fixture(scope="module")
 def smpl_file(tmp_path_factory) -> Path:
     """An SMPL body with the open body's joints."""
-    pytest.importorskip("smplx")
     path = tmp_path_factory.mktemp("smpl") / "smpl.npz"
     np.savez(path, **smpl_arrays())
     return path
@@ -35,7 +35,6 @@ def smpl_file(tmp_path_factory) -> Path:
 def write_wham(path: Path, sample: Sample, size: tuple[int, int]) -> None:
     """WHAM's file of the sample's own motion, as WHAM's camera has it: a body of another size and another focal length
     moves along the viewing ray. In the world the camera stands still at 1.5 m and looks along -z, level."""
-    joblib = pytest.importorskip("joblib")
     motion, n = sample.motion, len(sample.motion.valid)
     assumed = intrinsics_from_fov(*size, 55.0)[0, 0]
     rest = smpl_arrays()["J_regressor"] @ smpl_arrays()["v_template"]
@@ -64,6 +63,7 @@ def write_wham(path: Path, sample: Sample, size: tuple[int, int]) -> None:
     )
 
 
+@pytest.mark.extra("smpl")
 def test_wham_through_a_build(videos: Path, copied: Path, smpl_file: Path, tmp_path: Path) -> None:
     before = next(s for s in open_dataset(str(copied)).samples() if s.meta["uri"] == WAVE)
     ref = probe(videos / WAVE)

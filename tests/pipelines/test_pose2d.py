@@ -9,7 +9,7 @@ from humove.errors import UserError
 from humove.skeletons import COCO_17, COCO_WHOLEBODY_133, MEDIAPIPE_33
 from humove.types import Landmarks, Pose2D
 from pipelines.config import configured
-from pipelines.landmarks_needed import check_landmarks
+from pipelines.engine.landmarks_needed import check_landmarks
 from pipelines.stages.pose2d import Pose2DConfig, Pose2DStep, as_stored, pose_arrays, pose_from_arrays
 
 

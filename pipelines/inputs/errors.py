@@ -1,0 +1,35 @@
+"""What can be wrong with a source: for good, or for now."""
+
+from humove.reasons import Reason
+
+
+class SourceUnavailable(OSError):
+    """The source can't be had: gone, refused or changed. A property of the input, so that it is rejected."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self):
+        return type(self), (self.reason, str(self))
+
+
+class RetryableError(Exception):
+    """The server failed, but may answer when it is asked again."""
+
+    def __init__(self, message: str, *, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        """How long the server asks to wait; None where it does not say."""
+
+
+def make_not_found() -> SourceUnavailable:
+    return SourceUnavailable(Reason.UNREADABLE, "not found")
+
+
+def make_not_allowed(why: str) -> SourceUnavailable:
+    return SourceUnavailable(Reason.UNREADABLE, f"not allowed ({why})")
+
+
+def make_changed() -> SourceUnavailable:
+    return SourceUnavailable(Reason.UNREADABLE, "the file has changed since this build first read it")

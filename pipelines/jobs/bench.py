@@ -1,0 +1,75 @@
+"""Where the CPU time of a build goes: seconds per second of kept video, by kernel, against the whole, in one run.
+
+Absolute times differ between machines and hours; the ratios are what to watch.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from humove.errors import UserError
+from humove.storage import open_store
+from pipelines.engine.ledger import Ledger
+from shards.reader import open_dataset
+
+KERNELS = ("scan decode", "full decode", "detect", "picture", "landmarks", "fit", "quality", "caption", "encode")
+
+
+def bench(videos: str, out: Path) -> None:
+    """Builds `videos` with one worker and with two, and prints the table."""
+    if out.exists() and not (out / "bench").exists() and any(out.iterdir()):
+        raise UserError(f"{out}: is not empty and not a bench folder; choose another")
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "bench").mkdir(parents=True)
+    if not videos:
+        from pipelines.progress import reporter
+        from pipelines.samples.maker import make_samples
+
+        videos = str(out / "videos")
+        make_samples(Path(videos), report=reporter())
+    one, one_cpu = _timed_build(videos, out / "one", 1)
+    two, _ = _timed_build(videos, out / "two", 2)
+    kept = sum(row["duration_s"] for row in open_dataset(str(out / "one")).index_rows(["duration_s"]))
+    kernels = kernel_seconds(out / "one")
+    total = sum(kernels.values())
+    print(f"\n{kept:.1f} s of kept video; CPU seconds per second of it:")
+    for name in KERNELS:
+        print(f"  {name:<12} {kernels[name] / kept:7.3f}")
+    print(f"  {'kernels':<12} {total / kept:7.3f}")
+    print(f"  {'whole build':<12} {one_cpu / kept:7.3f}   {one_cpu / total:.2f} times the kernels")
+    print(f"1 worker {one:.1f} s, 2 workers {two:.1f} s of wall clock: {one / two:.2f} times as fast")
+
+
+def _timed_build(videos: str, out: Path, workers: int) -> tuple[float, float]:
+    """Wall and CPU seconds of a build in a process of its own, its workers and encoders included."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    command = [sys.executable, "-m", "humove.cli", "build", videos, str(out), "--workers", str(workers)]
+    done = subprocess.run([*command, "--set", "dedup.near=off"], check=False, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise UserError(f"bench: the build of {videos} ended with {done.returncode}; its own words stand above")
+    wall = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def kernel_seconds(out: Path) -> Counter:
+    """CPU seconds by kernel, as the workers measured them while the build ran."""
+    ledger = Ledger(open_store(out))
+    seconds: Counter = Counter()
+    names = {"track": "detect", "picture": "picture", "pose2d": "landmarks", "motion": "fit", "quality": "quality",
+             "caption": "caption", "encode": "encode"}  # fmt: skip
+    for number in ledger.batch_numbers():
+        tables = ledger.open_state(number).read()
+        seconds["scan decode"] += sum(tables.videos["cpu.scan"].to_pylist())
+        for step, kernel in names.items():
+            if f"cpu.{step}" in tables.clips.column_names:
+                seconds[kernel] += sum(value or 0.0 for value in tables.clips[f"cpu.{step}"].to_pylist())
+        facts = (json.loads(text) for text in tables.clips["facts"].to_pylist() if text)
+        seconds["full decode"] += sum(row.get("track", {}).get("decode_s", 0.0) for row in facts)
+    return seconds
