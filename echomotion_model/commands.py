@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from humove.duration import duration
+from humove.errors import UserError
 
 Run = Annotated[Path, typer.Argument(help="A training run's folder.", metavar="RUN")]
 DataSet = Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")]
@@ -23,7 +24,9 @@ Averaged = Annotated[bool, typer.Option("--ema/--no-ema", help="The averaged wei
 
 def train(
     dataset: DataSet,
-    out: Annotated[Path, typer.Argument(help="The run's folder; a run that is there goes on.", metavar="OUT")],
+    out: Annotated[
+        str, typer.Argument(help="The run's folder on this machine; a run that is there goes on.", metavar="OUT")
+    ],
     preset: Annotated[str, typer.Option(help="tiny, wan2.1-1.3b, wan2.2-5b, or a path to a YAML.")] = "tiny",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="section.key=value, as in phases.paired.steps=100.", metavar="K=V")
@@ -41,16 +44,21 @@ def train(
     from echomotion_model.train.dry_run import dry_run as plan
     from echomotion_model.train.parallel.launch import launch
 
-    config = load_train_config(preset, set_ or [])
+    if "://" in out:
+        raise UserError(
+            f"OUT={out}: a run writes its checkpoints into a folder; give a folder of this machine, or on a Ray "
+            "cluster one that all machines see, and copy the finished run to the store"
+        )
+    config, run = load_train_config(preset, set_ or []), Path(out)
     if dry_run:
         print("\n".join(plan(config, dataset, motion_only or ()).lines))
         return
     teller = _Teller(config.phases.motion.steps + config.phases.paired.steps)
-    trained = launch(config, dataset, out, motion_only=motion_only or (), address=address, on_metrics=teller, say=say)
+    trained = launch(config, dataset, run, motion_only=motion_only or (), address=address, on_metrics=teller, say=say)
     if not trained.finished:
-        print(f"{out}: stopped after step {trained.step}, and saved: the same command goes on")
+        print(f"{run}: stopped after step {trained.step}, and saved: the same command goes on")
         raise typer.Exit(130)
-    print(f"{out}: {trained.step} steps done; look at it: humove view {out}")
+    print(f"{run}: {trained.step} steps done; look at it: humove view {run}")
 
 
 def generate(

@@ -2,19 +2,22 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
 from humove.errors import EXIT_NO_SAMPLES, UserError
 from shards.buckets import Bucket, BucketConfig, BucketCounts, LeftOut, bucket_of
-from shards.format import INDEX_FILE, SHARDS_FOLDER
-from shards.index import read_table
+from shards.format import SHARDS_FOLDER
 from shards.reader import Dataset
 
 _SHAPE = ("num_frames", "fps", "width", "height")
 _PLACE = ("key", "shard", "mp4_offset")
+ENTRY_COLUMNS = (*_PLACE, "offset", "bytes", *_SHAPE)
+"""Columns of the index that an Entry is made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +27,20 @@ class Entry:
     key: str
     shard: str
     mp4_offset: int
+    start: int | None
+    """Where the sample's first header lies in the shard; None, as is `size`, in sets of older builds."""
+    size: int | None
     num_frames: int
     fps: float
     width: int
     height: int
     bucket: Bucket
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], bucket: Bucket) -> Self:
+        """The sample of a row of the index with ENTRY_COLUMNS, as far as the index has them."""
+        own = {name: row[name] for name in (*_PLACE, *_SHAPE)}
+        return cls(start=row.get("offset"), size=row.get("bytes"), bucket=bucket, **own)
 
 
 class Catalogue:
@@ -42,8 +54,7 @@ class Catalogue:
             raise UserError(f"{dataset.path} has no split {split!r}; it has {', '.join(dataset.doc.splits)}")
         self.path, self.split, self.config = dataset.path, split, config
         _check_shards(dataset, split)
-        with dataset.open(INDEX_FILE) as raw:
-            table = read_table(raw, columns=["split", *_PLACE, *_SHAPE])
+        table = dataset.table("index", ["split", *ENTRY_COLUMNS])
         # Arrow's buffers, not Python objects: forked workers share them for as long as they live.
         self._table = table.filter([name == split for name in table["split"].to_pylist()]).combine_chunks()
         rows: dict[Bucket, list[int]] = {}
@@ -90,8 +101,7 @@ class Catalogue:
 
     def entry(self, row: int, bucket: Bucket) -> Entry:
         """The sample of a row that lies in `bucket`."""
-        place = self._table.slice(row, 1).to_pylist()[0]
-        return Entry(bucket=bucket, **{name: place[name] for name in (*_PLACE, *_SHAPE)})
+        return Entry.from_row(self._table.slice(row, 1).to_pylist()[0], bucket)
 
 
 def _check_shards(dataset: Dataset, split: str) -> None:

@@ -2,6 +2,8 @@
 
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import av
@@ -16,7 +18,7 @@ from echomotion_model.data.window import draw_window, nearest_frames
 from humove.errors import EXIT_DEFECT, UserError
 from humove.types import Sample
 from shards.format import MEMBERS, SHARDS_FOLDER, WORLD_MEMBER
-from shards.reader import Dataset, decode_sample, read_members
+from shards.reader import Dataset, decode_sample
 
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, av.FFmpegError, EOFError, ValueError, KeyError)
 
@@ -58,10 +60,27 @@ class TrainingSample:
     """(T, K)"""
 
 
-def load_sample(dataset: Dataset, entry: Entry, config: LoaderConfig, epoch: int) -> TrainingSample:
-    """The sample as this epoch shows it. UserError, one line, where the shard does not hold what the index says."""
+def load_sample(
+    dataset: Dataset, entry: Entry, config: LoaderConfig, epoch: int, stored: Sample | None = None
+) -> TrainingSample:
+    """The sample as this epoch shows it, read from its shard unless `stored` is given.
+
+    UserError, one line, where the shard does not hold what the index says.
+    """
+    with _damage_explained(dataset, entry):
+        return _cut(_read(dataset, entry) if stored is None else stored, entry, config, epoch)
+
+
+def read_stored_sample(dataset: Dataset, entry: Entry) -> Sample:
+    """The sample as it lies in its shard. UserError as of `load_sample`."""
+    with _damage_explained(dataset, entry):
+        return _read(dataset, entry)
+
+
+@contextmanager
+def _damage_explained(dataset: Dataset, entry: Entry) -> Iterator[None]:
     try:
-        return _cut(_read(dataset, entry), entry, config, epoch)
+        yield
     except _DAMAGE as error:
         what = f"is damaged at sample {entry.key} ({type(error).__name__}: {error}); restore it from a copy"
         raise _told(dataset, entry, what) from error
@@ -76,9 +95,7 @@ def _told(dataset: Dataset, entry: Entry, what: str) -> UserError:
 
 
 def _read(dataset: Dataset, entry: Entry) -> Sample:
-    with dataset.open(f"{SHARDS_FOLDER}/{entry.shard}") as raw:
-        raw.seek(entry.mp4_offset - tarfile.BLOCKSIZE)
-        key, members = next(read_members(raw), ("nothing", {}))
+    key, members = dataset.read_sample(entry.shard, entry.mp4_offset, entry.start, entry.size)
     if key != entry.key or members.keys() - {WORLD_MEMBER} != set(MEMBERS):
         raise ValueError(f"there is {key} with {', '.join(members) or 'no members'}")
     return decode_sample(key, "", members)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from echomotion_model.data.catalogue import Entry
+from echomotion_model.data.catalogue import ENTRY_COLUMNS, Entry
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.data.fit import Fit, fit_to
-from echomotion_model.data.sample import load_sample
+from echomotion_model.data.sample import load_sample, read_stored_sample
 from echomotion_model.generation.window import motion_window
 from humove.camera import intrinsics_from_fov
 from humove.errors import UserError
@@ -20,7 +20,6 @@ from shards.reader import Dataset, open_dataset
 FOV_DEG = 55.0
 """Across the longer side: what the pipeline assumes of a camera that nothing is known of."""
 _ANY_SIZE = 1e6
-_COLUMNS = ["key", "shard", "mp4_offset", "num_frames", "fps", "width", "height"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,20 +50,21 @@ def from_sample(path: str, key: str, config: LoaderConfig) -> Condition:
     bucket."""
     dataset = open_dataset(path)
     entry = entry_of(dataset, key, config.buckets)
-    read = load_sample(dataset, entry, config, 0)
+    stored = read_stored_sample(dataset, entry)
+    read = load_sample(dataset, entry, config, 0, stored)
     return Condition(
         bucket=entry.bucket,
         cam_intrinsics=read.cam_intrinsics,
         caption=read.caption,
         video=read.video,
-        motion=motion_window(dataset.get(key).motion, read.instants, read.cam_intrinsics),
+        motion=motion_window(stored.motion, read.instants, read.cam_intrinsics),
         shape_source=read.shape_source,
     )
 
 
 def entry_of(dataset: Dataset, key: str, buckets: BucketConfig) -> Entry:
     """Where a sample lies, and its bucket."""
-    for row in dataset.index_rows(_COLUMNS):
+    for row in dataset.index_rows(list(ENTRY_COLUMNS)):
         if row["key"] == key:
             verdict = bucket_of(row["num_frames"], row["fps"], row["width"], row["height"], buckets)
             if isinstance(verdict, LeftOut):
@@ -72,7 +72,7 @@ def entry_of(dataset: Dataset, key: str, buckets: BucketConfig) -> Entry:
                     f"{dataset.path}: {key} fits no bucket of this model ({verdict}: {row['num_frames']} frames at "
                     f"{row['fps']:g} fps, {row['width']}x{row['height']}); choose another sample"
                 )
-            return Entry(bucket=verdict, **row)
+            return Entry.from_row(row, verdict)
     raise UserError(f"{dataset.path} has no sample {key!r}; index.parquet lists the keys that it has")
 
 

@@ -8,12 +8,9 @@ from echomotion_model.latents.documents import MadeFrom, SideShard, json_name, p
 from echomotion_model.latents.protocol import EncoderIds
 from echomotion_model.latents.source import open_source
 from humove.errors import UserError
+from humove.storage import Store, open_store, require_writable
 from shards.format import DATASET_FILE, LATENTS_FOLDER, SHARDS_FOLDER
-from shards.motion_only import MotionOnlyDataset
 from shards.motion_only_documents import MOTION_FILE
-from shards.reader import Dataset
-
-"""Where they lie unless another place is named: in the data set's own folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +18,7 @@ class ShardJob:
     """One side shard to be made; travels to a worker."""
 
     dataset: str
-    out: Path
+    out: Store
     made_from: MadeFrom
     num_samples: int
 
@@ -35,7 +32,7 @@ class ShardJob:
 class LatentsPlan:
     """The jobs, and why each; the other shards are up to date."""
 
-    out: Path
+    out: Store
     jobs: tuple[ShardJob, ...]
     fresh: int
     why: dict[str, str]
@@ -47,41 +44,33 @@ class LatentsPlan:
         return f"{self.out}: {self.fresh} shards up to date, {missing} missing, {len(self.why) - missing} stale"
 
 
-def default_out(dataset: str) -> Path:
-    """The side shards' folder in a data set on this machine. UserError where it lies elsewhere."""
-    if "://" in dataset:
-        raise UserError(
-            f"{dataset} is not on this machine: name a folder for the latents with --out, and give it to "
-            "training as encoders.latents"
-        )
-    return Path(dataset) / LATENTS_FOLDER
+def default_out(dataset: str) -> str:
+    """Where the side shards of a data set lie unless another place is named: in the set's own folder."""
+    return f"{dataset.rstrip('/')}/{LATENTS_FOLDER}"
 
 
-def plan_latents(dataset: str, out: Path, settings: LatentsSettings, encoders: EncoderIds) -> LatentsPlan:
-    """What `humove latents` has to do. Side shards of shards that the set no longer has are removed."""
-    source = open_source(dataset)
-    if out.name == SHARDS_FOLDER or any((out / name).exists() for name in (DATASET_FILE, MOTION_FILE)):
+def plan_latents(dataset: str, out: str | Path, settings: LatentsSettings, encoders: EncoderIds) -> LatentsPlan:
+    """What `humove latents` has to do at `out`, a folder or an address.
+
+    Side shards of shards that the set no longer has are removed. UserError where `out` is a data set's own folder, or
+    nothing can be written there.
+    """
+    source, store = open_source(dataset), open_store(out)
+    if store.location.endswith(f"/{SHARDS_FOLDER}") or any(store.exists(name) for name in (DATASET_FILE, MOTION_FILE)):
         raise UserError(f"{out} is a data set's own folder: side shards have the names of its shards; name another")
     jobs, why, names = [], {}, set()
     for row in source.shards():
-        wanted = made_from(source, row.name, settings, encoders)
+        wanted = MadeFrom(shard=row.name, shard_sha256=row.sha256, encoders=encoders, settings=settings)
         names.add(row.name)
-        if reason := staleness(_read(out, row.name), wanted):
+        if reason := staleness(read_side_shard(store, row.name), wanted):
             why[row.name] = reason
-            jobs.append(ShardJob(dataset=dataset, out=out, made_from=wanted, num_samples=row.num_samples))
-    for path in out.glob("*.tar"):
-        if path.name not in names and _read(out, path.name) is not None:
-            (out / json_name(path.name)).unlink()
-            path.unlink()
-    return LatentsPlan(out=out, jobs=tuple(jobs), fresh=len(names) - len(jobs), why=why)
-
-
-def made_from(
-    source: Dataset | MotionOnlyDataset, shard: str, settings: LatentsSettings, encoders: EncoderIds
-) -> MadeFrom:
-    """What a side shard would be made from now."""
-    row = next(row for row in source.shards() if row.name == shard)
-    return MadeFrom(shard=shard, shard_sha256=row.sha256, encoders=encoders, settings=settings)
+            jobs.append(
+                ShardJob(dataset=source.store.location, out=store, made_from=wanted, num_samples=row.num_samples)
+            )
+    if jobs:
+        require_writable(store)
+    _remove_others(store, names)
+    return LatentsPlan(out=store, jobs=tuple(jobs), fresh=len(names) - len(jobs), why=why)
 
 
 def staleness(found: SideShard | None, wanted: MadeFrom) -> str:
@@ -89,10 +78,18 @@ def staleness(found: SideShard | None, wanted: MadeFrom) -> str:
     return "missing" if found is None else found.made_from.difference(wanted)
 
 
-def _read(out: Path, shard: str) -> SideShard | None:
+def read_side_shard(store: Store, shard: str) -> SideShard | None:
     """A side shard's document; None where it or the tar that it describes is not there."""
     try:
-        found = parse_side_shard((out / json_name(shard)).read_bytes())
-        return found if found and (out / shard).stat().st_size == found.bytes else None
+        found = parse_side_shard(store.read(json_name(shard)))
+        return found if found and store.size(shard) == found.bytes else None
     except FileNotFoundError:
         return None
+
+
+def _remove_others(store: Store, names: set[str]) -> None:
+    """Remove whole side shards of other names; a tar that is not described as one stays."""
+    there = store.names()
+    for name in sorted(there - names):
+        if name.endswith(".tar") and json_name(name) in there and read_side_shard(store, name) is not None:
+            store.delete([json_name(name), name])

@@ -4,20 +4,19 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 import torch
 
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.latents.arrays import decode_tensor
 from echomotion_model.latents.config import LatentsSettings
-from echomotion_model.latents.documents import MadeFrom, SideShard, json_name, null_text_name, parse_side_shard
-from echomotion_model.latents.plan import staleness
+from echomotion_model.latents.documents import MadeFrom, SideShard, null_text_name
+from echomotion_model.latents.plan import read_side_shard, staleness
 from echomotion_model.latents.protocol import MeantIds
 from humove.errors import EXIT_DEFECT, UserError
+from humove.storage import Store, open_store
 from shards.motion_only import MotionOnlyDataset
 from shards.reader import Dataset
-from shards.store import place_of
 
 _ANY = MeantIds()
 _DAMAGE = (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError)
@@ -36,8 +35,8 @@ class Window:
 class Latents:
     """The side shards of one split of a data set, or of all. Memory: some 100 bytes a clip."""
 
-    def __init__(self, path: str, fs: fsspec.AbstractFileSystem, root: str, shards: Sequence[SideShard]) -> None:
-        self.path, self._fs, self._root = path, fs, root
+    def __init__(self, path: str, store: Store, shards: Sequence[SideShard]) -> None:
+        self.path, self._store = path, store
         self.made_from: MadeFrom = shards[0].made_from
         self._shards = [shard.made_from.shard for shard in shards]
         self._rows: dict[str, tuple[int, int, int]] = {}
@@ -85,7 +84,7 @@ class Latents:
         """tokens_LD of "": what a dropped caption is replaced by."""
         name = null_text_name(self.made_from.encoders.text.hash, self.settings.dtype)
         try:
-            return decode_tensor(self._fs.cat_file(f"{self._root}/{name}"))[0]
+            return decode_tensor(self._store.read(name))[0]
         except _DAMAGE as error:
             raise self._told(name, error) from error
 
@@ -97,13 +96,13 @@ class Latents:
     def _read(self, shard: int, place: np.ndarray, key: str) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
         offset, size = map(int, place)
         try:
-            with self._fs.open(f"{self._root}/{self._shards[shard]}", "rb") as raw:
-                raw.seek(offset)
-                return decode_tensor(raw.read(size))
+            return decode_tensor(self._store.read_range(self._shards[shard], offset, offset + size))
         except _DAMAGE as error:
             raise self._told(f"{self._shards[shard]} at {key}", error) from error
 
     def _told(self, name: str, error: Exception) -> UserError:
+        if isinstance(error, ConnectionError):
+            return UserError(f"{self.path}: {name}: {error}; mend the storage and resume", EXIT_DEFECT)
         what = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({type(error).__name__}: {error})"
         said = " ".join(f"{self.path}: {name} {what}".split())
         return UserError(f"{said}; remove it and run `humove latents` again", EXIT_DEFECT)
@@ -117,17 +116,17 @@ def open_latents(
     encoders: MeantIds = _ANY,
     all_splits: bool = False,
 ) -> Latents:
-    """The side shards at a path or URL, for a loader of these settings.
+    """The side shards at a path or an address, for a loader of these settings.
 
     UserError, one line, where a side shard is missing or stale: its shard has changed, or other `encoders`, buckets or
     another seed are meant.
     """
-    fs, root = place_of(str(path))
+    store = open_store(path)
     rows = source.shards(None if all_splits else config.split)
     found: list[SideShard] = []
     wrong: dict[str, str] = {}
     for row in rows:
-        side = _side_shard(fs, root, row.name)
+        side = read_side_shard(store, row.name)
         first = (found[0] if found else side).made_from if side else None
         if first is None:
             wrong[row.name] = "missing"
@@ -148,12 +147,4 @@ def open_latents(
         )
     if not found:
         raise UserError(f"{source.path} has no split {config.split!r}")
-    return Latents(str(path), fs, root, found)
-
-
-def _side_shard(fs: fsspec.AbstractFileSystem, root: str, shard: str) -> SideShard | None:
-    try:
-        found = parse_side_shard(fs.cat_file(f"{root}/{json_name(shard)}"))
-        return found if found and fs.size(f"{root}/{shard}") == found.bytes else None
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return Latents(str(path), store, found)

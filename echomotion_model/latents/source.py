@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator
 
-from echomotion_model.data.catalogue import Entry
+from echomotion_model.data.catalogue import ENTRY_COLUMNS, Entry
 from humove.errors import UserError
 from shards.buckets import Bucket, BucketConfig, LeftOut, bucket_of
 from shards.documents import ShardRow
-from shards.format import DATASET_FILE, INDEX_FILE
-from shards.index import read_rows
+from shards.format import DATASET_FILE
 from shards.motion_only import MotionOnlyDataset, open_motion_only
 from shards.motion_only_documents import MOTION_FILE
 from shards.reader import Dataset, open_dataset
 
-_COLUMNS = ["key", "shard", "mp4_offset", "num_frames", "fps", "width", "height"]
-
 
 def open_source(path: str) -> Dataset | MotionOnlyDataset:
-    """The data set at a path or URL, of either kind. UserError where there is none."""
+    """The data set at a path or an address, of either kind. UserError where there is none."""
     try:
         return open_dataset(path)
     except UserError as error:
@@ -42,8 +39,7 @@ def shard_row(source: Dataset | MotionOnlyDataset, name: str) -> ShardRow:
 
 def entries(dataset: Dataset, shard: str, buckets: BucketConfig) -> Iterator[Entry | LeftOut]:
     """Each sample of a shard, in its order: where it lies and its bucket, or why it trains in none."""
-    with dataset.open(INDEX_FILE) as raw:
-        for row in read_rows(raw, _COLUMNS):
-            if row["shard"] == shard:
-                verdict = bucket_of(row["num_frames"], row["fps"], row["width"], row["height"], buckets)
-                yield Entry(bucket=verdict, **row) if isinstance(verdict, Bucket) else verdict
+    for row in dataset.index_rows(list(ENTRY_COLUMNS)):
+        if row["shard"] == shard:
+            verdict = bucket_of(row["num_frames"], row["fps"], row["width"], row["height"], buckets)
+            yield Entry.from_row(row, verdict) if isinstance(verdict, Bucket) else verdict

@@ -1,7 +1,9 @@
 """The stage that makes one side shard: one sample in memory at a time, whole or not at all."""
 
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,9 @@ from echomotion_model.latents.documents import Entry, SideShard, json_name, null
 from echomotion_model.latents.plan import ShardJob
 from echomotion_model.latents.protocol import EncoderIds, EncoderLoader, TextEncoder, VideoEncoder, ids_of
 from echomotion_model.latents.source import entries, open_source, shard_row
-from humove.atomic import replacing, write_text
 from humove.errors import UserError
-from humove.stage import Emit, Reject, Resources
+from humove.stage import Resources
+from humove.storage import Store
 from shards.buckets import LeftOut
 from shards.motion_only import MotionOnlyDataset
 from shards.reader import Dataset
@@ -27,12 +29,12 @@ _Members = Iterator[tuple[str, list[bytes], list[bytes]]]
 
 
 class EncodeShard:
-    """ShardJob -> SideShard. Run it on any executor of humove.stage.Stage; jobs are independent of each other.
+    """ShardJob -> SideShard. Any executor runs it; jobs are independent of each other.
 
     Raises UserError where the data set is damaged, or a worker's encoders are not the ones that were planned with.
     """
 
-    name, version, batch_size = "latents", "1", 1
+    name = "latents"
 
     def __init__(self, load: EncoderLoader, *, device: str = "cpu", resources: Resources | None = None) -> None:
         self.resources = resources or Resources(cpus=1.0, gpus=0.0 if device == "cpu" else 1.0)
@@ -45,11 +47,8 @@ class EncodeShard:
         self._encoders = self._load(self._device)
         self._ids = ids_of(*self._encoders)
 
-    def process(self, batch: Sequence[ShardJob]) -> list[Emit[SideShard] | Reject]:
-        """Writes each job's side shard."""
-        return [Emit(outputs=(self._make(job),)) for job in batch]
-
-    def _make(self, job: ShardJob) -> SideShard:
+    def process(self, job: ShardJob, attempt: int = 0) -> SideShard:
+        """Writes the job's side shard."""
         wanted, here = job.made_from.encoders, self._ids
         if here != wanted:
             raise UserError(
@@ -62,10 +61,10 @@ class EncodeShard:
             raise UserError(f"{source.path}: {job.name} was replaced meanwhile; run `humove latents` again")
         settings, left_out = job.made_from.settings, Counter[str]()
         write_null_text(job.out, self._encoders[1], settings.dtype)
-        document = job.out / json_name(job.name)
-        document.unlink(missing_ok=True)  # of an older side shard: it must never stand beside the new tar
+        document = json_name(job.name)
+        job.out.delete([document])  # of an older side shard: it must never stand beside the new tar
         samples: dict[str, Entry] = {}
-        with TarWriter(job.out / job.name) as tar:
+        with _writing(job.out, job.name) as path, TarWriter(path) as tar:
             for key, windows, texts in self._samples(source, job, settings, left_out):
                 samples[key] = Entry(
                     windows=[(tar.add(f"{key}.w{i:02d}.npz", raw), len(raw)) for i, raw in enumerate(windows)],
@@ -79,7 +78,7 @@ class EncodeShard:
             left_out=dict(sorted(left_out.items())),
             samples=samples,
         )
-        write_text(document, done.model_dump_json() + "\n")
+        job.out.write(document, f"{done.model_dump_json()}\n".encode())
         return done
 
     def _samples(
@@ -120,9 +119,23 @@ def _text_bytes(encoder: TextEncoder, caption: str, dtype: str) -> bytes:
     return encode_tensor(tokens_BLD[0, : int(lengths_B[0])], dtype)
 
 
-def write_null_text(out: Path, encoder: TextEncoder, dtype: str) -> None:
+def write_null_text(out: Store, encoder: TextEncoder, dtype: str) -> None:
     """Writes the embedding of "" once; workers that do it at the same time write the same bytes."""
-    path = out / null_text_name(encoder.hash, dtype)
-    if not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_bytes(_text_bytes(encoder, "", dtype))
+    name = null_text_name(encoder.hash, dtype)
+    if not out.exists(name):
+        out.write(name, _text_bytes(encoder, "", dtype))
+
+
+@contextmanager
+def _writing(store: Store, name: str) -> Iterator[Path]:
+    """Where a tar is to be written on this machine; after the block it lies in the store.
+
+    In a folder it is written in place, since temporary files may have too little room for it.
+    """
+    if store.is_local:
+        yield store.path(name)
+        return
+    with tempfile.TemporaryDirectory(prefix="latents-") as folder:
+        path = Path(folder) / name
+        yield path
+        store.write_file(name, path)

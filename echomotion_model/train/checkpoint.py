@@ -22,13 +22,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from pydantic import Field
 from safetensors import SafetensorError
 from torch.distributed.checkpoint.api import CheckpointException
 
 from echomotion_model.train.world import World
 from humove.atomic import write_text
-from humove.config import Strict
 from humove.errors import EXIT_DEFECT, UserError
 from humove.ids import file_sha256
 
@@ -37,13 +35,6 @@ _STEP_NAME = re.compile(r"step-\d+")
 _FORMAT = 2
 _FILE_BYTES = 2 << 30
 """A file is put together in memory before it is written."""
-
-
-class CheckpointConfig(Strict):
-    """When a run saves itself. It does so too at the end of each phase, and when it is told to stop."""
-
-    every: int = Field(500, ge=1, description="steps between two checkpoints")
-    keep: int = Field(2, ge=1, description="how many of the last checkpoints are kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from echomotion_model.diffusion.tasks import TaskConfig
 from echomotion_model.model.config import PRESETS as MODEL_PRESETS
 from echomotion_model.model.config import ModelConfig
 from echomotion_model.model.config import preset_names as model_names
-from echomotion_model.train.checkpoint import CheckpointConfig
 from echomotion_model.train.ema import EmaConfig
 from echomotion_model.train.lora import LoraConfig
 from echomotion_model.train.optimizer import OptimizerConfig, PhaseConfig
@@ -69,6 +68,13 @@ class PhasesConfig(Strict):
 
     motion: MotionPhaseConfig = MotionPhaseConfig()
     paired: PhaseConfig = PhaseConfig()
+
+
+class CheckpointConfig(Strict):
+    """When a run saves itself. It also does at the end of each phase, and when it is told to stop."""
+
+    every: int = Field(500, ge=1, description="steps between two checkpoints")
+    keep: int = Field(2, ge=1, description="how many of the last checkpoints are kept")
 
 
 class LogConfig(Strict):

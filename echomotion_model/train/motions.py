@@ -5,6 +5,7 @@ would have in the second phase, since the place of motion tokens depends on the 
 """
 
 import hashlib
+import io
 import json
 import tarfile
 import zipfile
@@ -15,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from echomotion_model.data.config import LoaderConfig
 from echomotion_model.importing.camera import HEIGHT, WIDTH
 from humove.errors import EXIT_DEFECT, EXIT_NO_SAMPLES, UserError
 from humove.types import SmplMotion
 from shards.buckets import Bucket, LeftOut, bucket_of
-from shards.format import INDEX_FILE, MEMBERS, SHARDS_FOLDER, WORLD_MEMBER
-from shards.index import read_table
+from shards.format import MEMBERS, SHARDS_FOLDER, WORLD_MEMBER
 from shards.motion_only import MotionOnlyDataset
 from shards.npz import decode_motion
 from shards.reader import Dataset
@@ -92,7 +93,7 @@ class MotionCatalogue:
         return digest.hexdigest()
 
     def place(self, row: int) -> dict[str, Any]:
-        """A row of the sets' indexes: key, shard, offset, num_frames, fps, width, height."""
+        """A row of the sets' indexes: key, shard, offset, end, num_frames, fps, width, height."""
         return self._table.slice(row, 1).to_pylist()[0]
 
     def read(self, row: int) -> Clip:
@@ -115,30 +116,36 @@ def _table(source: Dataset | MotionOnlyDataset, split: str) -> pa.Table:
         table = source.index(["key", "split", "shard", "offset", "num_frames", "fps"])
         for name, value in (("width", WIDTH), ("height", HEIGHT)):
             table = table.append_column(name, pa.array([value] * len(table), pa.int64()))
+        table = table.append_column("end", pa.nulls(len(table), pa.int64()))
     else:
-        with source.open(INDEX_FILE) as raw:
-            table = read_table(
-                raw,
-                columns=["key", "split", "shard", "mp4_offset", "mp4_bytes", "num_frames", "fps", "width", "height"],
-            )
-        ends = [
+        shape = ["num_frames", "fps", "width", "height"]
+        index = source.table("index", ["key", "split", "shard", "mp4_offset", "mp4_bytes", "offset", "bytes", *shape])
+        after_video = [
             start + size + -size % BLOCK
-            for start, size in zip(table["mp4_offset"].to_pylist(), table["mp4_bytes"].to_pylist(), strict=True)
+            for start, size in zip(index["mp4_offset"].to_pylist(), index["mp4_bytes"].to_pylist(), strict=True)
         ]
-        table = table.append_column("offset", pa.array(ends, pa.int64()))
+        known = {"offset", "bytes"} <= set(index.column_names)
+        ends = pc.add(index["offset"], index["bytes"]) if known else pa.nulls(len(index), pa.int64())
+        table = index.select(["key", "split", "shard", *shape])
+        table = table.append_column("offset", pa.array(after_video, pa.int64())).append_column("end", ends)
     table = table.filter(pa.array([name == split for name in table["split"].to_pylist()], pa.bool_()))
     kinds = {"num_frames": pa.int64(), "fps": pa.float64(), "width": pa.int64(), "height": pa.int64()}
-    columns = ["key", "shard", "offset", *kinds]
-    texts = {"key": pa.string(), "shard": pa.string(), "offset": pa.int64()}
+    columns = ["key", "shard", "offset", "end", *kinds]
+    texts = {"key": pa.string(), "shard": pa.string(), "offset": pa.int64(), "end": pa.int64()}
     return table.select(columns).cast(pa.schema([(name, {**texts, **kinds}[name]) for name in columns]))
 
 
 def _read_paired(dataset: Dataset, place: dict[str, Any]) -> Clip:
-    """A paired sample without its video: `offset` is where the tar goes on after it."""
+    """A paired sample without its video, in one range read: `offset` is where the tar goes on after it, `end` where
+    the sample ends, None in sets of older builds."""
+    name = f"{SHARDS_FOLDER}/{place['shard']}"
     try:
-        with dataset.open(f"{SHARDS_FOLDER}/{place['shard']}") as raw:
-            raw.seek(place["offset"])
-            members = _members(raw, place["key"])
+        if place["end"] is not None:
+            members = _members(io.BytesIO(dataset.store.read_range(name, place["offset"], place["end"])), place["key"])
+        else:
+            with dataset.open(name) as raw:
+                raw.seek(place["offset"])
+                members = _members(raw, place["key"])
         return Clip(
             motion=decode_motion(members["motion.npz"]),
             captions=(members["txt"].decode(),),

@@ -71,7 +71,8 @@ def find_latents(sets: Sets, config: TrainConfig, load: Encoders | None) -> list
 
 def _beside(source: Dataset | MotionOnlyDataset) -> str:
     """Where a set's own side shards lie; empty where it has none."""
-    if not any(source.exists(f"{LATENTS_FOLDER}/{json_name(row.name)}") for row in source.shards()):
+    there = source.store.names(LATENTS_FOLDER)
+    if not any(json_name(row.name) in there for row in source.shards()):
         return ""
     return f"{source.path.rstrip('/')}/{LATENTS_FOLDER}"
 
@@ -151,7 +152,7 @@ class Sources:
                 stage = EncodeShard(lambda device: (self.video(), self.text()), device=str(self._world.device))
                 stage.setup()
                 for job in jobs:
-                    stage.process([job])
+                    stage.process(job)
         self._world.barrier()
         return open_latents(str(folder), dataset, config.data, all_splits=True)
 

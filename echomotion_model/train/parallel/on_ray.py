@@ -127,7 +127,7 @@ def _connect(address: str) -> None:
         if where.port:  # Ray itself would try for minutes
             socket.create_connection((where.hostname, where.port), timeout=10).close()
         ray.init(
-            address=address or None,
+            address=address or "local",  # or Ray would join a cluster that happens to run on this machine
             log_to_driver=False,
             logging_level=logging.ERROR,
             **({} if address else {"include_dashboard": False}),

@@ -1,33 +1,42 @@
 """`humove latents`: what its options make of the plan and of the stage."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from echomotion_model.latents.plan import ShardJob
 from echomotion_model.latents.stage import EncodeShard
+from echomotion_model.train.config import load_train_config
+from echomotion_model.train.dry_run import dry_run
 from humove.cli import app
 from humove.errors import UserError
-from humove.stage import Emit
-from pipelines.executors import local
-from pipelines.work import Done, Work
+from humove.storage import open_store
+from pipelines.engine import local_executor
+from pipelines.engine.task import Done, Task
 from tests.echomotion_model.data.sets import SHAPES, make_sample, write_set
+from tests.s3_server import S3Server
+from tests.shards.parts import upload
 
 
-class Seen:
+class Recorder:
     """An executor that does nothing but remember."""
 
     def __init__(self) -> None:
         self.stage: EncodeShard | None = None
         self.jobs: list[ShardJob] = []
+        self.done: list[Done] = []
 
-    def gpus(self) -> float:
-        return 1.0
+    def slots(self) -> int:
+        return 1
 
-    def map(self, stage: EncodeShard, works: Sequence[Work]) -> Iterator[Done]:
-        self.stage, self.jobs = stage, [work.payload for work in works]
-        return (Done(work=work, outcome=Emit(outputs=())) for work in works)
+    def submit(self, task: Task) -> None:
+        self.stage = task.stage
+        self.jobs.append(task.payload)
+        self.done.append(Done(task=task, result=None))
+
+    def wait(self, timeout_s: float | None = None) -> list[Done]:
+        done, self.done = self.done, []
+        return done
 
     def close(self) -> None: ...
 
@@ -41,9 +50,9 @@ def run(dataset: Path, *options: str) -> None:
     app(["latents", str(dataset), *options], standalone_mode=False)
 
 
-def seen(monkeypatch: pytest.MonkeyPatch, dataset: Path, *options: str) -> Seen:
-    found = Seen()
-    monkeypatch.setattr("pipelines.build.make_executor", lambda config: found)
+def seen(monkeypatch: pytest.MonkeyPatch, dataset: Path, *options: str) -> Recorder:
+    found = Recorder()
+    monkeypatch.setattr("pipelines.engine.executors.make_executor", lambda *_: found)
     run(dataset, *options)
     return found
 
@@ -69,10 +78,10 @@ def test_without_windows_in_the_preset_there_is_one(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_gpu_is_one_line_before_any_work(monkeypatch: pytest.MonkeyPatch, dataset: Path) -> None:
-    monkeypatch.setattr(local, "gpus_here", lambda: 0)
+    monkeypatch.setattr(local_executor, "gpus_here", lambda: 0)
     with pytest.raises(UserError, match="^.*this machine has none that torch can use: .*--gpus 0.*$"):
         run(dataset, "--gpus", "1")
-    assert not (dataset / "latents").exists()
+    assert not any((dataset / "latents").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -81,3 +90,36 @@ def test_no_gpu_is_one_line_before_any_work(monkeypatch: pytest.MonkeyPatch, dat
 def test_a_mistake_is_one_line(dataset: Path, options: tuple[str, ...], said: str) -> None:
     with pytest.raises(UserError, match=f"^configuration: {said}"):
         run(dataset, *options)
+
+
+OPTIONS = ("--set", "data.buckets.resolutions=[[96, 48]]", "--windows", "1", "--workers", "1")
+
+
+def test_latents_of_a_stored_set_go_beside_it_and_training_finds_them(
+    dataset: Path, s3: S3Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = upload(dataset, f"{s3.make_bucket('latents')}/{tmp_path.name}/set")
+    app(["latents", f"{stored}/", *OPTIONS], standalone_mode=False)
+    assert f"{stored}/latents: 0 shards up to date, 1 missing, 0 stale" in capsys.readouterr().out
+    made = stored.names("latents")
+    assert {"train-000000.tar", "train-000000.json"} < made and len(made) == 3
+    s3.reset()
+    app(["latents", stored.location, *OPTIONS], standalone_mode=False)
+    assert "1 shards up to date, 0 missing, 0 stale" in capsys.readouterr().out
+    assert {one.method for one in s3.requests()} <= {"GET", "HEAD"}
+    config = load_train_config("tiny", ["data.buckets.resolutions=[[96, 48]]", "validation.clips=0"])
+    assert f"1 windows in time of each clip, encoded in {stored}/latents" in "\n".join(
+        dry_run(config, str(stored)).lines
+    )
+
+
+def test_out_may_be_an_address(dataset: Path, s3: S3Server, tmp_path: Path) -> None:
+    out = f"{s3.make_bucket('latents')}/{tmp_path.name}/elsewhere"
+    run(dataset, *OPTIONS, "--out", out)
+    assert "train-000000.json" in open_store(out).names() and not (dataset / "latents").exists()
+
+
+def test_a_store_that_does_not_exist_is_one_line_before_any_work(dataset: Path, s3: S3Server) -> None:
+    with pytest.raises(UserError, match="^[^\n]*there is no such bucket[^\n]*$"):
+        run(dataset, *OPTIONS, "--out", "s3://nowhere-at-all/latents")
+    assert not (dataset / "latents").exists()

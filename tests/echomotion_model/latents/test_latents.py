@@ -18,27 +18,31 @@ from echomotion_model.latents.protocol import MeantIds, ids_of
 from echomotion_model.latents.reader import open_latents
 from echomotion_model.latents.stage import EncodeShard
 from humove.errors import UserError
-from pipelines.executors.local import LocalExecutor
-from pipelines.work import Work
+from humove.storage import Store
+from pipelines.engine.local_executor import LocalExecutor
+from pipelines.engine.run_tasks import run_tasks
+from pipelines.engine.task import Task
 from shards.motion_only import open_motion_only
 from shards.reader import open_dataset
 from tests.echomotion_model.data.sets import BUCKETS, SHAPES, make_sample, make_set, settings, write_set
 from tests.echomotion_model.importing.made import write_amass
 from tests.echomotion_model.latents.fakes import BlockMeans, Load, Words
+from tests.s3_server import S3Server
+from tests.shards.parts import upload
 
 SETTINGS = LatentsSettings(buckets=BUCKETS, seed=5, windows=2, dtype="float32")
 IDS = ids_of(BlockMeans(), Words())
 MEANT = MeantIds(video=IDS.video, text=IDS.text)
 
 
-def run(dataset: Path, out: Path, latents: LatentsSettings = SETTINGS, load: Load | None = None, ids=None):
+def run(dataset: Path | str, out: Path | str, latents: LatentsSettings = SETTINGS, load: Load | None = None, ids=None):
     """Plans and does every job here; the plan."""
     load = load or Load()
     plan = plan_latents(str(dataset), out, latents, ids or ids_of(*load("cpu")))
     stage = EncodeShard(load)
     stage.setup()
-    for emit in stage.process(plan.jobs):
-        assert len(emit.outputs) == 1
+    for job in plan.jobs:
+        assert stage.process(job).made_from.shard == job.name
     return plan
 
 
@@ -117,13 +121,72 @@ def test_a_stopped_run_goes_on_shard_by_shard(copied, tmp_path):
     assert digests(out) == whole
 
 
+@pytest.fixture
+def stored(encoded: Path, s3: S3Server, tmp_path: Path) -> Store:
+    """The data set in an object store, without its side shards."""
+    store = upload(encoded, f"{s3.make_bucket('latents')}/{tmp_path.name}/set")
+    store.delete([f"latents/{name}" for name in store.names("latents")])
+    return store
+
+
+def test_an_object_store_holds_the_same_bytes_as_a_folder(encoded: Path, stored: Store) -> None:
+    plan = run(stored.location, default_out(stored.location))
+    assert set(plan.why.values()) == {"missing"} and plan.out.location == f"{stored}/latents"
+    whole = digests(encoded / "latents")
+    assert stored.names("latents") == whole.keys()
+    assert {name: hashlib.sha256(stored.read(f"latents/{name}")).hexdigest() for name in whole} == whole
+    found = open_latents(f"{stored}/latents", open_dataset(stored.location), settings(), encoders=MEANT)
+    assert len(found) == len(opened(encoded))
+
+
+def test_a_stopped_run_goes_on_in_an_object_store(stored: Store, s3: S3Server) -> None:
+    out = stored.child("latents")
+    run(stored.location, out.location)
+    out.delete(["train-000002.json", "train-000001.tar"])
+    out.write("val-000000.tar", b"half")
+    s3.reset()
+    plan = run(stored.location, out.location)
+    assert plan.why == {"train-000001.tar": "missing", "train-000002.tar": "missing", "val-000000.tar": "missing"}
+    put = {one.path.rsplit("/", 1)[-1].partition("?")[0] for one in s3.requests("PUT", r"/(train|val)-")}
+    assert put == {
+        f"{name}.{kind}" for name in ("train-000001", "train-000002", "val-000000") for kind in ("tar", "json")
+    }
+    assert not plan_latents(stored.location, out.location, SETTINGS, IDS).jobs
+
+
+def test_a_kill_before_the_document_leaves_no_side_shard_in_an_object_store(stored: Store) -> None:
+    out = stored.child("latents")
+    run(stored.location, out.location)
+    name = next(row.name for row in open_dataset(stored.location).shards("val"))
+    other = SETTINGS.model_copy(update={"windows": 1})
+    jobs = {job.name: job for job in plan_latents(stored.location, out.location, other, IDS).jobs}
+    stage = EncodeShard(Load(scale=float("nan")))
+    stage.setup()
+    with pytest.raises(ValueError, match="not finite"):
+        stage.process(jobs[name])
+    assert plan_latents(stored.location, out.location, SETTINGS, IDS).why == {name: "missing"}
+
+
+def test_shards_that_are_gone_take_theirs_with_them_in_an_object_store(stored: Store) -> None:
+    out = stored.child("latents")
+    run(stored.location, out.location)
+    for kind in ("tar", "json"):
+        out.copy(f"val-000000.{kind}", f"val-000009.{kind}")
+    out.write("notes-of-mine.tar", b"not ours")
+    plan_latents(stored.location, out.location, SETTINGS, IDS)
+    assert not {"val-000009.tar", "val-000009.json"} & out.names() and out.exists("notes-of-mine.tar")
+    for own in (stored.location, f"{stored}/shards"):
+        with pytest.raises(UserError, match="a data set's own folder"):
+            plan_latents(stored.location, own, SETTINGS, IDS)
+
+
 def test_a_fault_leaves_no_side_shard(copied):
     out = copied / "latents"
     plan = plan_latents(str(copied), out, SETTINGS.model_copy(update={"windows": 1}), IDS)
     stage = EncodeShard(Load(scale=float("nan")))
     stage.setup()
     with pytest.raises(ValueError, match="not finite"):
-        stage.process(plan.jobs[:1])
+        stage.process(plan.jobs[0])
     # What was there before is stale, and half of what is new is nothing: either way it is made again.
     assert len(plan_latents(str(copied), out, SETTINGS, IDS).jobs) == 1
 
@@ -273,17 +336,18 @@ def test_motion_only_sets_have_their_texts_encoded(tmp_path):
 @pytest.mark.parametrize("name", ["local", "ray"])
 def test_executors_run_it(encoded, tmp_path, name):
     if name == "ray":
-        from pipelines.executors.ray import RayExecutor
+        from pipelines.engine.ray_executor import RayExecutor
 
         executor = RayExecutor(address="", workers=2, retries=0)
     else:
         executor = LocalExecutor(workers=2, retries=0)
     plan = plan_latents(str(encoded), tmp_path / "out", SETTINGS, IDS)
-    works = [Work(unit_id=job.name, label=job.name, weight=job.num_samples, payload=job) for job in plan.jobs[-2:]]
+    stage = EncodeShard(Load())
+    tasks = [Task(task_id=job.name, label=job.name, stage=stage, payload=job) for job in plan.jobs[-2:]]
     try:
-        done = list(executor.map(EncodeShard(Load()), works))
+        done = list(run_tasks(executor, tasks))
     finally:
         executor.close()
-    assert len(done) == len(works) and all(each.outcome.outputs for each in done)
+    assert {each.result.made_from.shard for each in done} == {task.task_id for task in tasks}
     made, whole = digests(tmp_path / "out"), digests(encoded / "latents")
     assert len(made) == 5 and made.items() <= whole.items()

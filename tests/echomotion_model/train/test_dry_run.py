@@ -40,7 +40,8 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted = LatentsSettings(buckets=data.buckets, seed=data.seed)
     stage = EncodeShard(load)
     stage.setup()
-    stage.process(plan_latents(str(folder), default_out(str(folder)), wanted, load.ids()).jobs)
+    for job in plan_latents(str(folder), default_out(str(folder)), wanted, load.ids()).jobs:
+        stage.process(job)
     return folder
 
 

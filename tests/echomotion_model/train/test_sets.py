@@ -29,7 +29,8 @@ def encode(dataset: Path, load: EncoderLoader, out: Path | None = None) -> None:
     stage = EncodeShard(load)
     stage.setup()
     plan = plan_latents(str(dataset), out or default_out(str(dataset)), wanted, ids_of(*load("cpu")))
-    stage.process(plan.jobs)
+    for job in plan.jobs:
+        stage.process(job)
 
 
 @pytest.fixture
@@ -102,6 +103,6 @@ def test_latents_may_lie_elsewhere(paired: Path, tmp_path: Path, scheme: str) ->
     assert "Protocol not known: foo" in refused(settings("encoders.latents=foo://bar"), paired)
 
 
-def test_a_remote_sets_latents_are_told_where_to_go() -> None:
-    with pytest.raises(UserError, match="with --out, and give it to training as encoders.latents"):
-        default_out("s3://bucket/set")
+@pytest.mark.parametrize("dataset", ["s3://bucket/set", "s3://bucket/set/", "out/set"])
+def test_latents_lie_in_the_sets_own_folder(dataset: str) -> None:
+    assert default_out(dataset) == f"{dataset.rstrip('/')}/latents"

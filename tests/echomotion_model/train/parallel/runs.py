@@ -50,7 +50,8 @@ def encoded_set(folder: Path) -> Path:
     plan = plan_latents(str(folder), default_out(str(folder)), latents, load.ids())
     stage = EncodeShard(load)
     stage.setup()
-    list(stage.process(plan.jobs))
+    for job in plan.jobs:
+        stage.process(job)
     return folder
 
 

@@ -16,13 +16,15 @@ from echomotion_model.train.loop import Trained
 from echomotion_model.train.parallel.launch import launch
 from humove.errors import UserError
 from tests.echomotion_model.train.parallel.runs import STEPS, config, encoded_set
+from tests.shared_folders import make_once
 
 ROOT = Path(__file__).parents[4]
 RUNS = "tests.echomotion_model.train.parallel.runs"
 
 
 def started(*command: str) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    deprecated = "error::DeprecationWarning:echomotion_model.train.parallel.on_ray"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": deprecated}
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
     )
@@ -37,15 +39,13 @@ def torchrun(dataset: Path, out: Path) -> None:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return encoded_set(tmp_path_factory.mktemp("encoded") / "set")
+    return make_once(tmp_path_factory, "encoded_set", encoded_set)
 
 
 @pytest.fixture(scope="module")
 def two(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of torchrun's, with two processes."""
-    out = tmp_path_factory.mktemp("two") / "run"
-    torchrun(dataset, out)
-    return out
+    return make_once(tmp_path_factory, "run_of_two", lambda out: torchrun(dataset, out))
 
 
 def losses(run: Path) -> list[tuple[int, float, float]]:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from echomotion_model.train.parallel.config import ParallelConfig
 from echomotion_model.train.parallel.processes import Processes
 from tests.echomotion_model.train.parallel.steps import PHASES, SETTINGS, STEPS, run, run_phases
+from tests.shared_folders import make_once
 
 ROOT = Path(__file__).parents[4]
 CPU = torch.device("cpu")
@@ -20,13 +21,16 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("ranks")
+    return make_once(tmp_path_factory, "two_ranks", run_two_ranks)
+
+
+def run_two_ranks(out: Path) -> None:
+    out.mkdir()
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     script = ["-m", "tests.echomotion_model.train.parallel.ranks", str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(launcher + script, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    return out
 
 
 @pytest.fixture(scope="module")
