@@ -15,6 +15,7 @@ asks = $(filter $(1) all,$(subst $(comma), ,$(EXTRAS)))
 # Their own requirements hold chumpy, which doesn't build, and OpenCV builds that overwrite the headless one; what they
 # truly need is in pyproject.toml. xtcocotools' wheels are for numpy 1, so it is compiled: that takes a C compiler.
 NO_DEPS = $(if $(call asks,mmpose),mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2) $(if $(call asks,rtmlib),rtmlib==0.0.16)
+no_mmpose = { echo 'humove: the extra mmpose needs Python 3.11 or 3.12: leave mmpose and all out of EXTRAS' >&2; exit 2; }
 need = @test -n "$$$(1)" || { echo 'humove: $(1) is missing: make $@ $(2)' >&2; exit 2; }
 
 .PHONY: help setup demo test lint bench dataset reselect verify report view inspect train generate
@@ -23,6 +24,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(BIN)/humove  ## the environment, in .venv; EXTRAS=yolo,mmpose|all adds extras, TORCH_INDEX=URL takes torch from there
+	$(if $(call asks,mmpose),@$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' || $(no_mmpose))
 	$(if $(EXTRAS),$(BIN)/pip install --quiet $(pip_index) -e ".[$(EXTRAS)]")
 	$(if $(strip $(NO_DEPS)),$(BIN)/pip install --quiet --no-deps $(NO_DEPS))
 	$(if $(call asks,mmpose),$(BIN)/pip install --quiet --no-deps --no-binary xtcocotools --no-build-isolation xtcocotools==1.14.3)
@@ -80,7 +82,7 @@ bench: $(BIN)/humove  ## CPU seconds per second of kept video, by kernel; [VIDEO
 
 test: $(BIN)/humove  ## set up and run every test
 	$(BIN)/pip install --quiet $(pip_index) -e ".[dev]"
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(BIN)/humove  ## style and imports
 	$(BIN)/pip install --quiet $(pip_index) -e ".[dev]"
