@@ -1,13 +1,12 @@
-"""The two protocols of the pipeline: a stage turns inputs into outcomes, an annotator turns pictures into numbers."""
+"""What an annotator is, what a worker occupies, and why an input is rejected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from humove.reasons import Reason
 
 In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out")
 Annotation = TypeVar("Annotation")
 
 Rights = Literal["permissive", "agpl", "non-commercial"]
@@ -23,14 +22,6 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Emit(Generic[Out]):
-    """One input became these outputs; `scores` are what was measured on the way."""
-
-    outputs: tuple[Out, ...]
-    scores: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
     """One input did not meet the bar: which bar, and by how much.
 
@@ -42,21 +33,6 @@ class Reject:
     score: float | None = None
     threshold: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
-
-
-class Stage(Protocol[In, Out]):
-    """One step in the way of the data. Exceptions are faults and are the executor's to catch, never the stage's."""
-
-    name: str
-    version: str
-    batch_size: int
-    resources: Resources
-
-    def setup(self) -> None:
-        """Loads models; called once in each worker."""
-
-    def process(self, batch: Sequence[In]) -> list[Emit[Out] | Reject]:
-        """One outcome for each input, in order."""
 
 
 class Annotator(Protocol[In, Annotation]):

@@ -9,18 +9,16 @@ from the index and the outcomes: of a rejected clip no more is known then than t
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from humove.bars import Bar, StageBars
 from humove.reasons import Reason
-from shards.index import INDEX_COLUMNS, TableWriter, score_name
+from shards.index import INDEX_COLUMNS, score_name
 from shards.reader import Dataset
 from shards.tables import ROOT_FILES, list_table_files, open_table
 
@@ -91,30 +89,6 @@ class ClipTable:
         return tuple(bar for stage in self.stage_bars for bar in stage.bars)
 
 
-class ClipsWriter(TableWriter):
-    """Writes clips.parquet; `scores` names every score that any row has, `steps` the steps of a clip."""
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        scores: Sequence[str],
-        steps: Sequence[str],
-        bars: Sequence[StageBars],
-        video_cpu_s: dict[str, float],
-        config: dict[str, Any],
-    ) -> None:
-        numbers = [*(f"{SCORE}{name}" for name in sorted(set(scores))), *(f"{CPU}{step}" for step in steps)]
-        stages = [asdict(stage) for stage in bars]
-        self._said = {"steps": list(steps), "bars": stages, "video_cpu_s": video_cpu_s, "config": config}
-        super().__init__(path, pa.schema([*_COLUMNS, *((name, pa.float64()) for name in numbers)]))
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        self.add_metadata({"humove": json.dumps(self._said)})
-        return self
-
-
 def read_clips(dataset: Dataset) -> ClipTable:
     """The clips of a data set: from its tables, or, where that of the clips is gone, from its index and outcomes."""
     files = list_table_files(dataset.doc, "clips")
@@ -135,12 +109,6 @@ def parse_clip_tables(tables: Sequence[pa.Table]) -> ClipTable:
         cpu_s.update(each["video_cpu_s"])
     whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
     return _parse(whole, {**said[-1], "video_cpu_s": dict(cpu_s)})
-
-
-def read_clips_file(path: Path) -> ClipTable:
-    """The clips of a table on disk: of a build that is not committed yet."""
-    table = pq.read_table(path, use_threads=False)
-    return _parse(table, json.loads(table.schema.metadata[b"humove"]))
 
 
 def _parse(table: pa.Table, said: dict[str, Any]) -> ClipTable:

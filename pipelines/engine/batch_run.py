@@ -48,7 +48,6 @@ class BatchRun:
     ) -> None:
         self.plan, self.stage, self.number, self.items, self.state = plan, stage, number, items, state
         self._shards = shards
-        self._by_id = {item.input_id: item for item in items}
         self._ids_by_size = ids_by_size
         """Ids of the videos that are known, by file size: an input of that size may be the same file."""
         self._queue: deque[Job] = deque()
@@ -58,15 +57,6 @@ class BatchRun:
         self.faults: list[dict] = []
         self.num_videos_done = 0
         self.num_clips_done = 0
-
-    @property
-    def num_videos(self) -> int:
-        return len(self.items)
-
-    @property
-    def has_jobs(self) -> bool:
-        """Whether a task could be given out now."""
-        return bool(self._queue)
 
     @property
     def is_measured(self) -> bool:
@@ -191,7 +181,6 @@ class BatchRun:
         return [
             ClipsJob(
                 item=item,
-                video_id=row["video_id"],
                 probe=probe,
                 groups=members,
                 origins=_origins(row),
@@ -237,7 +226,7 @@ class BatchRun:
             case SplitJob():
                 self._follow_split(job.item, result)
             case ClipsJob():
-                self._follow_clips(job, failed)
+                self._follow_clips(job)
             case MergeJob():
                 self._finish(job.item)
 
@@ -271,9 +260,7 @@ class BatchRun:
             self._finish(job.item)
             return
         units = from_json(known.row["units"])
-        self._queue.appendleft(
-            SplitJob(item=job.item, video_id=known.row["video_id"], probe=job.probe, num_units=len(units))
-        )
+        self._queue.appendleft(SplitJob(item=job.item, probe=job.probe, num_units=len(units)))
 
     def _follow_split(self, item: InputRef, result: JobResult) -> None:
         """The clips of a long video that the thresholds of the screen admit."""
@@ -292,7 +279,7 @@ class BatchRun:
             return
         self._queue.extendleft(reversed(self._make_groups(item, row, clips, {})))
 
-    def _follow_clips(self, job: ClipsJob, failed: bool) -> None:
+    def _follow_clips(self, job: ClipsJob) -> None:
         known = self._long[job.item.input_id]
         known.groups.discard(job.groups[0].index)
         if not known.groups:

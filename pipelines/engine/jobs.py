@@ -50,7 +50,6 @@ class SplitJob:
     """A long video whose spans are all scanned."""
 
     item: InputRef
-    video_id: str
     probe: Probe
     num_units: int
 
@@ -69,7 +68,6 @@ class ClipsJob:
     """Neighbouring clips of a long video, in groups that are saved one by one."""
 
     item: InputRef
-    video_id: str
     probe: Probe
     groups: tuple["ClipGroup", ...]
     """One; of a file without timestamps all, since it is decoded from its beginning on."""

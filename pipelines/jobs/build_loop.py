@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.storage.lease import Lease
 from pipelines.assembly.batch_assembly import BatchAssembly, DuplicateClips, begin_assembly
 from pipelines.assembly.commit import BatchCommit, commit_batches, finish_commit, first_free_numbers, write_batch
@@ -199,7 +200,7 @@ class BuildLoop:
             self.faults.append({"unit": done.task.label, "stage": "pack", "error": result.error,
                                 "traceback": result.traceback})  # fmt: skip
             self.ledger.write_faults(self.faults)
-            raise PackError(f"{done.task.label} could not be written: {result.error}")
+            raise _refuse_pack(self.ledger, f"{done.task.label} could not be written: {result.error}")
         if result.lost:
             packing.lost.update(result.lost)
         else:
@@ -260,7 +261,9 @@ class BuildLoop:
     def _measure_again(self, run: BatchRun, packing: _Packing) -> None:
         """Records or videos of some clips are gone or damaged: measure them again, and pack the batch anew."""
         if packing.lost <= self._remeasured:
-            raise PackError(f"{len(packing.lost)} clips could not be packed, such as {min(packing.lost)}")
+            raise _refuse_pack(
+                self.ledger, f"{len(packing.lost)} clips could not be packed, such as {min(packing.lost)}"
+            )
         self._remeasured |= packing.lost
         self.progress.say(f"{len(packing.lost)} clips are measured again: their records were lost or damaged")
         self._numbers = packing.numbers_before
@@ -270,5 +273,9 @@ class BuildLoop:
         run.remeasure(packing.lost, set(self._earlier))
 
 
-class PackError(RuntimeError):
-    """A batch that could not be packed; what was committed before stays."""
+def _refuse_pack(ledger: Ledger, what: str) -> UserError:
+    """The error that ends a build whose batch could not be packed; what was committed before stays."""
+    return UserError(
+        f"{ledger.store}: {what}; what was committed stays, run the same command again to pack the rest",
+        EXIT_TOO_MANY_FAULTS,
+    )
