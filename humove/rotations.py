@@ -2,10 +2,11 @@
 
 Axis-angle is in radians. Torch functions keep dtype and device, take any leading shape and have finite gradients at
 the identity and at half a turn. Functions that resample take and give numpy, float64 inside, float32 out.
+
+roma is imported where it is called: it imports torch.compile's machinery, which costs every process more than a second.
 """
 
 import numpy as np
-import roma
 import torch
 
 
@@ -26,7 +27,16 @@ def axis_angle_to_matrix(axis_angle: torch.Tensor) -> torch.Tensor:
 
 def matrix_to_axis_angle(matrix: torch.Tensor) -> torch.Tensor:
     """(..., 3, 3) -> (..., 3) radians, of length at most pi."""
+    import roma
+
     return quaternion_to_axis_angle(roma.rotmat_to_unitquat(matrix))
+
+
+def axis_angle_to_quaternion(axis_angle: torch.Tensor) -> torch.Tensor:
+    """(..., 3) radians -> unit quaternions (..., 4), roma's order x, y, z, w."""
+    import roma
+
+    return roma.rotvec_to_unitquat(axis_angle)
 
 
 def quaternion_to_axis_angle(quat: torch.Tensor) -> torch.Tensor:
@@ -51,11 +61,15 @@ def matrix_to_6d(matrix: torch.Tensor) -> torch.Tensor:
 
 def sixd_to_matrix(sixd: torch.Tensor) -> torch.Tensor:
     """(..., 6) -> (..., 3, 3) by Gram-Schmidt; the input need not be normalised."""
+    import roma
+
     return roma.special_gramschmidt(sixd.unflatten(-1, (2, 3)).transpose(-1, -2))
 
 
 def geodesic_angle(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Angle in radians, 0..pi, between rotation matrices a and b (..., 3, 3)."""
+    import roma
+
     return roma.rotmat_geodesic_distance(a, b)
 
 
@@ -82,8 +96,10 @@ def resample_rotations(axis_angle: np.ndarray, times: np.ndarray, new_times: np.
 
     Outside the given span the first and last rows are held.
     """
+    import roma
+
     low, share = _brackets(times, new_times)
-    quats = roma.rotvec_to_unitquat(torch.from_numpy(np.asarray(axis_angle, dtype=np.float64)))
+    quats = axis_angle_to_quaternion(torch.from_numpy(np.asarray(axis_angle, dtype=np.float64)))
     if len(times) == 1:
         picked = quats[low]
     else:
@@ -91,7 +107,7 @@ def resample_rotations(axis_angle: np.ndarray, times: np.ndarray, new_times: np.
         a, b = quats[low], quats[low + 1]
         b = torch.where((a * b).sum(-1, keepdim=True) < 0, -b, b)
         delta = quaternion_to_axis_angle(roma.quat_product(roma.quat_conjugation(a), b))
-        picked = roma.quat_product(a, roma.rotvec_to_unitquat(delta * steps[..., None]))
+        picked = roma.quat_product(a, axis_angle_to_quaternion(delta * steps[..., None]))
     return quaternion_to_axis_angle(picked).numpy().astype(np.float32)
 
 

@@ -1,11 +1,13 @@
 """The command: every mistake is one line on stderr, the exit code of the contract, and nothing written."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from humove.cli import main
 from tests.extras import MODULES
 
 
@@ -28,16 +30,22 @@ def humove(*arguments: str) -> subprocess.CompletedProcess:
         (["VIDEOS", "OUT", "--nope"], "No such option"),
     ],
 )
-def test_a_mistake_is_one_line_and_writes_nothing(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_is_one_line_and_writes_nothing(
+    tmp_path: Path, arguments: list[str], said: str, capsys, monkeypatch
+) -> None:
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "FILE").write_text("a file where a folder should be")
     (tmp_path / "VIDEOS").mkdir()
     (tmp_path / "VIDEOS" / "text.mp4").write_text("no video")
     places = {name: str(tmp_path / name) for name in ("EMPTY", "OUT", "VIDEOS", "FILE/out")}
-    done = humove("build", *[places.get(a, a) for a in arguments])
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.setattr(sys, "argv", ["humove", "build", *[places.get(a, a) for a in arguments]])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    message = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said in message
+    assert len(message.strip().splitlines()) == 1
     assert not (tmp_path / "OUT").exists()
 
 

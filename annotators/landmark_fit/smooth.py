@@ -1,10 +1,9 @@
 """Smoothing without lag: a Gaussian in time over rotations and translations."""
 
 import numpy as np
-import roma
 import torch
 
-from humove.rotations import quaternion_to_axis_angle
+from humove.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle
 
 
 def smooth_linear(values: np.ndarray, width: float) -> np.ndarray:
@@ -26,7 +25,7 @@ def smooth_linear(values: np.ndarray, width: float) -> np.ndarray:
 
 def smooth_rotations(axis_angle: np.ndarray, width: float) -> np.ndarray:
     """Axis-angle (N, ..., 3) smoothed on the sphere of quaternions; `width` in frames. float32 out."""
-    quats = roma.rotvec_to_unitquat(torch.from_numpy(axis_angle.astype(np.float64))).numpy()
+    quats = axis_angle_to_quaternion(torch.from_numpy(axis_angle.astype(np.float64))).numpy()
     flips = np.where((quats[1:] * quats[:-1]).sum(-1, keepdims=True) < 0, -1.0, 1.0)
     quats[1:] *= np.cumprod(flips, axis=0)
     quats = smooth_linear(quats, width)

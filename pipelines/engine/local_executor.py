@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import multiprocessing
 import os
 import pickle
 import queue
@@ -16,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from humove.errors import UserError
 from pipelines.engine.gpus import GpuShares, gpus_here, require_gpus, workers_on
 from pipelines.engine.task import Done, Stage, Task, get_resources
+from pipelines.engine.worker_context import worker_context
 from pipelines.engine.worker_process import (
     LOADED,
     MAX_DEATHS,
@@ -143,7 +143,7 @@ class _WorkerPool(threading.Thread):
         self._size = size
         self._retries = retries
         self._results = results
-        self._context = multiprocessing.get_context("spawn")
+        self._context = worker_context()
         self._inbox: deque[Task] = deque()
         self._queues: list[_StageQueue] = []
         self._workers: dict[Connection, _Worker] = {}
@@ -279,7 +279,7 @@ class _WorkerPool(threading.Thread):
 
     def _start_worker(self) -> None:
         here, there = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(there, self._retries), name="worker")
+        process = self._context.Process(target=serve, args=(there, self._retries, dict(os.environ)), name="worker")
         process.start()
         there.close()  # so that the worker's death ends the connection
         self._workers[here] = _Worker(process=process, connection=here)

@@ -4,6 +4,7 @@ Imports nothing heavy: numpy and torch read the number of their threads when the
 `limit_threads`.
 """
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -32,8 +33,13 @@ READY, LOADED, RESULT, USER_ERROR, SETUP_ERROR = "ready", "loaded", "result", "u
 """The kinds of messages from a local worker to the driver."""
 
 
-def serve(connection: Connection, retries: int) -> None:
-    """Run the tasks that arrive on a connection until it ends: the main function of a local worker."""
+def serve(connection: Connection, retries: int, environment: dict[str, str]) -> None:
+    """Run the tasks that arrive on a connection until it ends: the main function of a local worker.
+
+    `environment` is the driver's: the server that workers are forked from keeps the one that it started with.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     follow_parent()
     limit_threads()
     stages: dict[str, Stage] = {}
@@ -194,11 +200,10 @@ def limit_threads() -> None:
 def follow_parent() -> None:
     """End this process when the driver is gone, however it went; leave an interrupt to the driver."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
+    parent = multiprocessing.parent_process()
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+    def wait_for_parent() -> None:
+        parent.join()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=wait_for_parent, daemon=True).start()

@@ -2,15 +2,10 @@
 
 import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,7 +16,7 @@ from pipelines.jobs.reselect import reselect
 from pipelines.samples.film import write_film
 from shards.reader import open_dataset
 from shards.verify import verify
-from tests.builds import SETTINGS, Quiet, config, film, run
+from tests.builds import Quiet, config, film, run
 
 
 def shas(out: Path) -> dict[str, str]:
@@ -130,43 +125,6 @@ def test_one_worker_two_workers_and_ray_give_the_same_shards(videos: Path, tmp_p
         assert len({(tmp_path / w / name).read_bytes() for w in ("w1", "w2", "ray")}) == 1, name
 
 
-def has_measured(out: Path, step: str) -> bool:
-    """Whether the ledger holds a record of a step."""
-    for path in (out / "ledger" / "records").rglob("*.zip"):
-        with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as box:
-            if f'"{step}"' in box.read("records.json").decode():
-                return True
-    return False
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it has not happened in time"
-        time.sleep(0.02)
-
-
-def test_a_build_that_is_killed_and_run_again_gives_the_same_shards(videos: Path, tmp_path: Path) -> None:
-    folder = one_video(tmp_path, videos)
-    run(folder, tmp_path / "whole")
-    out = tmp_path / "killed"
-    command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
-    command += [part for s in SETTINGS for part in ("--set", s)]
-    command += ["--set", "execution.flush_seconds=0.1"]
-    inside = 0
-    for measured in ("scan", "track", "pose2d", "encode"):  # each time a little further
-        child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda step=measured, child=child: has_measured(out, step) or child.poll() is not None)
-        inside += child.poll() is None
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        assert not (out / "dataset.json").exists()
-    assert inside == 4
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert shas(out) == shas(tmp_path / "whole")
-    assert verify(str(out), deep=False) == []
-
-
 WHOLE_BUILD_IN_ONE_PROCESS = """
 import sys
 from pathlib import Path
@@ -256,26 +214,6 @@ def test_a_lost_part_of_a_table_and_a_damaged_record_are_made_again(videos: Path
 def zip_names(path: Path) -> str:
     with zipfile.ZipFile(path) as box:
         return box.read("records.json").decode()
-
-
-def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(videos: Path, tmp_path: Path) -> None:
-    folder = one_video(tmp_path, videos)
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
-    command += ["--set", "execution.flush_seconds=0.1"]
-    child = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    wait_for(lambda: has_measured(out, "track"))
-    assert child.poll() is None
-    for _ in range(2):
-        os.killpg(child.pid, signal.SIGINT)
-        time.sleep(0.3)
-    said = child.communicate(timeout=30)[1]
-    assert child.returncode == 130
-    assert "interrupted; nothing that was there is lost" in said and "Traceback" not in said
-    run(folder, out)
-    assert verify(str(out), deep=False) == []
 
 
 def test_two_builds_of_one_folder_do_not_meet(videos: Path, copied: Path) -> None:

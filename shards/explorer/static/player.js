@@ -2,10 +2,12 @@
 
 import { h } from "./dom.js";
 
+const REPORT_MS = 700; // a frame that was sought is reported within this time, or it is sought again
+
 export class Player {
   /** shown(frame): another frame is on the screen. frames: how many, or null where only the video itself knows. */
   constructor({ src, fps, frames, label, shown, failed }) {
-    Object.assign(this, { fps, frames, shown, frame: null, wanted: null });
+    Object.assign(this, { fps, frames, shown, frame: null, wanted: null, repeats: 0 });
     this.video = h("video", { src, muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, "aria-label": label });
     this.element = h("div.player", { id: "player" }, this.video);
     this.video.addEventListener("loadedmetadata", () => {
@@ -43,6 +45,7 @@ export class Player {
   /** Shows frame k: its middle is sought, since a time on the border belongs to either neighbour. */
   seek(k) {
     this.video.pause();
+    this.repeats = 0;
     this.wanted = Math.max(0, Math.min(k, this.last));
     if (!this.video.seeking) this.jump();
   }
@@ -56,6 +59,17 @@ export class Player {
     if (this.wanted === null) return;
     if (Math.abs(this.video.currentTime - (this.wanted + 0.5) / this.fps) > 0.25 / this.fps) this.jump();
     else if (this.frame === this.wanted) this.wanted = null;
+    else if (this.repeats < 3) this.seekAgainIfUnreported(this.wanted);
+  }
+
+  /** A busy browser may end a seek without a callback for its frame, and would show the old frame for ever. */
+  seekAgainIfUnreported(k) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      if (this.wanted !== k || !this.video.paused || this.video.seeking) return;
+      this.repeats += 1;
+      this.video.currentTime = (k + 0.4) / this.fps;
+    }, REPORT_MS);
   }
 
   step(by) {
@@ -70,6 +84,7 @@ export class Player {
   }
 
   close() {
+    clearTimeout(this.timer);
     this.video.cancelVideoFrameCallback(this.handle);
     this.video.pause();
     this.video.removeAttribute("src");
