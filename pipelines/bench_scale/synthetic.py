@@ -37,7 +37,8 @@ _CAPTION = {
 def write_synthetic_set(store: Store, plan: Plan, videos: int, batch_videos: int = 10_000, seed: int = 0) -> None:
     """Writes the inputs and the state of a build whose measuring is done."""
     ledger = Ledger(store)
-    ledger.begin(plan.config.data_settings())
+    ledger.write_version()
+    ledger.write_settings(plan.config.data_settings())
     rng = np.random.default_rng(seed)
     for number, start in enumerate(range(0, videos, batch_videos)):
         items = [make_item(place) for place in range(start, min(start + batch_videos, videos))]

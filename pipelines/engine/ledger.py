@@ -64,9 +64,12 @@ class Ledger:
                 "on as before, but to extend or reselect it build into a new OUT"
             )
 
-    def begin(self, settings: dict) -> None:
-        """Says who works here, and under which settings."""
+    def write_version(self) -> None:
+        """Name this layout; before any batch, since a ledger that has batches and no version is taken for an old one."""
         self.write_json(_ENGINE, {"version": _VERSION})
+
+    def write_settings(self, settings: dict) -> None:
+        """Keep the settings of the build that works here."""
         self.write_json("config.json", settings)
 
     def batch_numbers(self) -> list[int]:

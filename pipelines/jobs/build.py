@@ -56,6 +56,7 @@ def build(config: BuildConfig, videos: str | Sequence[InputRef], out: str | Path
         if doc is not None:
             finish_commit(ledger, doc, plan.scratch)  # after a kill between the commit and what follows it
         committed = _stand_as_they_are(plan, store, doc, progress)
+        ledger.write_version()
         fresh = _freeze(ledger, inputs, config.execution.batch_videos, progress)
         numbers = ledger.batch_numbers()
         pending = [n for n in numbers if n not in committed or committed[n].num_faulted]
@@ -63,7 +64,7 @@ def build(config: BuildConfig, videos: str | Sequence[InputRef], out: str | Path
             return Built(doc=_require_samples(doc, store), worked=False)
         if fresh:
             progress.say(f"{fresh:,} new inputs")
-        ledger.begin(config.data_settings())
+        ledger.write_settings(config.data_settings())
         executor = make_executor(config.execution, progress.say)
         try:
             with make_model_servers(config, progress.say) as servers:

@@ -31,11 +31,12 @@ def reselect(config: BuildConfig, dataset: str | Path, out: str | Path, progress
         raise UserError(f"OUT={out}: was selected from {base.store}; choose another OUT for {dataset}")
     Plan.of(config, read_copy(config.marks, source.store)).check(runs=False)
     target.write_json("base.json", {"location": source.store.location})
+    target.write_version()
     have = set(target.batch_numbers())
     for number in source.batch_numbers():  # base.json first: a ledger that has batches knows where they come from
         if number not in have:
             target.freeze(number, source.read_batch(number))
-    target.begin(config.data_settings())
+    target.write_settings(config.data_settings())
     if config.marks.sha256 and not config.marks.file:
         target.store.write(_marks(config), source.store.read(_marks(config)))
     return build(config, [], out, progress)

@@ -150,9 +150,9 @@ def test_a_remote_video_is_fetched_once(videos: Path, tmp_path: Path) -> None:
     server = WebServer()
     try:
         url = server.serve("/v.mp4", body, etag='"1"')
-        listing = tmp_path / "list.txt"
-        listing.write_text(url)
-        settings = "execution.unit_seconds=1", "execution.workers=2"
+        listing = tmp_path / "list.csv"
+        listing.write_text(f"uri\n{url}\n")
+        settings = "execution.unit_seconds=2", "execution.workers=2"
         run(listing, tmp_path / "out", *settings)
         assert len(body) <= server.count_sent() <= 1.1 * len(body)
         sent = server.count_sent()
