@@ -34,8 +34,8 @@ def shared_data() -> Path:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """The processes of `pytest -n auto`: one more than the cores, since many tests wait; each takes up to 2 GB."""
-    return min(count_usable_cpus() + 1, 8)
+    """The processes of `pytest -n auto`: one a core that may be used; each takes up to 2 GB."""
+    return min(count_usable_cpus(), 8)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
