@@ -65,7 +65,7 @@ class Ledger:
             )
 
     def write_version(self) -> None:
-        """Name this layout; before any batch, since a ledger that has batches and no version is taken for an old one."""
+        """Name this layout, before any batch: a ledger with batches and without a version is taken for an old one."""
         self.write_json(_ENGINE, {"version": _VERSION})
 
     def write_settings(self, settings: dict) -> None:
