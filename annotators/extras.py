@@ -1,11 +1,11 @@
-"""Which extra of the package an annotator needs: what is looked for before a build starts, and named when missing."""
+"""The extra of the package that each annotator needs; checked before a build starts."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """An extra of pyproject.toml, and the modules by which it is known to be installed."""
+    """An extra of pyproject.toml, and the modules that show it is installed."""
 
     extra: str
     modules: tuple[str, ...]
@@ -21,4 +21,4 @@ EXTRAS = {
     "category.clip": Extra(extra="vlm", modules=("transformers", "torchvision", "PIL")),
     "aesthetic.laion": Extra(extra="quality", modules=("transformers", "safetensors")),
 }
-"""By the annotator's entry point; what is not here needs no extra."""
+"""By the annotator's entry point; others need no extra."""

@@ -1,6 +1,7 @@
-"""One main person: whether a clip shows exactly one whole body, large enough, and where it is.
+"""The main person: whether a clip shows exactly one whole body, large enough, and where it is.
 
-`measure` looks (and costs), `judge` only compares; so a threshold can be changed without looking again.
+`measure_main_person` runs the models, `judge_main_person` only compares scores: a threshold can change without a new
+measurement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,64 +12,69 @@ import numpy as np
 from pydantic import Field
 
 from annotators.ultralytics.config import UltralyticsConfig
-from humove.bars import stage_bars
-from humove.config import Strict
+from humove.config.strict import Strict
+from humove.config.thresholds import make_stage_thresholds
 from humove.reasons import Reason
 from humove.stage import Reject
 from humove.types import PersonTrack
+from humove.video.frames import Frames
 
 
 class SamplingConfig(Strict):
-    """How a clip is looked at. A change here means to look again."""
+    """How a clip is sampled. A change here requires a new measurement."""
 
     samples_per_second: float = Field(
-        2.0, gt=0, description="frames a second of the clip on which everyone in the picture is searched"
+        2.0, gt=0, description="frames per second of the clip on which all people are detected"
     )
-    min_samples: int = Field(12, ge=1, description="at least so many frames, however short the clip")
-    max_samples: int = Field(24, ge=1, description="at most so many frames, however long the clip")
-    track_every: int = Field(5, ge=1, description="the main person's box is measured on every so many frames")
+    min_samples: int = Field(12, ge=1, description="least number of such frames")
+    max_samples: int = Field(24, ge=1, description="largest number of such frames")
+    track_every: int = Field(5, ge=1, description="the main person's box is measured on every Nth frame")
     repaints: int = Field(
-        3, ge=0, description="how often the people found are painted over and the rest of the frame searched again"
+        3,
+        ge=0,
+        description="how many times the people found are painted over and the rest of the frame is searched again",
     )
     max_disagreement: float = Field(
         0.03,
         gt=0,
-        description="a find is a person only if its torso in the mirrored picture lies this near to its torso in the "
-        "straight one, as a share of the square looked at; people show about 0.005",
+        description="a detection is a person only if its torsos in the mirrored and the plain crop are this close, as "
+        "a share of the crop's side; about 0.005 on people",
     )
     second_person_area_ratio: float = Field(
-        0.3, gt=0, le=1, description="someone else counts from this share of the main person's box area on"
+        0.3, gt=0, le=1, description="another person counts from this share of the main person's box area"
     )
 
 
 class TrackConfig(Strict):
-    """The rule of one main person."""
+    """Thresholds on the main person."""
 
-    annotator: str = Field("blazepose", description="which annotator finds the people (`tracks.` in the registry)")
+    annotator: str = Field(
+        "blazepose", description="the annotator that detects and tracks people (`tracks.` in the registry)"
+    )
     sampling: SamplingConfig = SamplingConfig()
     ultralytics: UltralyticsConfig = UltralyticsConfig()
     min_person_share: float = Field(
-        0.6, ge=0, le=1, description="at least this share of the frames looked at must show a person"
+        0.6, ge=0, le=1, description="at least this share of the sampled frames must show a person"
     )
     max_second_person_share: float = Field(
-        0.15, ge=0, le=1, description="at most this share of the frames that show anyone may show a second large person"
+        0.15, ge=0, le=1, description="at most this share of the frames with people may show a second large person"
     )
     min_leg_visibility: float = Field(
         0.55,
         ge=0,
         le=1,
-        description="how visible knees and ankles must be, 0 to 1, half of the time; a person cut at the shins has 0.5;"
-        " annotators without keypoints don't measure it, and the bar holds nothing against their clips",
+        description="least median visibility of knees and ankles, 0 to 1; a person cut at the shins has 0.5; "
+        "annotators without keypoints don't measure it, and their clips are not rejected for it",
     )
     min_person_height: float = Field(
-        0.2, ge=0, le=1, description="the body's longer side over the frame's height, half of the time"
+        0.2, ge=0, le=1, description="least median of the body's longer side over the frame's height"
     )
     min_track_share: float = Field(
-        0.5, ge=0, le=1, description="the main person must be followed over at least this share of the frames looked at"
+        0.5, ge=0, le=1, description="the main person must be tracked over at least this share of the sampled frames"
     )
 
 
-BARS = stage_bars(
+THRESHOLDS = make_stage_thresholds(
     "track",
     "worst",
     TrackConfig,
@@ -79,104 +85,93 @@ BARS = stage_bars(
     ("min_person_height", "person_height", Reason.PERSON_TOO_SMALL,
      "the body fills {score:.0%} of the frame's height", 0, 1),
     ("min_track_share", "track_share", Reason.TRACK_LOST,
-     "the main person can be followed over {score:.0%} of the frames", 0, 1),
+     "the main person can be tracked over {score:.0%} of the frames", 0, 1),
     optional=("min_leg_visibility", "min_track_share"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MainPerson:
-    """What was measured of one clip; `track` is None when nobody was found."""
+    """Track and scores of a clip; `track` is None if nobody was found."""
 
     track: PersonTrack | None
     scores: dict[str, float]
 
 
-class Seen(Protocol):
-    """One person in one frame."""
+class Person(Protocol):
+    """A person detected in one frame."""
 
     box_xyxy: np.ndarray
     leg_visibility: float | None
-    """None where the model has no keypoints."""
+    """None if the model has no keypoints."""
     presence: float
     area: float
 
 
-class Finder(Protocol):
-    """A model that finds people."""
+class PersonDetector(Protocol):
+    """A model that detects people."""
 
-    def find(self, rgb: np.ndarray, repaints: int, max_disagreement: float) -> list[Seen]:
-        """Everyone in the picture, largest first."""
+    def detect(self, rgb: np.ndarray, repaints: int, max_disagreement: float) -> list[Person]:
+        """Detect all people in the frame, largest first."""
 
-    def follow(self, rgb: np.ndarray, person: Seen, max_disagreement: float | None = None) -> Seen | None:
-        """The same person in a picture soon after; without a limit nothing is verified."""
-
-
-class Frames(Protocol):
-    """What is read of `humove.video.frames.ClipFrames`."""
-
-    fps: float
-    height: int
-
-    def __len__(self) -> int: ...
-
-    def rgb(self, index: int) -> np.ndarray: ...
+    def track(self, rgb: np.ndarray, person: Person, max_disagreement: float | None = None) -> Person | None:
+        """Find the same person in a frame soon after; without a limit nothing is verified."""
 
 
-def measure(frames: Frames, finder: Finder, sampling: SamplingConfig) -> MainPerson:
-    """Searches everyone on frames spread evenly over the clip, and follows the largest in between.
+def measure_main_person(frames: Frames, detector: PersonDetector, sampling: SamplingConfig) -> MainPerson:
+    """Detect all people on frames spread evenly over the clip, and track the largest one in between.
 
-    Scores: person_share (of the frames searched); second_person_share (of those that show someone); leg_visibility,
-    person_height, person_px (medians over those that show someone, 0 when none does); track_share (of the frames
-    followed).
+    Scores: person_share (of the frames with detection); second_person_share (of those with people); leg_visibility,
+    person_height, person_px (medians over those with people, 0 if there are none); track_share (of the frames
+    tracked).
     """
     count = len(frames)
-    searched = sample_frames(count, float(frames.fps), sampling)
-    followed = sorted({*searched, *range(0, count, sampling.track_every), count - 1})
+    detected_on = sample_frames(count, float(frames.fps), sampling)
+    tracked_on = sorted({*detected_on, *range(0, count, sampling.track_every), count - 1})
     limit = sampling.max_disagreement
-    track: list[tuple[int, Seen]] = []
-    people_on: list[list[Seen]] = []
-    main: Seen | None = None
-    for index in followed:
-        rgb = frames.rgb(index)
-        if index in searched:
-            people = finder.find(rgb, sampling.repaints, limit)
+    track: list[tuple[int, Person]] = []
+    people_on: list[list[Person]] = []
+    main: Person | None = None
+    for index in tracked_on:
+        rgb = frames.read_rgb(index)
+        if index in detected_on:
+            people = detector.detect(rgb, sampling.repaints, limit)
             if not people and main:
-                people = [again for again in [finder.follow(rgb, main, limit)] if again]
+                people = [tracked for tracked in [detector.track(rgb, main, limit)] if tracked]
             people_on.append(people)
             main = people[0] if people else None
         else:
-            main = finder.follow(rgb, main) if main else None
+            main = detector.track(rgb, main) if main else None
             if main is None:
-                main = next(iter(finder.find(rgb, 0, limit)), None)
+                main = next(iter(detector.detect(rgb, 0, limit)), None)
         if main:
             track.append((index, main))
-    scores = presence_scores(people_on, frames.height, sampling.second_person_area_ratio)
-    scores["track_share"] = len(track) / len(followed)
-    return MainPerson(track=person_track(track) if track else None, scores=scores)
+    scores = compute_presence_scores(people_on, frames.height, sampling.second_person_area_ratio)
+    scores["track_share"] = len(track) / len(tracked_on)
+    return MainPerson(track=make_person_track(track) if track else None, scores=scores)
 
 
 def sample_frames(count: int, fps: float, sampling: SamplingConfig) -> tuple[int, ...]:
-    """The frames to search, in the middle of equal parts of the clip, ascending."""
+    """Select the frames for detection, in the middle of equal parts of the clip, ascending."""
     wanted = round(count / fps * sampling.samples_per_second)
     wanted = min(count, max(sampling.min_samples, min(sampling.max_samples, wanted)))
     return tuple(int((k + 0.5) * count / wanted) for k in range(wanted))
 
 
-def judge(scores: Mapping[str, float], config: TrackConfig) -> Reject | None:
-    """The verdict on what `measure` found; None where the clip meets the bar.
+def judge_main_person(scores: Mapping[str, float], config: TrackConfig) -> Reject | None:
+    """Judge the scores of `measure_main_person`; None if the clip meets the thresholds.
 
-    Of several bars missed the one that is missed by most is the reason, as a share of how far it could be missed; but
-    where there is hardly anyone, nothing else that was measured means much.
+    Of several thresholds missed the one with the largest shortfall gives the reason, but too few frames
+    with a person come first: the other scores mean little there.
     """
-    return BARS.judge(scores, config)
+    return THRESHOLDS.judge(scores, config)
 
 
-def presence_scores(people_on: Sequence[Sequence[Seen]], height: int, ratio: float) -> dict[str, float]:
-    """The scores of `measure` but for track_share, from the people on each frame searched, the main person first.
+def compute_presence_scores(people_on: Sequence[Sequence[Person]], height: int, ratio: float) -> dict[str, float]:
+    """Compute the scores but track_share from the people on each frame with detection, the main person first.
 
-    `height` is the frame's, px; the second one counts from the share `ratio` of the main person's area on. Where the
-    model has no keypoints there is no leg_visibility.
+    `height` is the frame's, px; a second person counts from the share `ratio` of the main person's area. Models
+    without keypoints give no leg_visibility.
     """
     mains = [people[0] for people in people_on if people]
     crowded = sum(len(people) > 1 and people[1].area >= ratio * people[0].area for people in people_on)
@@ -193,8 +188,8 @@ def presence_scores(people_on: Sequence[Sequence[Seen]], height: int, ratio: flo
     }
 
 
-def person_track(track: Sequence[tuple[int, Seen]]) -> PersonTrack:
-    """The boxes of (frame, person), ascending."""
+def make_person_track(track: Sequence[tuple[int, Person]]) -> PersonTrack:
+    """Make the track of (frame, person), ascending."""
     return PersonTrack(
         frames=np.array([index for index, _ in track], dtype=np.int64),
         boxes_xyxy=np.array([person.box_xyxy for _, person in track], dtype=np.float32),

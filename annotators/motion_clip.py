@@ -1,44 +1,44 @@
-"""What a motion annotator is given of a clip, and what it may answer beside the motion itself."""
+"""Input of the motion annotators, and the motion of those that know their camera."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from annotators.landmark_fit.clip import MotionInput
-from humove.camera import Focal
+from annotators.landmark_fit.motion_input import MotionInput
+from humove.motion.camera import FocalSource
 from humove.types import Clip, PersonTrack, SmplMotion, WorldCamera
 from humove.video.frames import Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MotionClip(MotionInput):
-    """One clip: keypoints and camera, and for models that look at pictures or read files, the clip itself.
+    """One clip: keypoints and camera, and the clip itself for models that read frames or files.
 
-    `landmarks` is a plain Pose2D where the keypoints' annotator gives no metric 3D.
+    `landmarks` is a plain Pose2D if the keypoints' annotator gives no metric 3D.
     """
 
     track: PersonTrack
     """The person's boxes in px of the frames."""
     clip: Clip
     open_frames: Callable[[], Frames]
-    """Decodes the clip when first called: what needs no picture costs no decoding. `source_frames` has its length."""
+    """Decodes the clip on the first call, so that models without frames cost no decoding; `source_frames` long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WorldMotion:
-    """A motion whose annotator knows its own camera, and may be its path. Others answer with an SmplMotion alone."""
+    """A motion whose annotator knows its camera, and perhaps the camera's path. Others return an SmplMotion alone."""
 
     motion: SmplMotion
-    focal: Focal
+    focal: FocalSource
     world: WorldCamera | None = None
 
 
-def boxes_on_every_frame(track: PersonTrack, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """(boxes (N, 4) px, near (N,) bool): the track's boxes interpolated to every frame, held at its ends.
+def interpolate_track(track: PersonTrack, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate the track's boxes to every frame, held at its ends: (boxes (N, 4) px, near (N,) bool).
 
-    A frame is near the track when it lies no further from one of its frames than these usually lie apart: the others
-    are where the person was lost.
+    A frame is near the track if its distance to one of the track's frames is below their median distance; on the
+    others the person was lost.
     """
     frames = track.frames.astype(np.float64)
     at = np.arange(num_frames, dtype=np.float64)

@@ -1,7 +1,7 @@
-"""Annotators by name. Ours and those of other packages are found the same way: the entry point `humove.annotators`.
+"""Annotators by name. Built-in ones and those of other packages register under the entry point `humove.annotators`.
 
-An entry is named `kind.name`, as in `pose2d.mmpose`, and points to a class. Where the class has `Settings`, its one
-argument is the section of the configuration that bears its name (`pose2d.mmpose`).
+An entry is named `kind.name`, as in `pose2d.mmpose`, and points to a class. If the class has `Settings`, its only
+argument is the section of the configuration with its name (`pose2d.mmpose`).
 """
 
 from functools import cache
@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from annotators.network import Network
-from annotators.user_weights import UserWeights, weights_in
-from annotators.weights import table
-from humove.config import Strict
+from annotators.weights.table import load_table
+from annotators.weights.user_files import UserWeights, find_user_weights
+from humove.config.strict import Strict
 from humove.errors import UserError
 from humove.stage import Annotator
 
@@ -19,61 +19,68 @@ GROUP = "humove.annotators"
 KINDS = ("tracks", "pose2d", "motion", "caption", "aesthetic", "category")
 
 
-def section_name(kind: str) -> str:
-    """The section of the configuration that chooses the annotator of a kind."""
+def get_section_name(kind: str) -> str:
+    """Return the name of the section that selects the annotator of a kind."""
     return {"tracks": "track"}.get(kind, kind)
 
 
 @cache
-def names(kind: str) -> tuple[str, ...]:
-    """The annotators of a kind that are installed."""
+def list_annotators(kind: str) -> tuple[str, ...]:
+    """Return the names of the installed annotators of a kind."""
     found = (e.name.removeprefix(f"{kind}.") for e in entry_points(group=GROUP) if e.name.startswith(f"{kind}."))
     return tuple(sorted(found))
 
 
 @cache
-def annotator_class(kind: str, name: str) -> type:
-    """The class behind a name. UserError where there is none, or where its package lacks something."""
-    section = section_name(kind)
+def load_annotator_class(kind: str, name: str) -> type:
+    """Import the class of an annotator. UserError if there is none, or if its package lacks a dependency."""
+    section = get_section_name(kind)
     entry = next((e for e in entry_points(group=GROUP) if e.name == f"{kind}.{name}"), None)
     if entry is None:
-        known = ", ".join(names(kind)) or "none"
+        known = ", ".join(list_annotators(kind)) or "none"
         raise UserError(f"{section}.annotator: no annotator {name!r}; installed are: {known}")
     try:
         return entry.load()
     except (ImportError, AttributeError) as e:
-        raise UserError(f"{section}.annotator {name!r} cannot be imported: {e}; install the extra that holds it") from e
+        raise UserError(
+            f"{section}.annotator {name!r} cannot be imported: {e}; install the extra that provides it"
+        ) from e
 
 
-def own_settings(kind: str, section: Strict) -> Strict | None:
-    """The settings of the annotator that a section chooses: the part of the section that bears its name, or, for the
-    built-in ones, the section itself or the part of it that is of their class. None where it takes none."""
-    wanted = getattr(annotator_class(kind, section.annotator), "Settings", None)
-    if wanted is None:
+def get_own_settings(kind: str, section: Strict) -> Strict | None:
+    """Return the settings of the annotator that a section selects; None if it takes none.
+
+    They are the part of the section with the annotator's name or, for built-in ones, the section itself or the part of
+    it that is an instance of their `Settings`.
+    """
+    settings_class = getattr(load_annotator_class(kind, section.annotator), "Settings", None)
+    if settings_class is None:
         return None
     parts = [getattr(section, section.annotator, None), section]
     parts += [getattr(section, name) for name in type(section).model_fields]
     for part in parts:
-        if isinstance(part, wanted):
+        if isinstance(part, settings_class):
             return part
-    where = f"{section_name(kind)}.{section.annotator}"
-    raise UserError(f"{where}: the configuration has no section for this annotator's {wanted.__name__}")
+    where = f"{get_section_name(kind)}.{section.annotator}"
+    raise UserError(f"{where}: the configuration has no section for this annotator's {settings_class.__name__}")
 
 
-def chosen(kind: str, section: Strict) -> Annotator:
-    """The annotator that a section chooses, nothing loaded yet: what it says of itself (`version`, `licence`,
-    `rights`, `weights`, a motion annotator's `shape_source`) may depend on its settings."""
-    settings = own_settings(kind, section)
-    cls = annotator_class(kind, section.annotator)
+def create_annotator(kind: str, section: Strict) -> Annotator:
+    """Create the annotator that a section selects, without loading it.
+
+    Its metadata (`version`, `licence`, `rights`, `weights`, `shape_source`) may depend on its settings.
+    """
+    settings = get_own_settings(kind, section)
+    cls = load_annotator_class(kind, section.annotator)
     return cls() if settings is None else cls(settings)
 
 
 def load_annotator(kind: str, section: Strict, device: str = "cpu", network: Network | None = None) -> Annotator:
-    """The annotator that a section chooses, with its weights read, ready to annotate.
+    """Create the annotator that a section selects and load its weights.
 
-    With a `network` (a client of one that runs elsewhere) the annotator calls that one and reads no weights itself.
+    With a `network` (a client of one in another process) the annotator calls that one and reads no weights itself.
     """
-    annotator = chosen(kind, section)
+    annotator = create_annotator(kind, section)
     if network is None:
         annotator.load(device)
     else:
@@ -81,59 +88,61 @@ def load_annotator(kind: str, section: Strict, device: str = "cpu", network: Net
     return annotator
 
 
-def network_of(kind: str, section: Strict) -> Network | None:
-    """The part of the chosen annotator that a GPU can run, nothing loaded yet; None where it has none."""
-    return getattr(chosen(kind, section), "network", None)
+def create_network(kind: str, section: Strict) -> Network | None:
+    """Create the network of the selected annotator, without loading it; None if it has none."""
+    return getattr(create_annotator(kind, section), "network", None)
 
 
-def own_weights(kind: str, section: Strict) -> dict[str, UserWeights]:
-    """The files of the user's that the chosen annotator is given, by their settings' dotted names."""
-    own = own_settings(kind, section)
-    name = section_name(kind)
+def get_own_weights(kind: str, section: Strict) -> dict[str, UserWeights]:
+    """Return the user's files that the selected annotator reads, by the dotted names of their settings."""
+    own = get_own_settings(kind, section)
+    name = get_section_name(kind)
     if own is not section:
-        return weights_in(own, f"{name}.{section.annotator}")
-    others = tuple(f"{name}.{other}." for other in names(kind))
-    return {said: given for said, given in weights_in(own, name).items() if not said.startswith(others)}
+        return find_user_weights(own, f"{name}.{section.annotator}")
+    others = tuple(f"{name}.{other}." for other in list_annotators(kind))
+    return {key: weights for key, weights in find_user_weights(own, name).items() if not key.startswith(others)}
 
 
-def own_data(kind: str, section: Strict) -> dict[str, Any]:
-    """What the chosen annotator's results depend on, of its settings, as JSON values."""
-    settings = own_settings(kind, section)
+def get_own_data(kind: str, section: Strict) -> dict[str, Any]:
+    """Return the settings that the selected annotator's results depend on, as JSON values."""
+    settings = get_own_settings(kind, section)
     if settings is None:
         return {}
-    data = settings.data_settings()
-    return without_others(kind, section, data) if settings is section else data
+    data = settings.get_data_settings()
+    return drop_other_annotators(kind, section, data) if settings is section else data
 
 
-def without_others(kind: str, section: Strict, data: dict[str, Any]) -> dict[str, Any]:
-    """A section's values without the settings of annotators that it doesn't choose: nothing depends on them."""
-    others = {name for name in names(kind) if isinstance(getattr(section, name, None), Strict)} - {section.annotator}
+def drop_other_annotators(kind: str, section: Strict, data: dict[str, Any]) -> dict[str, Any]:
+    """Return a section's values without the settings of annotators that it does not select."""
+    others = {name for name in list_annotators(kind) if isinstance(getattr(section, name, None), Strict)} - {
+        section.annotator
+    }
     return {name: value for name, value in data.items() if name not in others}
 
 
-def annotator_settings(kind: str, section: Strict) -> dict[str, Any]:
-    """What names an annotator's results: its name and version, the content of its weights, and its own settings."""
-    annotator = chosen(kind, section)
+def get_annotator_settings(kind: str, section: Strict) -> dict[str, Any]:
+    """Return what identifies an annotator's results: its name, version, weights' sha256 and own settings."""
+    annotator = create_annotator(kind, section)
     return {
         "annotator": section.annotator,
         "version": annotator.version,
-        "weights": {w: table()[w].sha256 for w in annotator.weights},
-        "own": own_data(kind, section),
+        "weights": {w: load_table()[w].sha256 for w in annotator.weights},
+        "own": get_own_data(kind, section),
     }
 
 
-def annotator_record(kind: str, section: Strict) -> dict[str, Any]:
-    """What a sample says of the annotator that made it: name, version, licence, weights with sha256 and licence, and
-    the model where its settings name one."""
-    annotator = chosen(kind, section)
-    settings = own_settings(kind, section)
+def build_annotator_record(kind: str, section: Strict) -> dict[str, Any]:
+    """Build a sample's record of an annotator: name, version, licence, weights with sha256 and licence, and the model
+    if its settings name one."""
+    annotator = create_annotator(kind, section)
+    settings = get_own_settings(kind, section)
     licence = annotator.licence
-    rows = [table()[w] for w in annotator.weights]
+    rows = [load_table()[w] for w in annotator.weights]
     weights = [{"name": r.name, "sha256": r.sha256, "licence": r.licence} for r in rows]
-    for name, given in own_weights(kind, section).items():
-        digest = given.digest()
-        if digest:
-            weights.append({"name": name, "sha256": digest, "licence": licence})
+    for name, user_weights in get_own_weights(kind, section).items():
+        sha256 = user_weights.compute_sha256()
+        if sha256:
+            weights.append({"name": name, "sha256": sha256, "licence": licence})
     record = {
         "name": f"{kind}.{section.annotator}",
         "version": annotator.version,

@@ -1,51 +1,42 @@
-"""Top-down keypoints: one model, run on the person's box in every frame of a clip, many frames at once."""
+"""Top-down keypoints: one model run on the person's box in every frame of a clip, in batches."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 
-from annotators.batches import in_batches
-from annotators.track_boxes import boxes_on_every_frame
+from annotators.batches import run_in_batches
+from annotators.track_boxes import interpolate_boxes
+from humove.motion.skeletons import SKELETONS
 from humove.reasons import Reason
-from humove.skeletons import SKELETONS
 from humove.stage import Reject
 from humove.types import PersonTrack, Pose2D
+from humove.video.frames import Frames
 
 _HALF_PIXEL = 0.5
-"""COCO's keypoints, and so these models' own coordinates, are numbers of pixels: 0 is the middle of the first one. Ours
-are distances from the picture's corner."""
+"""COCO's keypoints, and so these models' coordinates, are pixel indices: 0 is the centre of the first pixel. Ours are
+distances from the frame's corner."""
 
 Points = tuple[np.ndarray, np.ndarray]
-"""One frame's keypoints (K, 2) and scores (K,), in numbers of pixels."""
-Run = Callable[[Sequence[np.ndarray], np.ndarray], Sequence[Points]]
-"""Frames (H, W, 3) uint8 RGB and boxes (B, 4) in numbers of pixels, one for each frame -> the points of each."""
+"""One frame's keypoints (K, 2), in pixel indices, and scores (K,)."""
+RunModel = Callable[[Sequence[np.ndarray], np.ndarray], Sequence[Points]]
+"""Frames (H, W, 3) uint8 RGB and boxes (B, 4) in pixel indices, one for each frame -> the points of each."""
 
 
-class Frames(Protocol):
-    """What is read of `humove.video.frames.ClipFrames`."""
+def detect_keypoints(
+    frames: Frames, track: PersonTrack, run: RunModel, *, skeleton: str, batch_size: int
+) -> Pose2D | Reject:
+    """Detect the person's keypoints on every frame, px; rejected (no_person) if no frame has a visible point.
 
-    width: int
-    height: int
-
-    def __len__(self) -> int: ...
-
-    def rgb(self, index: int) -> np.ndarray: ...
-
-
-def keypoints_along(frames: Frames, track: PersonTrack, run: Run, *, skeleton: str, batch_size: int) -> Pose2D | Reject:
-    """The person's keypoints on every frame, px; rejected (no_person) when no point is seen on any frame.
-
-    Scores are cut to 0..1, since these models' heights of a peak may pass 1; a point outside the picture has 0.
-    ValueError where the model's answer is not finite.
+    Scores are clipped to 0..1, since these models' peaks may exceed 1; a point outside the frame has 0.
+    ValueError if the model's output is not finite.
     """
     count = len(frames)
-    boxes = (boxes_on_every_frame(track, count) - _HALF_PIXEL).astype(np.float32)
+    boxes = (interpolate_boxes(track, count) - _HALF_PIXEL).astype(np.float32)
 
-    def batch(rows: Sequence[int]) -> Sequence[Points]:
-        return run([frames.rgb(row) for row in rows], boxes[list(rows)])
+    def run_batch(rows: Sequence[int]) -> Sequence[Points]:
+        return run([frames.read_rgb(row) for row in rows], boxes[list(rows)])
 
-    points = in_batches(range(count), batch, batch_size)
+    points = run_in_batches(range(count), run_batch, batch_size)
     keypoints = np.stack([xy for xy, _ in points]).astype(np.float32) + np.float32(_HALF_PIXEL)
     scores = np.stack([score for _, score in points]).astype(np.float32)
     if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):

@@ -1,4 +1,4 @@
-"""How much of the body the keypoints show: the measure behind the bar of a whole person."""
+"""Share of the body that the keypoints show: the score of the whole-person threshold."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from humove.types import Pose2D
 LIMBS = tuple(
     f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
 )
-"""The points that make a body whole. Eyes and ears hide on a back view, hands and feet are small."""
+"""The points of a whole body. Eyes and ears are hidden from behind, hands and feet are small."""
 
 
-def visible_share(pose: Pose2D, min_score: float) -> float:
-    """Over all frames the share, 0..1, of the limbs' twelve points with a score of at least `min_score`.
+def compute_visible_share(pose: Pose2D, min_score: float) -> float:
+    """Compute the share, 0..1, over all frames of the limbs' twelve points with a score of at least `min_score`.
 
-    A point that the skeleton does not have counts as hidden.
+    A point that the skeleton lacks counts as hidden.
     """
     rows = [pose.names.index(name) for name in LIMBS if name in pose.names]
-    seen = (pose.scores[:, rows] >= min_score) & (pose.scores[:, rows] > 0)
-    return float(np.count_nonzero(seen)) / (len(LIMBS) * len(pose.scores))
+    visible = (pose.scores[:, rows] >= min_score) & (pose.scores[:, rows] > 0)
+    return float(np.count_nonzero(visible)) / (len(LIMBS) * len(pose.scores))

@@ -1,3 +1,3 @@
-"""The vocabulary and contracts of the HuMoVe toolkit: types, stages, video, camera, rotations, body model."""
+"""Shared types and interfaces of the HuMoVe toolkit: stages, stores, video, camera, rotations, body model."""
 
 __version__ = "0.1.0"

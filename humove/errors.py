@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""Exit codes, and the exception whose message is meant for the user."""
 
 EXIT_BAD_ARGUMENTS = 2
 EXIT_NO_SAMPLES = 3
@@ -8,9 +8,9 @@ EXIT_INTERRUPTED = 130
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; the command prints it as one line and ends with `exit_code`.
+    """An error that the user can fix; the command prints it as one line and exits with `exit_code`.
 
-    The message says what is wrong, where, and how to mend it.
+    The message says what is wrong, where, and how to fix it.
     """
 
     def __init__(self, message: str, exit_code: int = EXIT_BAD_ARGUMENTS) -> None:

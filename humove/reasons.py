@@ -1,4 +1,4 @@
-"""Why the data did not meet the bar."""
+"""Reasons of rejections and faults."""
 
 from enum import StrEnum
 

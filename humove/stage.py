@@ -1,4 +1,4 @@
-"""What an annotator is, what a worker occupies, and why an input is rejected."""
+"""The interface of annotators, a worker's resources, and rejections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ In = TypeVar("In", contravariant=True)
 Annotation = TypeVar("Annotation")
 
 Rights = Literal["permissive", "agpl", "non-commercial"]
-"""What an annotator's code and weights allow: anything; anything whose source is open; research."""
+"""What the licences of an annotator's code and weights allow: any use; use in open-source code; research."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What one worker of a stage occupies: whole or fractional CPUs and GPUs."""
+    """CPUs and GPUs that one worker of a stage occupies, whole or fractional."""
 
     cpus: float = 1.0
     gpus: float = 0.0
@@ -23,9 +23,9 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One input did not meet the bar: which bar, and by how much.
+    """The rejection of one input: the reason, and the score and threshold that decided.
 
-    `score` and `threshold` are None where the reason has no scale (an unreadable file); `detail` is for people.
+    `score` and `threshold` are None where the reason has no scale (an unreadable file); `detail` is shown to people.
     """
 
     reason: Reason
@@ -36,24 +36,24 @@ class Reject:
 
 
 class Annotator(Protocol[In, Annotation]):
-    """One model behind one annotation. Heavy imports happen in `load`."""
+    """A model that produces one kind of annotation. Heavy imports happen in `load`."""
 
     name: str
     version: str
     licence: str
-    """Of its code and its weights, as far as it is known."""
+    """The licence of its code and weights, as far as it is known."""
     rights: Rights
     cpu_only: bool
-    """Whether a GPU is of no use to it. One that can use a GPU has the attribute `network`, the part of it that runs
-    there (annotators.network.Network)."""
+    """True where a GPU does not help. An annotator that can use a GPU has the attribute `network`, the part that runs
+    on it (annotators.network.Network)."""
     weights: tuple[str, ...]
-    """Names of rows in the weights table (annotators/weights.yaml). Files that the user names are in its settings, and
-    must all be named, but for those that the attribute `optional_weights` lists; other settings that may not be empty
-    are in the attribute `required`."""
+    """Names of rows in the weights table (annotators/weights/weights.yaml). Files that the user provides are named in
+    its settings, and all are required except those in the attribute `optional_weights`; other settings that must not
+    be empty are in the attribute `required`."""
 
     def load(self, device: str) -> None:
-        """Reads the weights; `device` is "cpu" or "cuda". One with a `network` takes another in its place as a second,
+        """Read the weights; `device` is "cpu" or "cuda". An annotator with a `network` takes a replacement as a second,
         optional argument: a client of that network, where it runs in another process."""
 
     def annotate(self, batch: Sequence[In]) -> list[Annotation | Reject]:
-        """One annotation, or the reason why there is none, for each input, in order."""
+        """Return an annotation or a rejection for each input, in order."""

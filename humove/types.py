@@ -1,4 +1,4 @@
-"""The records that travel through the pipeline. They carry spans and URIs, never decoded frames.
+"""Records that the pipeline passes between stages. They hold spans and URIs, never decoded frames.
 
 Frames are integers, half-open spans, counted in the source video. Pixels are floats, the origin is the top-left
 corner of the top-left pixel. Lengths are metres, angles radians. The camera frame has OpenCV's axes.
@@ -10,19 +10,21 @@ from fractions import Fraction
 import numpy as np
 
 
-def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...], kind: str = "f") -> None:
-    fits = array.ndim == len(shape) and all(want in (None, got) for got, want in zip(array.shape, shape, strict=True))
+def _check_array(name: str, array: np.ndarray, shape: tuple[int | None, ...], kind: str = "f") -> None:
+    fits = array.ndim == len(shape) and all(
+        expected in (None, found) for found, expected in zip(array.shape, shape, strict=True)
+    )
     if not fits or array.dtype.kind != kind:
-        raise ValueError(f"{name} is {array.dtype}{array.shape}, wanted kind {kind!r} and shape {shape}")
+        raise ValueError(f"{name} is {array.dtype}{array.shape}, expected kind {kind!r} and shape {shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What the manifest or the folder says of a video. Empty strings where nothing is said."""
+    """Metadata of a video from the manifest or its folder; empty strings where it is not given."""
 
     category: str = ""
     category_source: str = ""
-    """"manifest" or "folder", where there is a category."""
+    """"manifest" or "folder"; empty without a category."""
     caption: str = ""
     licence: str = ""
     source_url: str = ""
@@ -33,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoRef:
-    """A readable source video, as displayed: rotation and sample aspect ratio applied, fields woven apart."""
+    """A readable source video, as displayed: rotation and sample aspect ratio applied, deinterlaced."""
 
     video_id: str
     """First 16 hex digits of the sha256 of the file's bytes."""
@@ -45,7 +47,7 @@ class VideoRef:
     num_frames: int
     source: Source
     focal_35mm: float = 0.0
-    """The lens's focal length in mm, 35 mm equivalent, as the file's metadata has it; 0 where it says nothing."""
+    """The lens's focal length in mm, 35 mm equivalent, from the file's metadata; 0 where it is missing."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.fps <= 0 or self.num_frames < 1:
@@ -82,9 +84,9 @@ class PersonTrack:
 
     def __post_init__(self) -> None:
         t = len(self.frames)
-        _check("frames", self.frames, (t,), "i")
-        _check("boxes_xyxy", self.boxes_xyxy, (t, 4))
-        _check("scores", self.scores, (t,))
+        _check_array("frames", self.frames, (t,), "i")
+        _check_array("boxes_xyxy", self.boxes_xyxy, (t, 4))
+        _check_array("scores", self.scores, (t,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,38 +96,38 @@ class Pose2D:
     keypoints: np.ndarray
     """(T, K, 2) float32 px; finite."""
     scores: np.ndarray
-    """(T, K) float32 0..1; 0 where the point was not seen."""
+    """(T, K) float32 0..1; 0 where the point was not detected."""
     skeleton: str
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
         t, k = self.scores.shape
-        _check("keypoints", self.keypoints, (t, k, 2))
-        _check("scores", self.scores, (t, k))
+        _check_array("keypoints", self.keypoints, (t, k, 2))
+        _check_array("scores", self.scores, (t, k))
         if len(self.names) != k:
             raise ValueError(f"{len(self.names)} names for {k} keypoints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Landmarks(Pose2D):
-    """Pose2D of a model that also gives metric 3D, seen once as it is and once in the mirror."""
+    """Pose2D of a model that also gives metric 3D, from the image and from its mirror image."""
 
     world: np.ndarray
     """(T, K, 3) float32 m, hip-centred, camera axes (x right, y down, z away)."""
     mirror_keypoints: np.ndarray
-    """(T, K, 2) float32 px: from the mirrored picture, mapped back (x flipped, left and right exchanged)."""
+    """(T, K, 2) float32 px: from the mirrored image, mapped back (x flipped, left and right exchanged)."""
     mirror_world: np.ndarray
-    """(T, K, 3) float32 m: likewise."""
+    """(T, K, 3) float32 m: from the mirrored image, mapped back."""
     found: np.ndarray
     """(T,) bool: whether the model found the person on that frame; rows without are zeros in `scores`."""
 
     def __post_init__(self) -> None:
         Pose2D.__post_init__(self)
         t, k = self.scores.shape
-        _check("world", self.world, (t, k, 3))
-        _check("mirror_keypoints", self.mirror_keypoints, (t, k, 2))
-        _check("mirror_world", self.mirror_world, (t, k, 3))
-        _check("found", self.found, (t,), "b")
+        _check_array("world", self.world, (t, k, 3))
+        _check_array("mirror_keypoints", self.mirror_keypoints, (t, k, 2))
+        _check_array("mirror_world", self.mirror_world, (t, k, 3))
+        _check_array("found", self.found, (t,), "b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,24 +150,24 @@ class SmplMotion:
 
     def __post_init__(self) -> None:
         n = len(self.global_orient)
-        _check("betas", self.betas, (10,))
-        _check("rest_joints", self.rest_joints, (24, 3))
-        _check("cam_intrinsics", self.cam_intrinsics, (3, 3))
+        _check_array("betas", self.betas, (10,))
+        _check_array("rest_joints", self.rest_joints, (24, 3))
+        _check_array("cam_intrinsics", self.cam_intrinsics, (3, 3))
         for prefix in ("", "raw_"):
-            _check(f"{prefix}global_orient", getattr(self, f"{prefix}global_orient"), (n, 3))
-            _check(f"{prefix}body_pose", getattr(self, f"{prefix}body_pose"), (n, 23, 3))
-            _check(f"{prefix}transl", getattr(self, f"{prefix}transl"), (n, 3))
-        _check("joints", self.joints, (n, 24, 3))
-        _check("confidence", self.confidence, (n,))
-        _check("valid", self.valid, (n,), "b")
-        _check("source_frames", self.source_frames, (n,), "i")
+            _check_array(f"{prefix}global_orient", getattr(self, f"{prefix}global_orient"), (n, 3))
+            _check_array(f"{prefix}body_pose", getattr(self, f"{prefix}body_pose"), (n, 23, 3))
+            _check_array(f"{prefix}transl", getattr(self, f"{prefix}transl"), (n, 3))
+        _check_array("joints", self.joints, (n, 24, 3))
+        _check_array("confidence", self.confidence, (n,))
+        _check_array("valid", self.valid, (n,), "b")
+        _check_array("source_frames", self.source_frames, (n,), "i")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WorldCamera:
-    """The arrays of world.npz: where the camera of each frame stands in a frame that does not move.
+    """The arrays of world.npz: each frame's camera pose in a fixed world frame.
 
-    That world is right-handed, y up against gravity, in metres; its origin and heading are the annotator's own. A point
+    The world is right-handed, y up against gravity, in metres; its origin and heading are the annotator's own. A point
     p of the camera frame lies at rotation @ p + position.
     """
 
@@ -178,14 +180,14 @@ class WorldCamera:
 
     def __post_init__(self) -> None:
         n = len(self.position)
-        _check("rotation", self.rotation, (n, 3, 3))
-        _check("position", self.position, (n, 3))
-        _check("gravity", self.gravity, (n, 3))
+        _check_array("rotation", self.rotation, (n, 3, 3))
+        _check_array("position", self.position, (n, 3))
+        _check_array("gravity", self.gravity, (n, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
-    """What is said of a clip, and who says it."""
+    """The caption of a clip, in parts, and its source."""
 
     appearance: str
     background: str
@@ -196,7 +198,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """One member of the data set, ready to be written."""
+    """One sample of the data set, ready to be written."""
 
     key: str
     split: str
@@ -204,6 +206,6 @@ class Sample:
     motion: SmplMotion
     pose2d: Pose2D
     meta: dict
-    """The sample's .json, exactly as the format lists it."""
+    """The sample's .json as the format defines it."""
     world: WorldCamera | None = None
-    """The camera's path; None where the motion's annotator does not know it."""
+    """The camera's path; None where the motion's annotator does not estimate it."""

@@ -1,53 +1,55 @@
-"""A sample's category: of all who may say it, the first that knows."""
+"""A sample's category: from the first of the configured sources that has one."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from annotators.categories.config import CategoryConfig
-from annotators.categories.taxonomy import Category, named, taxonomy
-from annotators.categories.wording import worded
+from annotators.categories.taxonomy import FineClass, find_category, load_taxonomy
+from annotators.categories.wording import match_keywords
 from humove.types import Source
-from shards.index import category_text as joined
+from shards.index import join_category
 
 
-def category_of(
-    config: CategoryConfig, source: Source, written: Mapping[str, Any], shown: Mapping[str, Any]
+def choose_category(
+    config: CategoryConfig, source: Source, caption: Mapping[str, Any], classified: Mapping[str, Any]
 ) -> dict[str, str]:
-    """major, fine and source of a sample; empty texts where nobody knows.
+    """Return major, fine and source of a sample; empty strings if no source has a category.
 
-    `written` holds the facts of the caption step, `shown` those of the category step, empty where they did not run. A
-    name that is none of the paper's is kept as it was given: a user may have categories of their own.
+    `caption` holds the facts of the caption step, `classified` those of the category step, empty if they did not run.
+    A name that is not in the paper's taxonomy is kept: users may have categories of their own.
     """
-    for who in config.sources:
-        if who in ("manifest", "folder"):
-            if source.category and source.category_source == who:
-                return {**_given(source.category), "source": who}
+    for origin in config.sources:
+        if origin in ("manifest", "folder"):
+            if source.category and source.category_source == origin:
+                return {**_parse_category(source.category), "source": origin}
             continue
-        found = _said(who, config, written, shown)
+        found = _infer_category(origin, config, caption, classified)
         if found is not None:
-            return {"major": found.major, "fine": found.fine, "source": who}
+            return {"major": found.major, "fine": found.fine, "source": origin}
     return {"major": "", "fine": "", "source": ""}
 
 
-def category_text(config: CategoryConfig, source: Source, facts: Mapping[str, Mapping[str, Any]]) -> str:
-    """The category as tables have it, from the facts of a clip's steps."""
-    found = category_of(config, source, facts.get("caption", {}), facts.get("category", {}))
-    return joined(found["major"], found["fine"])
+def format_category(config: CategoryConfig, source: Source, facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the category as a table cell, from the facts of a clip's steps."""
+    found = choose_category(config, source, facts.get("caption", {}), facts.get("category", {}))
+    return join_category(found["major"], found["fine"])
 
 
-def _given(text: str) -> dict[str, str]:
-    known = named(text)
+def _parse_category(text: str) -> dict[str, str]:
+    known = find_category(text)
     if known is not None:
         return {"major": known.major, "fine": known.fine}
     major, slash, fine = text.partition("/")
     return {"major": major if slash else "", "fine": fine if slash else major}
 
 
-def _said(who: str, config: CategoryConfig, written: Mapping[str, Any], shown: Mapping[str, Any]) -> Category | None:
-    if who == "model":
-        return taxonomy().get(written.get("category", ""))
-    if who == "keywords" and "category" in written:  # by a model that looked; the built-in captions name no sport
-        return worded(written["action"], written["full"])
-    if who == "clip" and shown.get("probability", 0.0) >= config.min_probability:
-        return taxonomy().get(shown.get("fine", ""))
+def _infer_category(
+    origin: str, config: CategoryConfig, caption: Mapping[str, Any], classified: Mapping[str, Any]
+) -> FineClass | None:
+    if origin == "model":
+        return load_taxonomy().get(caption.get("category", ""))
+    if origin == "keywords" and "category" in caption:  # a vision model's caption; built-in captions name no sport
+        return match_keywords(caption["action"], caption["full"])
+    if origin == "clip" and classified.get("probability", 0.0) >= config.min_probability:
+        return load_taxonomy().get(classified.get("fine", ""))
     return None

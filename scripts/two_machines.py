@@ -1,9 +1,9 @@
-"""Builds a data set on two Ray nodes that share nothing, each in a network namespace and with a folder of its own.
+"""Build a data set on two Ray nodes that share nothing, each in its own network namespace and folder.
 
     sudo .venv/bin/python scripts/two_machines.py VIDEOS_FOLDER [--kill]
 
-The videos come by HTTP, the set goes to an S3 server (moto) on this machine, and its shards are compared with those of
-a local build. With --kill the second node is killed with -9 while it measures. Needs Linux, root and iproute2.
+The videos are served by HTTP, the set is written to an S3 server (moto) on this machine, and its shards are compared
+with those of a local build. --kill kills the second node with -9 while it measures. Needs Linux, root and iproute2.
 """
 
 import argparse
@@ -29,32 +29,32 @@ STORE = {
 }
 
 
-def run(*command: str, check: bool = True) -> None:
+def run_command(*command: str, check: bool = True) -> None:
     subprocess.run(command, check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def make_network() -> None:
-    """A bridge with this machine and two namespaces on it."""
-    run("ip", "link", "add", BRIDGE, "type", "bridge")
-    run("ip", "addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
-    run("ip", "link", "set", BRIDGE, "up")
+    """Create a bridge that connects this machine and two namespaces."""
+    run_command("ip", "link", "add", BRIDGE, "type", "bridge")
+    run_command("ip", "addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
+    run_command("ip", "link", "set", BRIDGE, "up")
     for index, (name, address) in enumerate(NODES.items()):
-        run("ip", "netns", "add", name)
-        run("ip", "link", "add", f"humove{index}a", "type", "veth", "peer", "name", f"humove{index}b")
-        run("ip", "link", "set", f"humove{index}a", "master", BRIDGE, "up")
-        run("ip", "link", "set", f"humove{index}b", "netns", name)
+        run_command("ip", "netns", "add", name)
+        run_command("ip", "link", "add", f"humove{index}a", "type", "veth", "peer", "name", f"humove{index}b")
+        run_command("ip", "link", "set", f"humove{index}a", "master", BRIDGE, "up")
+        run_command("ip", "link", "set", f"humove{index}b", "netns", name)
         inside = ("ip", "netns", "exec", name, "ip")
-        run(*inside, "addr", "add", f"{address}/24", "dev", f"humove{index}b")
-        run(*inside, "link", "set", f"humove{index}b", "up")
-        run(*inside, "link", "set", "lo", "up")
+        run_command(*inside, "addr", "add", f"{address}/24", "dev", f"humove{index}b")
+        run_command(*inside, "link", "set", f"humove{index}b", "up")
+        run_command(*inside, "link", "set", "lo", "up")
 
 
 def remove_network() -> None:
     for name in NODES:
         for pid in list_processes(name):
             os.kill(pid, signal.SIGKILL)
-        run("ip", "netns", "del", name, check=False)
-    run("ip", "link", "del", BRIDGE, check=False)
+        run_command("ip", "netns", "del", name, check=False)
+    run_command("ip", "link", "del", BRIDGE, check=False)
 
 
 def list_processes(node: str) -> list[int]:
@@ -63,7 +63,7 @@ def list_processes(node: str) -> list[int]:
 
 
 def start_on(node: str, folder: Path, *command: str) -> subprocess.Popen:
-    """Runs a command in a namespace, with a folder of its own for everything that it writes."""
+    """Run a command in a namespace, with its own folder for everything that it writes."""
     own = folder / node
     own.mkdir(exist_ok=True)
     env = {**os.environ, **STORE, "TMPDIR": str(own), "HOME": str(own), "RAY_USAGE_STATS_ENABLED": "0"}
@@ -74,10 +74,10 @@ def start_on(node: str, folder: Path, *command: str) -> subprocess.Popen:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("videos", type=Path)
-    arguments.add_argument("--kill", action="store_true", help="kill the second node while it measures")
-    asked = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("videos", type=Path)
+    parser.add_argument("--kill", action="store_true", help="kill the second node while it measures")
+    args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="hm-", dir="/tmp"))
     servers = []
     try:
@@ -86,9 +86,9 @@ def main() -> None:
             subprocess.Popen([sys.executable, "-m", "moto.server", "-H", GATEWAY, "-p", str(S3_PORT)],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
             subprocess.Popen([sys.executable, "-m", "http.server", str(HTTP_PORT), "--bind", GATEWAY],
-                             cwd=asked.videos, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
+                             cwd=args.videos, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
         ]  # fmt: skip
-        print(json.dumps(try_build(asked.videos.resolve(), folder, kill=asked.kill)))
+        print(json.dumps(try_build(args.videos.resolve(), folder, kill=args.kill)))
     finally:
         for server in servers:
             server.kill()
@@ -129,19 +129,22 @@ def try_build(videos: Path, folder: Path, *, kill: bool) -> dict:
     seconds = round(time.monotonic() - start, 1)
     if build.returncode:
         print((folder / first / "log").read_text()[-2000:], file=sys.stderr)
-    stored, made = hash_stored("two"), {p.name: hash_bytes(p.read_bytes()) for p in (local / "shards").iterdir()}
+    stored, local_shards = (
+        hash_stored("two"),
+        {p.name: hash_bytes(p.read_bytes()) for p in (local / "shards").iterdir()},
+    )
     return {
         "exit_code": build.returncode, "seconds": seconds, "second_node_worked": busy > 0, "killed_after_s": killed_at,
-        "shards": len(stored), "same_as_local": stored == made, "said": tail(folder / first / "log"),
+        "shards": len(stored), "same_as_local": stored == local_shards, "log": read_log_tail(folder / first / "log"),
     }  # fmt: skip
 
 
-def tail(log: Path) -> list[str]:
+def read_log_tail(log: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if "machine" in line or "samples" in line][-3:]
 
 
 def is_measuring(pid: int) -> bool:
-    """Whether a process of Ray has our code loaded and uses the CPU."""
+    """Tell whether a Ray process has loaded torch, as measuring workers do."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text()
         return "libtorch_cpu" in maps

@@ -1,1 +1,1 @@
-"""The data set on disk: its format, writer, index, reader, verifier, data card and sample inspector."""
+"""The data set on disk: format, writer, index, reader, verification, data card, report and sample inspection."""

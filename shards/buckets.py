@@ -1,13 +1,13 @@
-"""Which bucket a sample trains in: the resolution and the number of frames that it is cut to, or why it is left out.
+"""Assign samples to training buckets (resolution and number of frames), or leave them out for a reason.
 
-The rule reads four columns of the index and nothing else, so the report foretells exactly what the training loader
-uses. Buckets are named WIDTHxHEIGHTxFRAMES, as in 832x480x81.
+The rule reads four columns of the index only, so the report states exactly what the training loader uses. Buckets are
+named WIDTHxHEIGHTxFRAMES, such as 832x480x81.
 
     class BucketConfig(Strict): fps, min_frames, max_frames, min_fps, resolutions, max_upscale
-    bucket_of(num_frames, fps, width, height, config) -> Bucket | LeftOut
+    choose_bucket(num_frames, fps, width, height, config) -> Bucket | LeftOut
     count_buckets(rows, config) -> {split: {"used": n, "buckets": {"832x480x81": n}, "left_out": {"too_small": n}}}
 
-`count_buckets` wants rows with the columns in `COLUMNS`: `count_buckets(dataset.index_rows(list(COLUMNS)), config)`.
+`count_buckets` needs the columns in `COLUMNS`: `count_buckets(dataset.iterate_index_rows(list(COLUMNS)), config)`.
 """
 
 import math
@@ -19,37 +19,37 @@ from typing import Any, Self, TypedDict
 
 from pydantic import Field, model_validator
 
-from humove.config import Strict
+from humove.config.strict import Strict
 
 COLUMNS = ("split", "num_frames", "fps", "width", "height")
 """The index's columns that the rule and its counts read."""
 RESOLUTIONS = ((832, 480), (720, 544), (624, 624), (544, 720), (480, 832))
-"""Width and height in px: the paper's 832x480, its portrait and square kin, and the two shapes between; one area."""
+"""Width and height in px: the paper's 832x480, portrait, square and two shapes in between, all of about one area."""
 _STRIDE = 16
-"""A video token is 16 px wide and high: the codec's stride of 8, twice for the patch."""
+"""Width and height of a video token in px: the codec's stride of 8 times the patch size of 2."""
 _TIME_STRIDE = 4
 _EXACT = 1e-6
-"""Frames: far below any real difference, far above the rounding of a float64 rate."""
+"""Frames; far below any real difference, far above the rounding error of a float64 rate."""
 
 
 class BucketConfig(Strict):
-    """How clips of every size and length are brought to the few shapes that a model trains on."""
+    """Settings that map clips of every size and length to the few shapes that a model trains on."""
 
     fps: int = Field(16, ge=1, description="frames per second of the training windows; clips are resampled to it")
     min_frames: int = Field(17, ge=1, description="shortest window at that rate, 4k+1; shorter clips are left out")
-    max_frames: int = Field(81, ge=1, description="longest window at that rate, 4k+1; a longer clip gives a part")
+    max_frames: int = Field(81, ge=1, description="longest window at that rate, 4k+1; longer clips are cut")
     min_fps: float = Field(
-        12, gt=0, allow_inf_nan=False, description="a slower clip is left out: too many of its frames would be repeats"
+        12, gt=0, allow_inf_nan=False, description="slower clips are left out: too many frames would repeat"
     )
     resolutions: tuple[tuple[int, int], ...] = Field(
-        RESOLUTIONS, min_length=1, description="width and height in px, multiples of 16; a clip takes the nearest shape"
+        RESOLUTIONS, min_length=1, description="width and height in px, multiples of 16; clips take the nearest shape"
     )
     max_upscale: float = Field(
-        1.5, ge=1, allow_inf_nan=False, description="a clip that would be enlarged by more than this is left out"
+        1.5, ge=1, allow_inf_nan=False, description="clips that need a larger upscale are left out"
     )
 
     @model_validator(mode="after")
-    def _fits_the_codec(self) -> Self:
+    def _check_shapes(self) -> Self:
         for name, value in (("min_frames", self.min_frames), ("max_frames", self.max_frames)):
             if value % _TIME_STRIDE != 1:
                 raise ValueError(f"{name} is {value}: give 4k+1 frames, such as {value // 4 * 4 + 1}")
@@ -63,7 +63,7 @@ class BucketConfig(Strict):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Bucket:
-    """A shape of training windows: px and frames."""
+    """A shape of training windows: width and height in px, number of frames."""
 
     width: int
     height: int
@@ -75,7 +75,7 @@ class Bucket:
 
 
 class LeftOut(StrEnum):
-    """Why a sample of the data set trains in no bucket."""
+    """A reason why a sample is in no bucket."""
 
     TOO_SHORT = "too_short"
     TOO_SMALL = "too_small"
@@ -83,27 +83,27 @@ class LeftOut(StrEnum):
 
 
 class BucketCounts(TypedDict):
-    """What training makes of one split: used + the sum of left_out = the split's samples."""
+    """Counts of one split; used + the sum of left_out = the split's samples."""
 
     used: int
     buckets: dict[str, int]
     left_out: dict[str, int]
 
 
-def frames_at(num_frames: int, fps: float, target_fps: int) -> int:
-    """How many instants of a grid at `target_fps` a clip spans, from its first frame to its last; none lies outside."""
+def count_frames_at(num_frames: int, fps: float, target_fps: int) -> int:
+    """Count the instants of a grid at `target_fps` between a clip's first and last frame, inclusive."""
     return math.floor((num_frames - 1) * target_fps / fps + _EXACT) + 1
 
 
-def bucket_of(num_frames: int, fps: float, width: int, height: int, config: BucketConfig) -> Bucket | LeftOut:
-    """The bucket of a clip of `num_frames` at `fps`, width x height px; or the first reason that leaves it out.
+def choose_bucket(num_frames: int, fps: float, width: int, height: int, config: BucketConfig) -> Bucket | LeftOut:
+    """Choose the bucket of a clip of `num_frames` at `fps`, width x height px, or the first reason to leave it out.
 
-    The resolution is the one of the nearest shape (ratio of aspects; the first listed at a tie). The length is the
-    largest 4k+1 that the clip spans at the target rate, `max_frames` at most.
+    The resolution is that of the nearest aspect ratio (the first listed in a tie). The length is the largest 4k+1
+    frames that the clip spans at the target rate, at most `max_frames`.
     """
     if fps < config.min_fps:
         return LeftOut.LOW_FRAME_RATE
-    frames = min(frames_at(num_frames, fps, config.fps), config.max_frames)
+    frames = min(count_frames_at(num_frames, fps, config.fps), config.max_frames)
     if frames < config.min_frames:
         return LeftOut.TOO_SHORT
     aspect = math.log(width / height)
@@ -114,12 +114,12 @@ def bucket_of(num_frames: int, fps: float, width: int, height: int, config: Buck
 
 
 def count_buckets(rows: Iterable[Mapping[str, Any]], config: BucketConfig) -> dict[str, BucketCounts]:
-    """Samples by bucket and by reason for each split, splits and buckets in order; rows of the index, streamed."""
+    """Count samples by bucket and by reason for each split, in sorted order. Rows of the index may be streamed."""
     shapes = Counter(tuple(row[name] for name in COLUMNS) for row in rows)
     used: dict[str, Counter[Bucket]] = {}
     left_out: dict[str, Counter[LeftOut]] = {}
     for (split, *shape), number in shapes.items():
-        verdict = bucket_of(*shape, config)
+        verdict = choose_bucket(*shape, config)
         kind = used if isinstance(verdict, Bucket) else left_out
         kind.setdefault(split, Counter())[verdict] += number
     return {

@@ -1,6 +1,6 @@
-"""index.parquet (one row a sample) and outcomes.parquet (one row a video, shot or clip): schemas, writers, readers.
+"""index.parquet (a row per sample) and outcomes.parquet (a row per video, shot or clip): schemas, writers, readers.
 
-Rows stream through a bounded buffer; a file appears whole or not at all, and the same rows give the same bytes.
+Rows stream through a bounded buffer; files appear atomically, and the same rows give the same bytes.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from humove.atomic import replacing
-from shards.documents import SampleMeta
+from humove.storage.atomic import replace_atomically
+from shards.schemas import SampleMeta
 from shards.writer import Placement
 
 ROWS_PER_GROUP = 8192
@@ -39,7 +39,7 @@ _INDEX = [
     ("duration_s", pa.float64()),
 ]
 INDEX_COLUMNS = tuple(name for name, _ in _INDEX)
-"""Columns that every index has; one float64 column for each score follows them."""
+"""Columns that every index has; one float64 column per score follows."""
 NEW_INDEX_COLUMNS = ("offset", "bytes")
 """Columns that the indexes of older builds lack: a sample's first header, and the length of all its members."""
 
@@ -65,7 +65,7 @@ OUTCOMES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One row of outcomes.parquet. Strings that do not apply are empty, numbers that do not apply are None."""
+    """One row of outcomes.parquet. Strings that do not apply are empty, numbers are None."""
 
     unit: str
     video_id: str
@@ -89,48 +89,48 @@ class Outcome:
             raise ValueError(f"{self.uri} {self.clip_id}: {self.outcome} at {self.stage} without a reason")
 
 
-def score_column(name: str) -> str:
-    """The index's column for a score: its own name, unless the index has a column of that name."""
+def get_score_column(name: str) -> str:
+    """Get the index's column for a score: its own name, unless the index has another column of that name."""
     return f"score_{name}" if name in INDEX_COLUMNS else name
 
 
-def score_name(column: str) -> str:
-    """The score that a column of the index holds."""
+def get_score_name(column: str) -> str:
+    """Get the name of the score in a column of the index."""
     name = column.removeprefix("score_")
-    return name if score_column(name) == column else column
+    return name if get_score_column(name) == column else column
 
 
-def category_text(major: str, fine: str) -> str:
-    """A category as one string: "major/fine", or what there is of it."""
+def join_category(major: str, fine: str) -> str:
+    """Join the non-empty parts of a category: "major/fine"."""
     return "/".join(part for part in (major, fine) if part)
 
 
-def index_schema(scores: Sequence[str]) -> pa.Schema:
-    """The index's schema for these scores, which are put in alphabetical order."""
-    return pa.schema([*_INDEX, *((score_column(name), pa.float64()) for name in sorted(set(scores)))])
+def make_index_schema(scores: Sequence[str]) -> pa.Schema:
+    """Make the index's schema with these scores in alphabetical order."""
+    return pa.schema([*_INDEX, *((get_score_column(name), pa.float64()) for name in sorted(set(scores)))])
 
 
-def index_row(meta: SampleMeta, placement: Placement) -> dict[str, Any]:
-    """The index's row of a sample."""
+def make_index_row(meta: SampleMeta, placement: Placement) -> dict[str, Any]:
+    """Make the index's row of a sample."""
     return {
         **asdict(placement),
         "video_id": meta.video_id,
         "uri": meta.uri,
-        "category": category_text(meta.category.major, meta.category.fine),
+        "category": join_category(meta.category.major, meta.category.fine),
         "caption": meta.captions.full,
         "num_frames": meta.num_frames,
         "fps": float(meta.rate),
         "width": meta.width,
         "height": meta.height,
         "duration_s": float(meta.num_frames / meta.rate),
-        **{score_column(name): value for name, value in meta.scores.items()},
+        **{get_score_column(name): value for name, value in meta.scores.items()},
     }
 
 
 class TableWriter:
-    """A parquet file that is written row by row and appears at the end of the `with` block.
+    """A writer of a Parquet file, row by row; the file appears at the end of the `with` block.
 
-    Row groups hold ROWS_PER_GROUP rows however the rows arrive, so the bytes depend on the rows alone.
+    Row groups always hold ROWS_PER_GROUP rows, so the bytes depend on the rows only.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -141,22 +141,18 @@ class TableWriter:
         self.num_rows = 0
 
     def __enter__(self) -> Self:
-        temporary = self._files.enter_context(replacing(self._path))
+        temporary = self._files.enter_context(replace_atomically(self._path))
         self._table = pq.ParquetWriter(temporary, self._schema, compression="zstd", version="2.6", store_schema=False)
         return self
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Adds a row; columns that it lacks are null. ValueError for columns that the table lacks."""
+        """Add a row; columns that it lacks are null. ValueError for columns that the table lacks."""
         if not row.keys() <= set(self._schema.names):
             raise ValueError(f"{self._path.name} has no column {sorted(row.keys() - set(self._schema.names))}")
         self._rows.append(row)
         self.num_rows += 1
         if len(self._rows) == ROWS_PER_GROUP:
             self._flush()
-
-    def add_metadata(self, metadata: Mapping[str, str]) -> None:
-        """Adds entries to the file's own metadata, at any time before the end of the `with` block."""
-        self._table.add_key_value_metadata(dict(metadata))
 
     def _flush(self) -> None:
         if self._rows and self._table is not None:
@@ -175,40 +171,40 @@ class TableWriter:
 
 
 class IndexWriter(TableWriter):
-    """Writes index.parquet; `scores` names every score that any row has."""
+    """A writer of index.parquet; `scores` names every score that any row has."""
 
     def __init__(self, path: Path, scores: Sequence[str]) -> None:
-        super().__init__(path, index_schema(scores))
+        super().__init__(path, make_index_schema(scores))
 
     def add(self, meta: SampleMeta, placement: Placement) -> None:
-        """Adds the row of a sample just written to a shard."""
-        self.append(index_row(meta, placement))
+        """Add the row of a sample that was written to a shard."""
+        self.append(make_index_row(meta, placement))
 
 
 class OutcomesWriter(TableWriter):
-    """Writes outcomes.parquet."""
+    """A writer of outcomes.parquet."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, OUTCOMES_SCHEMA)
 
     def add(self, outcome: Outcome) -> None:
-        """Adds one row."""
+        """Add a row."""
         self.append(asdict(outcome))
 
 
 def read_rows(source: str | os.PathLike[str] | IO[bytes], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a table as dicts, a bounded number in memory."""
+    """Read the rows of a table as dicts, a bounded number in memory."""
     with pq.ParquetFile(source, pre_buffer=False) as table:
         for batch in table.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns, use_threads=False):
             yield from batch.to_pylist()
 
 
 def read_table(source: str | os.PathLike[str] | IO[bytes], columns: list[str] | None = None) -> pa.Table:
-    """A whole table, columnar, without threads: one that still reads a Python file at exit would abort the process."""
+    """Read a whole table without threads: a thread that reads a Python file at exit would abort the process."""
     with pq.ParquetFile(source, pre_buffer=False) as table:
         return table.read(columns=columns, use_threads=False)
 
 
 def read_outcomes(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Outcome]:
-    """Rows of outcomes.parquet, a bounded number in memory."""
+    """Read the rows of outcomes.parquet, a bounded number in memory."""
     return (Outcome(**row) for row in read_rows(source))

@@ -1,6 +1,6 @@
-"""Reads a data set: sample by sample in shard order, or any one by its key through a range read.
+"""Read a data set: all samples in shard order, or one by its key with a range read.
 
-A data set may lie in a folder or at an address (s3://, gs://, https://). Only what dataset.json lists is part of it.
+A data set is in a folder or at an address (s3://, gs://, https://). Only what dataset.json lists is part of it.
 """
 
 import io
@@ -18,24 +18,24 @@ import pyarrow as pa
 from humove.errors import UserError
 from humove.storage import Store, open_store
 from humove.types import Sample
-from shards.documents import DatasetDoc, ShardRow, parse_dataset
 from shards.format import DATASET_FILE, MEMBERS, SHARDS_FOLDER, WORLD_MEMBER
 from shards.index import Outcome
-from shards.npz import decode_motion, decode_pose2d, decode_world
+from shards.npz import decode_motion_npz, decode_pose2d_npz, decode_world_npz
+from shards.schemas import DatasetDoc, ShardRow, parse_dataset
 from shards.tables import iterate_table_rows, list_table_files, read_whole_table
 from shards.tars import BLOCK
 
 STREAM_BYTES = 8 << 20
-"""Bytes of one request where a remote file is read from end to end."""
-_PLACES = ("key", "split", "shard", "mp4_offset", "mp4_bytes", "offset", "bytes")
+"""Bytes per request when a remote file is read from end to end."""
+_PLACE_COLUMNS = ("key", "split", "shard", "mp4_offset", "mp4_bytes", "offset", "bytes")
 _TAIL_BYTES = 16 << 10
-"""Bytes at a sample's end that its .json mostly lies in."""
+"""Bytes at a sample's end that usually contain its .json."""
 _READS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePlace:
-    """Where a sample lies in its shard, as the index says; `start` and `size` are None in sets of older builds."""
+    """A sample's place in its shard, from the index; `start` and `size` are None in sets of older builds."""
 
     split: str
     shard: str
@@ -51,55 +51,50 @@ class SamplePlace:
 
     @property
     def after_mp4(self) -> int:
-        """Where the members after the video begin."""
+        """Offset of the members after the video."""
         return self.mp4_offset + self.mp4_bytes + -self.mp4_bytes % BLOCK
 
 
 class Dataset:
-    """An opened data set. Shards are opened as they are read; the index is read when a key is first asked for."""
+    """An opened data set. Shards are opened as they are read; the index is read on the first use of a key."""
 
     def __init__(self, path: str, store: Store, doc: DatasetDoc) -> None:
         self.path, self.store, self.doc = path, store, doc
         self._sizes = {f"{SHARDS_FOLDER}/{row.name}": row.bytes for row in doc.shards}
 
     def open(self, name: str) -> IO[bytes]:
-        """A file of the set by its name relative to the set; each read of a remote one is a request."""
+        """Open a file of the set by its relative name; each read of a remote file is a request."""
         return self.store.open(name, None if self.store.is_local else self._sizes.get(name))
 
     def stream(self, name: str) -> IO[bytes]:
-        """A file of the set, to be read from end to end: a remote one in pieces of STREAM_BYTES."""
+        """Open a file of the set to read from end to end: a remote file in pieces of STREAM_BYTES."""
         raw = self.open(name)
         return raw if self.store.is_local else io.BufferedReader(raw, STREAM_BYTES)
 
     def exists(self, name: str) -> bool:
-        """Whether the set has a file of that name."""
+        """Return whether the set has a file of that name."""
         return self.store.exists(name)
 
-    def names(self, folder: str = "") -> set[str]:
-        """Names of the files and folders directly in a folder of the set; none where there is no such folder."""
+    def list_names(self, folder: str = "") -> set[str]:
+        """List the files and folders directly in a folder of the set; none if there is no such folder."""
         return self.store.names(folder)
 
-    def shards(self, split: str | None = None) -> tuple[ShardRow, ...]:
-        """The shards of a split, or all of them."""
+    def list_shards(self, split: str | None = None) -> tuple[ShardRow, ...]:
+        """List the shards of a split, or all."""
         return tuple(row for row in self.doc.shards if split in (None, row.split))
 
     def __len__(self) -> int:
         return sum(row.num_samples for row in self.doc.shards)
 
-    def samples(self, split: str | None = None) -> Iterator[Sample]:
-        """Every sample of a split, or of all, in shard and key order; one in memory at a time."""
-        for key, shard_split, members in self.raw_samples(split):
-            yield decode_sample(key, shard_split, members)
-
-    def raw_samples(self, split: str | None = None) -> Iterator[tuple[str, str, dict[str, bytes]]]:
-        """(key, split, {suffix: bytes}) of each sample: what a build that re-packs samples copies."""
-        for row in self.shards(split):
+    def iterate_samples(self, split: str | None = None) -> Iterator[Sample]:
+        """Iterate over the samples of a split, or all, in shard and key order; one in memory at a time."""
+        for row in self.list_shards(split):
             with self.stream(f"{SHARDS_FOLDER}/{row.name}") as raw:
                 for key, members in read_members(raw):
-                    yield key, row.split, members
+                    yield decode_sample(key, row.split, members)
 
-    def metas(self, shards: Container[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Every sample's .json, or those of some shards, in shard and key order; videos are skipped over, not read."""
+    def iterate_metas(self, shards: Container[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Iterate over the samples' .json, of all or some shards, in shard and key order; videos are not read."""
         rows = [row for row in self.doc.shards if shards is None or row.name in shards]
         if not self.store.is_local:
             yield from self._read_remote_metas(rows)
@@ -112,7 +107,7 @@ class Dataset:
                         yield json.loads(box.extractfile(entry).read())
 
     def _read_remote_metas(self, rows: list[ShardRow]) -> Iterator[dict[str, Any]]:
-        """The documents by ranged reads of the samples' ends, several at once."""
+        """Read the documents by range reads of the samples' ends, several at once."""
         keys: dict[str, list[str]] = {row.name: [] for row in rows}
         for key, shard in zip(self.keys(), self._places[1]["shard"].to_pylist(), strict=True):
             if shard in keys:
@@ -122,7 +117,7 @@ class Dataset:
                 yield from map(json.loads, pool.map(self._read_document, sorted(each)))
 
     def _read_document(self, key: str) -> bytes:
-        place, name = self.find(key), f"{key}.{MEMBERS[-1]}"
+        place, name = self.find_sample(key), f"{key}.{MEMBERS[-1]}"
         if place.start is None or place.size is None:
             with self.open(place.file) as raw:
                 raw.seek(place.mp4_offset - BLOCK)
@@ -133,35 +128,35 @@ class Dataset:
         if found is None:
             found = find_member(self.store.read_range(place.file, place.after_mp4, end), name)
         if found is None:
-            raise self._misplaced(key, "no document")
+            raise self._make_misplaced_error(key, "no document")
         return found
 
-    def index_rows(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Rows of the index, streamed; None for a column that a part of it lacks."""
+    def iterate_index_rows(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Stream the rows of the index; None for a column that a part lacks."""
         return iterate_table_rows(self.store, list_table_files(self.doc, "index"), columns)
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """Rows of the outcomes, streamed."""
+    def iterate_outcomes(self) -> Iterator[Outcome]:
+        """Stream the rows of the outcomes."""
         return (Outcome(**row) for row in iterate_table_rows(self.store, list_table_files(self.doc, "outcomes")))
 
-    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """The whole of a table ("index" or "outcomes"), columnar. FileNotFoundError where a file of it is missing."""
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a whole table ("index" or "outcomes"). FileNotFoundError if one of its files is missing."""
         return read_whole_table(self.store, list_table_files(self.doc, name), columns)
 
     @cached_property
     def _places(self) -> tuple[dict[str, int], pa.Table]:
-        table = self.table("index", list(_PLACES))
+        table = self.read_table("index", list(_PLACE_COLUMNS))
         return {key: row for row, key in enumerate(table["key"].to_pylist())}, table
 
     def keys(self) -> tuple[str, ...]:
-        """Every sample's key, in the index's order."""
+        """Return all keys, in the index's order."""
         return tuple(self._places[0])
 
-    def find(self, key: str) -> SamplePlace:
-        """Where a sample lies. UserError where the set has none of that key."""
+    def find_sample(self, key: str) -> SamplePlace:
+        """Find a sample's place. UserError if the set has no sample of that key."""
         rows, table = self._places
         if key not in rows:
-            raise UserError(f"{self.path} has no sample {key}; index.parquet lists the {len(rows)} keys that it has")
+            raise UserError(f"{self.path} has no sample {key}; index.parquet lists its {len(rows)} keys")
         row = table.slice(rows[key], 1).to_pylist()[0]
         return SamplePlace(
             split=row["split"],
@@ -172,25 +167,25 @@ class Dataset:
             size=row.get("bytes"),
         )
 
-    def mp4(self, key: str) -> bytes:
-        """One sample's video alone: a single range read."""
-        place = self.find(key)
+    def read_mp4(self, key: str) -> bytes:
+        """Read a sample's video with a single range read."""
+        place = self.find_sample(key)
         return self.store.read_range(place.file, place.mp4_offset, place.mp4_offset + place.mp4_bytes)
 
     def get(self, key: str) -> Sample:
-        """One sample: a single range read, without reading the shard before it."""
-        place = self.find(key)
+        """Read a sample with a single range read."""
+        place = self.find_sample(key)
         found, members = self.read_sample(place.shard, place.mp4_offset, place.start, place.size)
         if found != key:
-            raise self._misplaced(key, found)
+            raise self._make_misplaced_error(key, found)
         return decode_sample(key, place.split, members)
 
     def read_sample(
         self, shard: str, mp4_offset: int, start: int | None, size: int | None
     ) -> tuple[str, dict[str, bytes]]:
-        """(key, {suffix: bytes}) of the sample at a place of a shard, ("nothing", {}) where no sample lies there.
+        """Read (key, {suffix: bytes}) of the sample at a place of a shard, ("nothing", {}) if there is none.
 
-        One range read where `start` and `size` are known; else the members' headers are followed from the video's on.
+        One range read if `start` and `size` are known, else member by member from the video on.
         """
         name = f"{SHARDS_FOLDER}/{shard}"
         if start is not None and size is not None:
@@ -201,33 +196,30 @@ class Dataset:
         with raw:
             return next(read_members(raw), ("nothing", {}))
 
-    def _misplaced(self, key: str, found: str) -> UserError:
+    def _make_misplaced_error(self, key: str, found: str) -> UserError:
         return UserError(f"{self.path}: the index points at {found} for {key}; run `humove verify` on it")
 
 
 def open_dataset(path: str | Path | Store) -> Dataset:
-    """Opens the data set at a path, an address or in a store.
-
-    UserError when there is none, or one of another schema version.
-    """
+    """Open a data set. UserError if there is none, or one of another schema version."""
     store = path if isinstance(path, Store) else open_store(path)
     raw = read_document(store, DATASET_FILE, str(path), "give the folder that a build wrote with OUT=")
     return Dataset(str(path), store, parse_dataset(raw, str(path)))
 
 
 def read_document(store: Store, name: str, path: str, remedy: str) -> bytes:
-    """The document that makes a folder a data set. UserError where it isn't there, or the store doesn't answer."""
+    """Read a data set's document. UserError if it is missing, or the store does not answer."""
     try:
         return store.read(name)
     except FileNotFoundError as error:
         raise UserError(f"{path} holds no {name}; {remedy}") from error
     except OSError as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}/{name} could not be read: {text}; check the address and your rights there") from error
+        raise UserError(f"{path}/{name} could not be read: {text}; check the address and your access rights") from error
 
 
 def find_member(raw: bytes, name: str) -> bytes | None:
-    """The member `name` in a piece of a tar that begins at a header or anywhere at a multiple of BLOCK."""
+    """Find the member `name` in a piece of a tar that begins at a multiple of BLOCK."""
     for offset in range(0, len(raw), BLOCK):
         if raw.startswith(name.encode() + b"\0", offset):
             try:
@@ -240,11 +232,11 @@ def find_member(raw: bytes, name: str) -> bytes | None:
 
 
 def read_members(raw: IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """(key, {suffix: bytes}) of each sample of a tar, from the stream's place on; one sample in memory at a time."""
+    """Iterate over (key, {suffix: bytes}) of a tar's samples from the stream's position; one in memory at a time."""
     key, members = "", {}
     with tarfile.open(fileobj=raw, mode="r:") as box:
         for entry in box:
-            box.members.clear()  # tarfile keeps every header it has seen
+            box.members.clear()  # tarfile keeps all headers
             name, _, suffix = entry.name.partition(".")
             if name != key and members:
                 yield key, members
@@ -260,13 +252,13 @@ def read_members(raw: IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def decode_sample(key: str, split: str, members: dict[str, bytes]) -> Sample:
-    """A sample's members as arrays and documents; the mp4 stays bytes."""
+    """Decode a sample's members to arrays and documents; the mp4 stays bytes."""
     return Sample(
         key=key,
         split=split,
         mp4=members["mp4"],
-        motion=decode_motion(members["motion.npz"]),
-        pose2d=decode_pose2d(members["pose2d.npz"]),
+        motion=decode_motion_npz(members["motion.npz"]),
+        pose2d=decode_pose2d_npz(members["pose2d.npz"]),
         meta=json.loads(members["json"]),
-        world=decode_world(members[WORLD_MEMBER]) if WORLD_MEMBER in members else None,
+        world=decode_world_npz(members[WORLD_MEMBER]) if WORLD_MEMBER in members else None,
     )

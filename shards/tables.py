@@ -1,10 +1,10 @@
-"""The tables of a data set: read from the parts that dataset.json lists, as if they were one file.
+"""Read a data set's tables from the parts that dataset.json lists, as if they were one file.
 
-    OUT/tables/index-000000-0123abcd.parquet    one part a batch; index, outcomes and clips have parts
-    OUT/index.parquet, OUT/outcomes.parquet     the same rows in one file, for everybody else
+    OUT/tables/index-000000-0123abcd.parquet    one part per batch; index, outcomes and clips have parts
+    OUT/index.parquet, OUT/outcomes.parquet     the same rows in one file, for other tools
 
-Parts appear with the commit. The two files at the root may be behind them after a kill; `bring_tables_up_to_date`
-mends that. Sets of older builds have no parts: there the files at the root are the tables.
+Parts appear with the commit. The two files at the root may be out of date after a kill; `bring_tables_up_to_date`
+rewrites them. Sets of older builds have no parts: their tables are the files at the root.
 """
 
 import io
@@ -22,34 +22,34 @@ import pyarrow.parquet as pq
 
 from humove.errors import UserError
 from humove.storage import Store
-from humove.storage.local import explain, writing
-from shards.documents import DatasetDoc
+from humove.storage.local import explain_os_errors, write_atomically
 from shards.format import DATASET_FILE, INDEX_FILE, LEDGER_FOLDER, OUTCOMES_FILE
 from shards.index import INDEX_COLUMNS, ROWS_PER_GROUP
+from shards.schemas import DatasetDoc
 
 ROOT_FILES = {"index": INDEX_FILE, "outcomes": OUTCOMES_FILE, "clips": f"{LEDGER_FOLDER}/clips.parquet"}
-"""The file that holds a table where dataset.json lists no parts of it."""
+"""The file of a table if dataset.json lists no parts of it."""
 MERGED = ("index", "outcomes")
-"""Tables that lie at the root as one file too."""
+"""Tables that also have one merged file at the root."""
 FINGERPRINT = b"humove.parts"
-"""Key in a merged file's metadata: the sha256 of the parts that it was made of, as a JSON list."""
+"""Key in a merged file's metadata: the sha256 of its parts, as a JSON list."""
 _READ_WHOLE = 16 << 20
-"""Bytes; a smaller remote table is read in one request, whatever is asked of it."""
+"""Bytes; a smaller remote table is always read in one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFile:
-    """A Parquet file of a data set; the size is None where dataset.json does not say it."""
+    """A Parquet file of a data set; the size is None if dataset.json does not list it."""
 
     name: str
     size: int | None = None
 
 
 def list_table_files(doc: DatasetDoc, table: str) -> list[TableFile]:
-    """The files that hold a table ("index", "outcomes" or "clips"), in order.
+    """List the files of a table ("index", "outcomes" or "clips"), in order.
 
-    The parts of clips lie in the ledger, beside those of outcomes by name: they hold CPU times, which differ from run
-    to run, so that dataset.json does not list them.
+    The parts of clips are in the ledger, named after those of outcomes. dataset.json does not list them, because their
+    CPU times differ from run to run.
     """
     if table == "clips" and doc.tables.get("outcomes"):
         return [TableFile(name=name_clips_part(row.name)) for row in doc.tables["outcomes"]]
@@ -59,19 +59,19 @@ def list_table_files(doc: DatasetDoc, table: str) -> list[TableFile]:
 
 
 def name_clips_part(outcomes: str) -> str:
-    """The part of clips that was written with a part of outcomes."""
+    """Return the name of the part of clips that belongs to a part of outcomes."""
     return f"{LEDGER_FOLDER}/{outcomes.replace('outcomes', 'clips')}"
 
 
 @contextmanager
 def open_table(store: Store, file: TableFile) -> Iterator[pq.ParquetFile]:
-    """A Parquet file of a store; a small remote one is fetched whole. FileNotFoundError where there is none."""
-    # Arrow reads without threads: one that still reads a Python file at exit would abort the process.
-    with _open(store, file) as raw, pq.ParquetFile(raw, pre_buffer=False) as table:
+    """Open a Parquet file of a store; a small remote one is fetched whole. FileNotFoundError if it is missing."""
+    # Arrow reads without threads: a thread that reads a Python file at exit would abort the process.
+    with _open_file(store, file) as raw, pq.ParquetFile(raw, pre_buffer=False) as table:
         yield table
 
 
-def _open(store: Store, file: TableFile) -> IO[bytes]:
+def _open_file(store: Store, file: TableFile) -> IO[bytes]:
     if store.is_local:
         return store.open(file.name)
     size = store.size(file.name) if file.size is None else file.size
@@ -79,7 +79,7 @@ def _open(store: Store, file: TableFile) -> IO[bytes]:
 
 
 def read_whole_table(store: Store, files: Sequence[TableFile], columns: Sequence[str] | None = None) -> pa.Table:
-    """All rows of a table; a column that a part lacks is null there, one that all of them lack is left out."""
+    """Read all rows of a table; a column that a part lacks is null there, one that all parts lack is omitted."""
     tables = []
     for file in files:
         with open_table(store, file) as part:
@@ -87,13 +87,13 @@ def read_whole_table(store: Store, files: Sequence[TableFile], columns: Sequence
     if len(tables) == 1:
         return tables[0]
     schema = unite_schemas([table.schema for table in tables])
-    return pa.concat_tables([_conform(table, schema) for table in tables])
+    return pa.concat_tables([_conform_table(table, schema) for table in tables])
 
 
 def iterate_table_rows(
     store: Store, files: Sequence[TableFile], columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a table as dicts, a bounded number in memory; a column that a part lacks is None there."""
+    """Iterate over a table's rows as dicts, a bounded number in memory; a column that a part lacks is None there."""
     names = list(columns) if columns is not None else None
     if names is None and len(files) > 1:
         names = read_united_schema(store, files).names
@@ -106,7 +106,7 @@ def iterate_table_rows(
 
 
 def read_united_schema(store: Store, files: Sequence[TableFile]) -> pa.Schema:
-    """The schema of a table: every column that one of its parts has."""
+    """Read the schema of a table: the union of its parts' columns."""
     schemas = []
     for file in files:
         with open_table(store, file) as part:
@@ -115,7 +115,7 @@ def read_united_schema(store: Store, files: Sequence[TableFile]) -> pa.Schema:
 
 
 def unite_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """Every column of these schemas: the index's own first, then those of the first schema, others by name.
+    """Unite schemas: first the index's own columns or those of the first schema, then the others by name.
 
     ValueError for a column that has two types.
     """
@@ -131,30 +131,30 @@ def unite_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 
 def iterate_groups(store: Store, files: Iterable[TableFile], schema: pa.Schema) -> Iterator[pa.Table]:
-    """A table's rows in pieces of ROWS_PER_GROUP, whatever the parts' sizes; columns that a part lacks are null."""
+    """Iterate over a table in pieces of ROWS_PER_GROUP rows; columns that a part lacks are null."""
     held: list[pa.Table] = []
     for file in files:
         with open_table(store, file) as part:
             for batch in part.iter_batches(batch_size=ROWS_PER_GROUP, use_threads=False):
-                held.append(_conform(pa.table(batch), schema))
+                held.append(_conform_table(pa.table(batch), schema))
                 if sum(piece.num_rows for piece in held) >= ROWS_PER_GROUP:
-                    whole = pa.concat_tables(held).combine_chunks()
-                    yield whole.slice(0, ROWS_PER_GROUP)
-                    held = [whole.slice(ROWS_PER_GROUP)]
+                    rows = pa.concat_tables(held).combine_chunks()
+                    yield rows.slice(0, ROWS_PER_GROUP)
+                    held = [rows.slice(ROWS_PER_GROUP)]
     if any(piece.num_rows for piece in held):
         yield pa.concat_tables(held).combine_chunks()
 
 
 def bring_tables_up_to_date(store: Store, doc: DatasetDoc) -> None:
-    """Write the files at the root anew where they are not the parts' rows. UserError where the store can't be
-    written, or a part is damaged."""
+    """Rewrite the files at the root that are not made of the listed parts. UserError if the store is not writable or a
+    part is damaged."""
     for table in MERGED:
         if doc.tables.get(table) and not is_up_to_date(store, doc, table):
-            _merge(store, doc, table)
+            _merge_parts(store, doc, table)
 
 
 def refresh_tables(store: Store, doc: DatasetDoc) -> bool:
-    """`bring_tables_up_to_date` where the set can be written; False where it can't: it is read through its parts."""
+    """Bring the tables up to date if the set is writable; else return False: the set is read from its parts."""
     try:
         bring_tables_up_to_date(store, doc)
     except UserError:
@@ -163,7 +163,7 @@ def refresh_tables(store: Store, doc: DatasetDoc) -> bool:
 
 
 def is_up_to_date(store: Store, doc: DatasetDoc, table: str) -> bool:
-    """Whether the file at the root says that it was made of the parts that dataset.json lists."""
+    """Return whether the file at the root was made of the parts that dataset.json lists."""
     try:
         with store.open(ROOT_FILES[table]) as raw, pq.ParquetFile(raw, pre_buffer=False) as merged:
             found = (merged.metadata.metadata or {}).get(FINGERPRINT, b"")
@@ -175,14 +175,14 @@ def is_up_to_date(store: Store, doc: DatasetDoc, table: str) -> bool:
 
 
 def get_fingerprint(doc: DatasetDoc, table: str) -> bytes:
-    """What a merged file's metadata says of its parts."""
+    """Return the fingerprint of a table's parts for a merged file's metadata."""
     return json.dumps([row.sha256 for row in doc.tables[table]]).encode()
 
 
-def _merge(store: Store, doc: DatasetDoc, table: str) -> None:
+def _merge_parts(store: Store, doc: DatasetDoc, table: str) -> None:
     name = ROOT_FILES[table]
     if store.is_local:
-        with explain(str(store.path(name))), writing(store.path(name)) as temporary:
+        with explain_os_errors(str(store.path(name))), write_atomically(store.path(name)) as temporary:
             _write_merged(store, doc, table, temporary)
         return
     with tempfile.TemporaryDirectory(prefix="humove-") as folder:
@@ -207,7 +207,7 @@ def _write_merged(store: Store, doc: DatasetDoc, table: str, path: Path) -> None
         os.fsync(written.fileno())
 
 
-def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    there = set(table.column_names)
-    columns = [table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in schema]
+def _conform_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    present = set(table.column_names)
+    columns = [table[field.name] if field.name in present else pa.nulls(table.num_rows, field.type) for field in schema]
     return pa.table(columns, schema=schema)

@@ -1,4 +1,4 @@
-"""Proves a data set against the format, from the files alone: no ledger, no trust in what the build has counted."""
+"""Verify a data set against the format, from its files only: neither the ledger nor the build's counts are trusted."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -16,7 +16,6 @@ from shards.checks.defect import REBUILD, Defect, Findings
 from shards.checks.outcomes import OutcomesCheck
 from shards.checks.tables import IndexCheck, check_tables
 from shards.checks.tar import TarReport, check_tar
-from shards.documents import ShardRow
 from shards.format import (
     CARD_FILE,
     DATASET_FILE,
@@ -25,10 +24,11 @@ from shards.format import (
     TABLES_FOLDER,
 )
 from shards.reader import STREAM_BYTES, Dataset, open_dataset
+from shards.schemas import ShardRow
 from shards.tables import list_table_files
 
-_CARD_MEND = "remove it and build again: the card is written anew"
-Progress = Callable[[int, int], None]
+_CARD_REMEDY = "remove it and build again to rewrite the card"
+ProgressCallback = Callable[[int, int], None]
 
 
 def verify(
@@ -36,73 +36,71 @@ def verify(
     *,
     deep: bool = True,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> list[Defect]:
-    """Every way in which the data set at `path`, a folder or an address, breaks the format; empty when it is sound.
+    """Find the defects of the data set at `path`, a folder or an address; an empty list if it is sound.
 
-    `deep` decodes every video; without it all else is checked. `progress` hears (samples done, samples in all) after
-    each shard, `on_note` hears of files that are no part of the set. Raises UserError when there is no data set.
+    `deep` also decodes every video. `progress` is called with (samples done, total samples) after each shard, `on_note`
+    for files that are not part of the set. UserError if there is no data set.
     """
     dataset = open_dataset(path)
     doc = dataset.doc
-    law = Findings(DATASET_FILE)
-    law.expect(doc.shards != (), "lists no shards: the set holds no sample")
+    document = Findings(DATASET_FILE)
+    document.expect(doc.shards != (), "lists no shards: the set has no samples")
     names = [row.name for row in doc.shards]
-    law.expect(len(set(names)) == len(names), "lists a shard twice")
+    document.expect(len(set(names)) == len(names), "lists a shard twice")
     packed = [name for batch in doc.batches for name in batch.shards]
-    law.expect(sorted(packed) == sorted(names), f"its batches hold the shards {packed}, it lists {names}")
+    document.expect(sorted(packed) == sorted(names), f"its batches hold the shards {packed}, it lists {names}")
     tables = check_tables(dataset, on_note)
     outcomes = OutcomesCheck()
-    told = _are_there(dataset, "outcomes", outcomes.found) and outcomes.read(dataset)
-    index = IndexCheck(dataset) if _are_there(dataset, "index", law) else None
+    has_outcomes = _check_presence(dataset, "outcomes", outcomes.found) and outcomes.read(dataset)
+    index = IndexCheck(dataset) if _check_presence(dataset, "index", document) else None
     found: list[Defect] = []
-    total, done, seen = len(dataset), 0, dict.fromkeys(doc.splits, 0)
+    total, done, counts = len(dataset), 0, dict.fromkeys(doc.splits, 0)
     rows = {row.name: row for row in doc.shards}
-    for report in _reports(dataset, list(rows.values()), doc.config_hash, deep, workers):
+    for report in _check_shards(dataset, deep, workers):
         found.extend(report.found)
         row = rows[report.name]
-        seen[row.split] = seen.get(row.split, 0) + len(report.keys)
+        counts[row.split] = counts.get(row.split, 0) + len(report.keys)
         if index is not None:
-            index.shard(report, row.split)
-        if told:
-            outcomes.samples(report.spans)
+            index.check_shard(report, row.split)
+        if has_outcomes:
+            outcomes.check_samples(report.spans)
         done += row.num_samples
         if progress is not None:
             progress(done, total)
     if index is not None:
         index.finish()
         for split, size in doc.splits.items():
-            said, true = (size.num_samples, size.num_videos), (seen[split], index.videos(split))
-            law.expect(said == true, f"split {split} counts {said} samples and videos, the shards hold {true}")
-    law.expect(
-        seen.keys() == doc.splits.keys(), f"has no counts of the splits {sorted(seen.keys() - doc.splits.keys())}"
+            stated, held = (size.num_samples, size.num_videos), (counts[split], index.count_videos(split))
+            document.expect(stated == held, f"split {split} lists {stated} samples and videos, the shards hold {held}")
+    document.expect(
+        counts.keys() == doc.splits.keys(), f"has no counts of the splits {sorted(counts.keys() - doc.splits.keys())}"
     )
-    counted = sum(batch.num_samples for batch in doc.batches)
-    law.expect(
-        counted == sum(seen.values()), f"its batches count {counted} samples, the shards hold {sum(seen.values())}"
-    )
-    law.extend(_check_card(dataset))
-    if told:
-        law.extend(outcomes.finish(doc))
+    stated, actual = sum(batch.num_samples for batch in doc.batches), sum(counts.values())
+    document.expect(stated == actual, f"its batches list {stated} samples, the shards hold {actual}")
+    document.extend(_check_card(dataset))
+    if has_outcomes:
+        document.extend(outcomes.finish(doc))
     added = check_annotations(dataset, on_note)
     if on_note is not None:
-        for note in leftovers(dataset):
+        for note in list_unlisted_files(dataset):
             on_note(note)
-    return [*law, *tables, *found, *(index.found if index is not None else ()), *outcomes.found, *added]
+    return [*document, *tables, *found, *(index.found if index is not None else ()), *outcomes.found, *added]
 
 
-def leftovers(dataset: Dataset) -> Iterator[str]:
-    """Files that dataset.json does not list: no part of the set, mostly what a killed build left behind."""
+def list_unlisted_files(dataset: Dataset) -> Iterator[str]:
+    """Describe files that dataset.json does not list, such as leftovers of a killed build."""
     listed = {row.name for row in dataset.doc.shards}
     parts = {row.name.rpartition("/")[2] for rows in dataset.doc.tables.values() for row in rows}
     for folder, belongs in (("", ROOT_NAMES), (SHARDS_FOLDER, listed), (TABLES_FOLDER, parts)):
-        for name in sorted(dataset.names(folder) - belongs):
-            yield f"{folder}/{name}".lstrip("/") + ": is no part of the set (dataset.json does not list it)"
+        for name in sorted(dataset.list_names(folder) - belongs):
+            yield f"{folder}/{name}".lstrip("/") + ": is not part of the set (dataset.json does not list it)"
 
 
-def _are_there(dataset: Dataset, table: str, found: Findings) -> bool:
-    """Whether every file of a table is there."""
+def _check_presence(dataset: Dataset, table: str, found: Findings) -> bool:
+    """Check that every file of a table exists."""
     missing = [file.name for file in list_table_files(dataset.doc, table) if not dataset.exists(file.name)]
     for name in missing:
         found.add(f"{name} is missing")
@@ -110,7 +108,7 @@ def _are_there(dataset: Dataset, table: str, found: Findings) -> bool:
 
 
 def _check_card(dataset: Dataset) -> Findings:
-    """The card's YAML is what the hub loads by: it must name the shards that dataset.json lists. Its text is free."""
+    """Check that the card's YAML, which the hub loads from, names the shards that dataset.json lists."""
     found = Findings(CARD_FILE)
     if not found.expect(dataset.exists(CARD_FILE), f"{CARD_FILE} is missing", REBUILD):
         return found
@@ -120,15 +118,16 @@ def _check_card(dataset: Dataset) -> Findings:
         files = [each["path"] for each in yaml.safe_load(rest.partition("\n---")[0])["configs"][0]["data_files"]]
         named = {str(name) for paths in files for name in ([paths] if isinstance(paths, str) else paths)}
     except (yaml.YAMLError, TypeError, LookupError) as error:
-        found.add(f"its YAML names no data_files ({type(error).__name__})", _CARD_MEND)
+        found.add(f"its YAML names no data_files ({type(error).__name__})", _CARD_REMEDY)
         return found
     same = named == listed or any("*" in name for name in named)
-    found.expect(same, "its data_files are not the shards that dataset.json lists", _CARD_MEND)
+    found.expect(same, "its data_files are not the shards that dataset.json lists", _CARD_REMEDY)
     return found
 
 
-def _reports(dataset: Dataset, rows: list[ShardRow], config_hash: str, deep: bool, workers: int) -> Iterator[TarReport]:
-    check = partial(check_shard, dataset.store, config_hash=config_hash, deep=deep)
+def _check_shards(dataset: Dataset, deep: bool, workers: int) -> Iterator[TarReport]:
+    rows = list({row.name: row for row in dataset.doc.shards}.values())
+    check = partial(check_shard, dataset.store, config_hash=dataset.doc.config_hash, deep=deep)
     if workers < 2 or len(rows) < 2:
         yield from map(check, rows)
         return
@@ -137,7 +136,7 @@ def _reports(dataset: Dataset, rows: list[ShardRow], config_hash: str, deep: boo
 
 
 def check_shard(store: Store, row: ShardRow, *, config_hash: str, deep: bool) -> TarReport:
-    """Checks one shard of the data set in `store`; runs in any process."""
+    """Check one shard of the data set in `store`; runs in any process."""
     name = f"{SHARDS_FOLDER}/{row.name}"
     report = TarReport(name=row.name, found=Findings(name))
     try:
@@ -145,16 +144,16 @@ def check_shard(store: Store, row: ShardRow, *, config_hash: str, deep: bool) ->
     except FileNotFoundError:
         report.found.add("is missing, though dataset.json lists it")
         return report
-    if (outside := _leads_outside(store, name)) is not None:
-        report.found.add(f"is a link that leads out of the data set, to {outside}", "put the file itself there")
+    if (outside := _resolve_outside_link(store, name)) is not None:
+        report.found.add(f"is a link to {outside}, outside the data set", "replace it with the file itself")
         return report
     with store.open(name, size) as raw:
         stream = raw if store.is_local else io.BufferedReader(raw, STREAM_BYTES)
         return check_tar(stream, row, config_hash=config_hash, deep=deep)
 
 
-def _leads_outside(store: Store, name: str) -> Path | None:
-    """Where a link in a local data set leads, when that is outside of it."""
+def _resolve_outside_link(store: Store, name: str) -> Path | None:
+    """Return the target of a file of a local data set if it is outside the set, else None."""
     if not store.is_local:
         return None
     with suppress(OSError):

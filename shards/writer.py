@@ -1,23 +1,19 @@
-"""Packs samples of one split into tars: streaming, one sample in memory at a time, whole shards or none.
-
-The tars are plain ustar: every header is 512 bytes, so a member's data lies at a plain offset that the index can
-name and anyone can range-read.
-"""
+"""Pack samples of one split into tars, with one sample in memory at a time; each shard appears atomically."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from humove.types import Sample
-from shards.documents import ShardRow
-from shards.format import MEMBERS, MEMBERS_WITH_WORLD, parse_key, sample_members, shard_name
+from shards.format import MEMBERS, MEMBERS_WITH_WORLD, encode_sample, format_shard_name, parse_key
+from shards.schemas import ShardRow
 from shards.tars import TarWriter, measure_member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a sample lies in `shards/{shard}`: `bytes` bytes from its first header at `offset` to the end of its last
-    member with padding, and in them `mp4_bytes` bytes of video from `mp4_offset` on."""
+    """A sample's place in `shards/{shard}`: `bytes` bytes from its first header at `offset` to the padded end of its
+    last member, with `mp4_bytes` bytes of video at `mp4_offset`."""
 
     key: str
     split: str
@@ -29,7 +25,7 @@ class Placement:
 
 
 class _OpenShard(TarWriter):
-    """One tar being written."""
+    """A shard that is being written."""
 
     def __init__(self, path: Path, split: str) -> None:
         super().__init__(path)
@@ -47,10 +43,10 @@ class _OpenShard(TarWriter):
 
 
 class ShardWriter:
-    """Writes `{split}-{first_number}.tar` and on, into `folder`, a new shard before a limit would be passed.
+    """A writer of the shards `{split}-{first_number}.tar` and following in `folder`, within the limits.
 
-    Use it as a context manager: on success the last shard is committed and `shards` lists all of them, on an error
-    the open one is removed (those already committed stay, as files that no dataset.json lists).
+    As a context manager: on success the last shard is committed and `shards` lists all, on an error the open shard is
+    removed (committed ones stay, as files that no dataset.json lists).
     """
 
     def __init__(
@@ -58,7 +54,7 @@ class ShardWriter:
     ) -> None:
         if max_bytes < 1 or max_samples < 1:
             raise ValueError(f"max_bytes {max_bytes} and max_samples {max_samples} must be at least 1")
-        shard_name(split, first_number)
+        format_shard_name(split, first_number)
         self.shards: list[ShardRow] = []
         self._folder, self._split, self._next = folder, split, first_number
         self._max_bytes, self._max_samples = max_bytes, max_samples
@@ -70,7 +66,7 @@ class ShardWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None:
-            self._commit()
+            self._commit_shard()
         elif self._open is not None:
             try:
                 self._open.__exit__(kind, error, trace)
@@ -78,20 +74,20 @@ class ShardWriter:
                 self._open = None
 
     def write(self, sample: Sample) -> Placement:
-        """Adds a sample; its key must be higher than the one before."""
+        """Add a sample; keys must be ascending."""
         if sample.split != self._split:
-            raise ValueError(f"{sample.key} is of split {sample.split}, this writer's is {self._split}")
-        return self.write_members(sample.key, sample_members(sample))
+            raise ValueError(f"{sample.key} is of split {sample.split}, this writer's split is {self._split}")
+        return self.write_members(sample.key, encode_sample(sample))
 
     def write_members(self, key: str, members: list[tuple[str, bytes]]) -> Placement:
-        """Adds a sample's encoded members, (suffix, bytes) in the format's order."""
+        """Add a sample's encoded members, (suffix, bytes) in the format's order."""
         parse_key(key)
         if key <= self._last_key:
             raise ValueError(f"{key} after {self._last_key}: samples must arrive in key order, each once")
         if tuple(suffix for suffix, _ in members) not in (MEMBERS, MEMBERS_WITH_WORLD):
             raise ValueError(f"{key}: members {[suffix for suffix, _ in members]}, wanted {list(MEMBERS)}")
         size = sum(measure_member(len(raw)) for _, raw in members)
-        shard = self._shard_for(size)
+        shard = self._get_shard_for(size)
         offset = shard.position
         offsets = {suffix: shard.add(f"{key}.{suffix}", raw) for suffix, raw in members}
         shard.num_samples += 1
@@ -106,16 +102,16 @@ class ShardWriter:
             mp4_bytes=len(members[0][1]),
         )
 
-    def _shard_for(self, size: int) -> _OpenShard:
+    def _get_shard_for(self, size: int) -> _OpenShard:
         shard = self._open
         if shard and (shard.num_samples >= self._max_samples or shard.position + size > self._max_bytes):
-            self._commit()
+            self._commit_shard()
         if self._open is None:
-            self._open = _OpenShard(self._folder / shard_name(self._split, self._next), self._split).__enter__()
+            self._open = _OpenShard(self._folder / format_shard_name(self._split, self._next), self._split).__enter__()
             self._next += 1
         return self._open
 
-    def _commit(self) -> None:
+    def _commit_shard(self) -> None:
         if self._open is not None:
             shard, self._open = self._open, None
             self.shards.append(shard.commit())

@@ -5,15 +5,15 @@ import subprocess
 import sys
 
 
-def humove(*args: str) -> subprocess.CompletedProcess:
+def run_humove(*args: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "humove.cli", *args], capture_output=True, text=True)
 
 
-def test_terms_of_a_category_and_one_line_for_one_that_is_none() -> None:
-    done = humove("keywords", "Judo", "Water Sports", "--format", "csv", "--count", "3")
+def test_terms_of_a_category_and_one_line_for_an_unknown_one() -> None:
+    done = run_humove("keywords", "Judo", "Water Sports", "--format", "csv", "--count", "3")
     rows = list(csv.reader(done.stdout.splitlines()))
     assert done.returncode == 0 and len(rows) == 1 + 8 * 3 and rows[1] == ["Combat Sports", "Judo", "judo"]
-    wrong = humove("keywords", "chess")
+    wrong = run_humove("keywords", "chess")
     assert wrong.returncode == 2 and wrong.stderr.startswith("humove: 'chess' is no category; use one of: Urban")
-    nowhere = humove("keywords", "Judo", "--url", "nowhere", "--model", "x")
+    nowhere = run_humove("keywords", "Judo", "--url", "nowhere", "--model", "x")
     assert nowhere.returncode == 2 and "url is 'nowhere'" in nowhere.stderr and nowhere.stderr.count("\n") == 1

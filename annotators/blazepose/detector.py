@@ -1,4 +1,4 @@
-"""The person detector: one picture to boxes with the points that place the landmark model's square."""
+"""The person detector: boxes in one frame, with the points that place the landmark model's square crop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from annotators.blazepose.roi import Roi, roi_from_points, warp
+from annotators.blazepose.roi import Roi, crop_roi, make_roi_from_points
 from annotators.blazepose.tflite import TfliteModel
 
 MIN_SCORE = 0.5
@@ -18,7 +18,7 @@ _GRIDS = ((8, 2), (16, 2), (32, 6))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """One person: a box about the face, and points that place the body."""
+    """A detected person: a box around the face, and points that locate the body."""
 
     score: float
     box_xyxy: np.ndarray
@@ -26,17 +26,17 @@ class Detection:
     points: np.ndarray
     """(4, 2) float64 px: hip centre, full-body rim, shoulder centre, upper-body rim."""
 
-    def roi(self) -> Roi | None:
-        """Where the landmark model should look."""
-        return roi_from_points(self.points[0], self.points[1])
+    def make_roi(self) -> Roi | None:
+        """Make the crop for the landmark model."""
+        return make_roi_from_points(self.points[0], self.points[1])
 
-    def moved(self, x: float, y: float) -> "Detection":
-        """The same, from a part of the picture that begins at (x, y) px."""
+    def shift(self, x: float, y: float) -> "Detection":
+        """Move a detection made in a part of the frame that begins at (x, y) px to the frame."""
         return Detection(self.score, self.box_xyxy + [x, y, x, y], self.points + [x, y])
 
 
-def anchors(side: int = 224) -> np.ndarray:
-    """(2254, 2) anchor centres, 0..1, in the order of the model's outputs (SsdAnchorsCalculator, fixed size 1)."""
+def make_anchors(side: int = 224) -> np.ndarray:
+    """Make anchor centres (2254, 2), 0..1, in the order of the model's outputs (SsdAnchorsCalculator, fixed size 1)."""
     layers = []
     for stride, count in _GRIDS:
         cells = side // stride
@@ -46,10 +46,10 @@ def anchors(side: int = 224) -> np.ndarray:
     return np.concatenate(layers)
 
 
-def decode(
+def decode_detections(
     raw_boxes: np.ndarray, raw_scores: np.ndarray, centres: np.ndarray, side: int = 224, min_score: float = MIN_SCORE
 ) -> np.ndarray:
-    """The model's outputs to (D, 13): score, x0, y0, x1, y1, four points; all 0..1, best first.
+    """Decode the model's outputs to (D, 13): score, x0, y0, x1, y1, four points; all 0..1, best first.
 
     raw_boxes (A, 12) px from the anchor: x, y, w, h, four points; raw_scores (A,) logits.
     """
@@ -62,11 +62,11 @@ def decode(
     return np.concatenate([scores[keep, None], middle - half, middle + half, points], axis=1)
 
 
-def suppress(rows: np.ndarray) -> np.ndarray:
-    """Weighted non-maximum suppression of `decode`'s rows: each group becomes its score-weighted mean."""
+def merge_overlapping(rows: np.ndarray) -> np.ndarray:
+    """Merge each group of overlapping rows into its score-weighted mean (weighted non-maximum suppression)."""
     kept = []
     while len(rows):
-        near = _overlap(rows[0, 1:5], rows[:, 1:5]) > _MAX_OVERLAP
+        near = _compute_iou(rows[0, 1:5], rows[:, 1:5]) > _MAX_OVERLAP
         near[0] = True
         group = rows[near]
         mean = (group[:, :1] * group[:, 1:]).sum(axis=0) / group[:, 0].sum()
@@ -75,7 +75,7 @@ def suppress(rows: np.ndarray) -> np.ndarray:
     return np.array(kept).reshape(-1, 13)
 
 
-def _overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def _compute_iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     width = np.clip(np.minimum(box[2], boxes[:, 2]) - np.maximum(box[0], boxes[:, 0]), 0, None)
     height = np.clip(np.minimum(box[3], boxes[:, 3]) - np.maximum(box[1], boxes[:, 1]), 0, None)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -88,19 +88,21 @@ class PoseDetector:
 
     def __init__(self, path: Path) -> None:
         self._model = TfliteModel(path, ("Identity", "Identity_1"))
-        self._anchors = anchors(self._model.input_size)
+        self._anchors = make_anchors(self._model.input_size)
 
     def detect(self, rgb: np.ndarray, min_score: float = MIN_SCORE) -> list[Detection]:
-        """People in an (H, W, 3) uint8 picture, best first."""
+        """Detect the people in an (H, W, 3) uint8 frame, best first."""
         height, width = rgb.shape[:2]
         side = self._model.input_size
         whole = Roi(width / 2, height / 2, float(max(width, height)), 0.0)  # letterboxed into a square
-        picture = warp(rgb, whole, side, cv2.BORDER_CONSTANT).astype(np.float32)
-        picture *= np.float32(2 / 255)
-        picture -= np.float32(1)
-        out = self._model(picture)
+        image = crop_roi(rgb, whole, side, cv2.BORDER_CONSTANT).astype(np.float32)
+        image *= np.float32(2 / 255)
+        image -= np.float32(1)
+        out = self._model(image)
         found = []
-        for row in suppress(decode(out["Identity"], out["Identity_1"][:, 0], self._anchors, side, min_score)):
-            xy = whole.to_picture(row[1:].reshape(-1, 2))
+        for row in merge_overlapping(
+            decode_detections(out["Identity"], out["Identity_1"][:, 0], self._anchors, side, min_score)
+        ):
+            xy = whole.map_to_frame(row[1:].reshape(-1, 2))
             found.append(Detection(float(row[0]), xy[:2].reshape(4), xy[2:]))
         return found

@@ -1,45 +1,45 @@
-"""The landmark model: one square of a picture to 33 body points, in the picture and in metres."""
+"""The landmark model: 33 body points of one square crop of a frame, in pixels and in metres."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from annotators.blazepose.roi import Roi, roi_from_points, unwarp, warp
+from annotators.blazepose.roi import Roi, crop_roi, make_roi_from_points, map_crop_to_frame
 from annotators.blazepose.tflite import TfliteModel
-from humove.skeletons import MEDIAPIPE_33, mirrored
+from humove.motion.skeletons import MEDIAPIPE_33, find_mirror_indices
 
 MIN_PRESENCE = 0.5
 _ALL = 39
-"""33 body points, two that place the next frame's square, four unused."""
+"""33 body points, two that place the next frame's square crop, four unused."""
 _BODY = len(MEDIAPIPE_33)
 _OUTPUTS = ("Identity", "Identity_1", "Identity_3", "Identity_4")
-"""Points, presence, heat maps, world points; Identity_2 would be a mask of the person."""
+"""Points, presence, heat maps, world points; Identity_2, not used, is a mask of the person."""
 _KERNEL = 7
 _MIN_HEAT = 0.5
-_SWAP = np.array(mirrored(MEDIAPIPE_33))
+_SWAP = np.array(find_mirror_indices(MEDIAPIPE_33))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BodyPoints:
-    """What the model says of one square."""
+    """The landmarks that the model finds in one square crop."""
 
     presence: float
-    """0..1: whether there is a person in the square at all."""
+    """0..1: probability of a person in the crop."""
     keypoints: np.ndarray
-    """(33, 2) float64 px of the picture."""
+    """(33, 2) float64 px of the frame."""
     scores: np.ndarray
     """(33,) float64 0..1: visibility times presence of each point."""
     visibility: np.ndarray
-    """(33,) float64 0..1, as the model gives it."""
+    """(33,) float64 0..1, unchanged from the model."""
     world: np.ndarray
     """(33, 3) float64 m, hip-centred, camera axes (x right, y down, z away)."""
     guides: np.ndarray
     """(2, 2) float64 px: hip centre and rim of the body's circle."""
 
-    def roi(self) -> Roi | None:
-        """Where to look in the next frame."""
-        return roi_from_points(self.guides[0], self.guides[1])
+    def make_roi(self) -> Roi | None:
+        """Make the crop for the next frame."""
+        return make_roi_from_points(self.guides[0], self.guides[1])
 
 
 class PoseLandmarker:
@@ -48,27 +48,27 @@ class PoseLandmarker:
     def __init__(self, path: Path) -> None:
         self._model = TfliteModel(path, _OUTPUTS)
 
-    def crop(self, rgb: np.ndarray, roi: Roi) -> np.ndarray:
-        """The square as the model's input: (256, 256, 3) float32 0..1."""
-        picture = warp(rgb, roi, self._model.input_size).astype(np.float32)
-        picture *= np.float32(1 / 255)
-        return picture
+    def crop_input(self, rgb: np.ndarray, roi: Roi) -> np.ndarray:
+        """Crop the model's input from a frame: (256, 256, 3) float32 0..1."""
+        image = crop_roi(rgb, roi, self._model.input_size).astype(np.float32)
+        image *= np.float32(1 / 255)
+        return image
 
-    def read(self, crop: np.ndarray, roi: Roi, *, mirror: bool = False) -> BodyPoints:
-        """The body in `crop`, which is `roi` of the picture.
+    def detect_landmarks(self, crop: np.ndarray, roi: Roi, *, mirror: bool = False) -> BodyPoints:
+        """Detect the body in `crop`, which is `roi` of the frame.
 
-        With `mirror` the model sees the crop mirrored, and what it says is mapped back: x flipped, left and right
+        With `mirror` the model runs on the mirrored crop and its output is mapped back: x flipped, left and right
         exchanged.
         """
         out = self._model(np.ascontiguousarray(crop[:, ::-1]) if mirror else crop)
-        return _points(out, roi, self._model.input_size, mirror)
+        return _decode_points(out, roi, self._model.input_size, mirror)
 
 
-def _points(out: dict[str, np.ndarray], roi: Roi, side: int, mirror: bool) -> BodyPoints:
+def _decode_points(out: dict[str, np.ndarray], roi: Roi, side: int, mirror: bool) -> BodyPoints:
     points = out["Identity"].astype(np.float64).reshape(_ALL, 5)
     world = out["Identity_4"].astype(np.float64).reshape(_ALL, 3)[:_BODY]
     visibility, presence = _sigmoid(points[:_BODY, 3]), _sigmoid(points[:_BODY, 4])
-    xy = refine(points[:, :2] / side, out["Identity_3"])
+    xy = refine_points(points[:, :2] / side, out["Identity_3"])
     body, guides = xy[:_BODY], xy[_BODY : _BODY + 2]
     if mirror:
         body, guides = [1, 0] + body * [-1, 1], [1, 0] + guides * [-1, 1]
@@ -76,16 +76,16 @@ def _points(out: dict[str, np.ndarray], roi: Roi, side: int, mirror: bool) -> Bo
         visibility, presence = visibility[_SWAP], presence[_SWAP]
     return BodyPoints(
         presence=float(out["Identity_1"][0]),
-        keypoints=unwarp(body, roi, side),
+        keypoints=map_crop_to_frame(body, roi, side),
         scores=visibility * presence,
         visibility=visibility,
-        world=np.concatenate([roi.turn(world[:, :2]), world[:, 2:]], axis=1),
-        guides=unwarp(guides, roi, side),
+        world=np.concatenate([roi.rotate_vectors(world[:, :2]), world[:, 2:]], axis=1),
+        guides=map_crop_to_frame(guides, roi, side),
     )
 
 
-def refine(points: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Moves each point to the centre of its heat nearby, where there is heat enough.
+def refine_points(points: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Move each point to the centroid of its heat map nearby, if the heat there reaches 0.5.
 
     points (K, 2) 0..1; heat (H, W, K) logits. Source: RefineLandmarksFromHeatmapCalculator, kernel 7.
     """

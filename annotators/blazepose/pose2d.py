@@ -1,37 +1,24 @@
-"""Landmarks on every frame of a clip, seen straight and in the mirror."""
+"""Landmarks on every frame of a clip, from the plain and the mirrored crop."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from annotators.blazepose.landmarker import MIN_PRESENCE, BodyPoints
-from annotators.blazepose.people import PeopleFinder, body_box, inside, overlap
-from annotators.blazepose.roi import Roi, roi_from_points
-from annotators.track_boxes import boxes_on_every_frame
+from annotators.blazepose.people import PeopleDetector, compute_body_box, compute_iou, is_inside_frame
+from annotators.blazepose.roi import Roi, make_roi_from_points
+from annotators.track_boxes import interpolate_boxes
+from humove.motion.skeletons import MEDIAPIPE_33
 from humove.reasons import Reason
-from humove.skeletons import MEDIAPIPE_33
 from humove.stage import Reject
 from humove.types import Landmarks, PersonTrack
+from humove.video.frames import Frames
 
 _MIN_OVERLAP = 0.1
-"""Below this overlap with the person's box the landmark model has wandered off to something else."""
-
-
+"""Below this overlap with the person's box the landmark model has drifted to something else."""
 _STEADY = 0.5
-"""Weight of the past in the square's place. The model's answer moves by some 15 mm when the square moves by one of its
-pixels, so a steadier square means steadier landmarks; more would lag behind fast people."""
-
-
-class Frames(Protocol):
-    """What is read of `humove.video.frames.ClipFrames`."""
-
-    width: int
-    height: int
-
-    def __len__(self) -> int: ...
-
-    def rgb(self, index: int) -> np.ndarray: ...
+"""Weight of the past in the crop's position. The landmarks move by some 15 mm when the crop moves by one of its
+pixels, so a steadier crop gives steadier landmarks; a larger weight would lag behind fast people."""
 
 
 class BlazePosePose2D:
@@ -46,35 +33,35 @@ class BlazePosePose2D:
     weights = ("blazepose_detector", "blazepose_landmarks")
 
     def load(self, device: str) -> None:
-        """Loads both models; they run on the CPU whatever `device` says."""
-        self._finder = PeopleFinder()
+        """Load both models; they run on the CPU whatever `device` is."""
+        self._people = PeopleDetector()
 
     def annotate(self, batch: Sequence[tuple[Frames, PersonTrack]]) -> list[Landmarks | Reject]:
-        """The landmarks of each clip; rejected (no_person) when no frame shows the person."""
-        return [self._clip(frames, track) for frames, track in batch]
+        """Detect the landmarks of each clip; rejected (no_person) if no frame shows the person."""
+        return [self._annotate_clip(frames, track) for frames, track in batch]
 
-    def _clip(self, frames: Frames, track: PersonTrack) -> Landmarks | Reject:
+    def _annotate_clip(self, frames: Frames, track: PersonTrack) -> Landmarks | Reject:
         count, points = len(frames), len(MEDIAPIPE_33)
         keypoints, mirror_keypoints = (np.zeros((count, points, 2), np.float32) for _ in range(2))
         world, mirror_world = (np.zeros((count, points, 3), np.float32) for _ in range(2))
         scores = np.zeros((count, points), np.float32)
         found = np.zeros(count, bool)
-        boxes = boxes_on_every_frame(track, count)
+        boxes = interpolate_boxes(track, count)
         guides: np.ndarray | None = None
         for i in range(count):
-            rgb = frames.rgb(i)
-            expected = None if guides is None else roi_from_points(guides[0], guides[1])
-            straight, looked_at, crop = self._look(rgb, boxes[i], expected)
-            if straight is None:
+            rgb = frames.read_rgb(i)
+            expected = None if guides is None else make_roi_from_points(guides[0], guides[1])
+            plain, roi, crop = self._find_body(rgb, boxes[i], expected)
+            if plain is None:
                 guides = None
                 continue
-            mirrored = self._finder.landmarker.read(crop, looked_at, mirror=True)
-            steady = guides is not None and looked_at is expected
-            guides = _STEADY * guides + (1 - _STEADY) * straight.guides if steady else straight.guides
+            mirrored = self._people.landmarker.detect_landmarks(crop, roi, mirror=True)
+            steady = guides is not None and roi is expected
+            guides = _STEADY * guides + (1 - _STEADY) * plain.guides if steady else plain.guides
             found[i] = True
-            keypoints[i], world[i] = straight.keypoints, straight.world
+            keypoints[i], world[i] = plain.keypoints, plain.world
             mirror_keypoints[i], mirror_world[i] = mirrored.keypoints, mirrored.world
-            scores[i] = straight.scores * inside(straight.keypoints, frames.width, frames.height)
+            scores[i] = plain.scores * is_inside_frame(plain.keypoints, frames.width, frames.height)
         if not found.any():
             return Reject(reason=Reason.NO_PERSON, detail="no frame shows the person's body", score=0.0)
         return Landmarks(
@@ -88,34 +75,34 @@ class BlazePosePose2D:
             found=found,
         )
 
-    def _look(
+    def _find_body(
         self, rgb: np.ndarray, box: np.ndarray, expected: Roi | None
     ) -> tuple[BodyPoints | None, Roi | None, np.ndarray | None]:
-        """The points, the square and the crop they were read from: looking where the last
-        frame says, then where the detector says, then where the track says; or None thrice."""
-        landmarker = self._finder.landmarker
+        """Return the points, their square and crop, or three None. The square is tried at the place expected from
+        the last frame, then at the detector's, then at the track's."""
+        landmarker = self._people.landmarker
         height, width = rgb.shape[:2]
-        for place in (lambda: expected, lambda: self._detected(rgb, box), lambda: roi_of_box(box)):
-            where = place()
-            if where is None:
+        for propose in (lambda: expected, lambda: self._detect_roi(rgb, box), lambda: make_roi_from_box(box)):
+            roi = propose()
+            if roi is None:
                 continue
-            crop = landmarker.crop(rgb, where)
-            points = landmarker.read(crop, where)
-            on_track = overlap(body_box(points.keypoints, width, height), box) >= _MIN_OVERLAP
+            crop = landmarker.crop_input(rgb, roi)
+            points = landmarker.detect_landmarks(crop, roi)
+            on_track = compute_iou(compute_body_box(points.keypoints, width, height), box) >= _MIN_OVERLAP
             if points.presence >= MIN_PRESENCE and on_track:
-                return points, where, crop
+                return points, roi, crop
         return None, None, None
 
-    def _detected(self, rgb: np.ndarray, box: np.ndarray) -> Roi | None:
-        """The best detection whose hips lie in the person's box."""
-        for detection in self._finder.detector.detect(rgb):
+    def _detect_roi(self, rgb: np.ndarray, box: np.ndarray) -> Roi | None:
+        """Make the square of the best detection whose hips lie in the person's box."""
+        for detection in self._people.detector.detect(rgb):
             hips = detection.points[0]
             if (hips >= box[:2]).all() and (hips <= box[2:]).all():
-                return detection.roi()
+                return detection.make_roi()
         return None
 
 
-def roi_of_box(box: np.ndarray) -> Roi:
-    """An upright square with the box in its middle."""
+def make_roi_from_box(box: np.ndarray) -> Roi:
+    """Make an upright square centred on the box."""
     centre = (box[:2] + box[2:]) / 2
     return Roi(float(centre[0]), float(centre[1]), 1.25 * float((box[2:] - box[:2]).max()), 0.0)

@@ -1,15 +1,15 @@
-"""Cuts out of a .tflite model what only unwanted outputs need."""
+"""Remove the operators of a .tflite model that only unused outputs need."""
 
 from collections.abc import Collection
 
 import numpy as np
 
 
-def pruned(model: bytes, outputs: Collection[str]) -> bytes:
-    """The same model with these outputs alone, and without the operators that no longer serve one.
+def prune_model(model: bytes, outputs: Collection[str]) -> bytes:
+    """Return the model with these outputs alone, without the operators that none of them needs.
 
-    LiteRT computes every output, wanted or not: a third of the landmark model's time goes into a mask of the person.
-    What stays gives the same bits. Errors: ValueError where an output is not the model's.
+    LiteRT computes every output: a third of the landmark model's time goes into a mask of the person. The remaining
+    outputs are bit-identical. Errors: ValueError if the model lacks an output.
     """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -27,7 +27,7 @@ def pruned(model: bytes, outputs: Collection[str]) -> bytes:
             operators.append(operator)
             needed.update(operator.inputs.tolist())
     graph.operators = operators[::-1]
-    tree.signatureDefs = None  # they name the outputs that are gone; tensors are found by their own names
+    tree.signatureDefs = None  # they name removed outputs; tensors are found by their own names
     builder = flatbuffers.Builder(len(model))
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())

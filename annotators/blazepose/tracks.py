@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from annotators.blazepose.people import PeopleFinder
-from annotators.main_person import Frames, MainPerson, SamplingConfig, measure
+from annotators.blazepose.people import PeopleDetector
+from annotators.main_person import MainPerson, SamplingConfig, measure_main_person
+from humove.video.frames import Frames
 
 
 class BlazePoseTracks:
-    """Finds everyone on some frames of a clip and follows the main person."""
+    """Track annotator: detects all people on some frames of a clip and tracks the main person."""
 
     name = "blazepose"
     version = "1"
@@ -21,9 +22,9 @@ class BlazePoseTracks:
         self.sampling = sampling or SamplingConfig()
 
     def load(self, device: str) -> None:
-        """Loads both models; they run on the CPU whatever `device` says."""
-        self._finder = PeopleFinder()
+        """Load both models; they run on the CPU whatever `device` is."""
+        self._people = PeopleDetector()
 
     def annotate(self, batch: Sequence[Frames]) -> list[MainPerson]:
-        """What each clip shows; whether that meets the bar is `annotators.main_person.judge`'s to say."""
-        return [measure(frames, self._finder, self.sampling) for frames in batch]
+        """Measure the main person of each clip; `annotators.main_person.judge_main_person` gives the verdict."""
+        return [measure_main_person(frames, self._people, self.sampling) for frames in batch]

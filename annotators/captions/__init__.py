@@ -1,1 +1,1 @@
-"""Captions. Built in: "kinematics", which says in words what pictures and motion measure, and nothing else."""
+"""Captions. The built-in captioner, "kinematics", describes what is measured in frames and motion."""

@@ -1,4 +1,4 @@
-"""What a captioner is given of one clip."""
+"""The input of a captioner for one clip."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +16,7 @@ class CaptionInput:
     motion: SmplMotion
     fps: Fraction
     crop_xyxy: tuple[float, float, float, float] | None = None
-    """The window of the frames that is stored, px; None where it is all of them."""
+    """The window of the frames that is stored, px; None: the whole frame."""
 
     def __post_init__(self) -> None:
         rows = {len(self.frames), len(self.pose2d.scores), len(self.motion.valid)}

@@ -1,10 +1,10 @@
-"""Turns facts into English. Every word stands for a measure; what was not measured has no word."""
+"""English sentences for measured facts. Nothing is described that was not measured."""
 
 from dataclasses import dataclass
 
 from annotators.captions.config import CaptionConfig
-from annotators.captions.events import Event, Kind
-from annotators.captions.kinematics import GAITS, KinematicFacts
+from annotators.captions.movement.events import Event, Kind
+from annotators.captions.movement.kinematics import GAITS, KinematicFacts
 
 _FACING = {
     "camera": "facing the camera",
@@ -20,42 +20,42 @@ _PACE_SCALE = {
     Kind.SQUAT: 2.5, Kind.LUNGE: 2.5, Kind.CROUCH: 2.5, Kind.RISE: 2.5, Kind.BEND: 2.5, Kind.STRAIGHTEN: 2.5,
     Kind.TURN: 1.2,
 }  # fmt: skip
-"""What a kind's speed is multiplied with before it is held against the limits for hands and feet."""
+"""The factor for a kind's speed before it is compared with the limits for hands and feet."""
 _COUNTS = {1: "", 2: " twice", 3: " three times", 4: " four times", 5: " five times"}
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A verb phrase that can be said both ways: "raises the left arm", "raising the left arm"."""
+    """A verb phrase in two forms: "raises the left arm", "raising the left arm"."""
 
     finite: str
     gerund: str
     rest: str
     adverb: str = ""
 
-    def said(self, gerund: bool = False) -> str:
-        """The whole phrase."""
+    def format(self, gerund: bool = False) -> str:
+        """Return the phrase, in its finite or its gerund form."""
         words = (self.adverb, self.gerund if gerund else self.finite, self.rest)
         return " ".join(w for w in words if w)
 
 
-def _arm(side: str) -> str:
+def _name_arm(side: str) -> str:
     return "both arms" if side == "both" else f"the {side} arm"
 
 
-def _hand(side: str) -> str:
+def _name_hand(side: str) -> str:
     return "both hands" if side == "both" else f"the {side} hand"
 
 
-def _join(*words: str) -> str:
+def _join_words(*words: str) -> str:
     return " ".join(w for w in words if w)
 
 
-def _times(event: Event) -> str:
+def _phrase_count(event: Event) -> str:
     return _COUNTS.get(event.times, " several times")
 
 
-def _turn(event: Event) -> str:
+def _phrase_turn(event: Event) -> str:
     near = min((45, 90, 135, 180, 270, 360), key=lambda d: abs(d - event.amount))
     return (
         f"about {near} degrees to their {event.side}"
@@ -64,18 +64,18 @@ def _turn(event: Event) -> str:
     )
 
 
-def _gait(event: Event) -> Clause:
+def _phrase_gait(event: Event) -> Clause:
     finite, gerund = {Kind.WALK: ("walks", "walking"), Kind.RUN: ("runs", "running"), Kind.STEP: ("steps", "stepping")}[
         event.kind
     ]
     where = event.direction or ("from foot to foot" if event.kind is Kind.STEP else "")
     return Clause(
-        finite, gerund, _join(where + ("," if event.level.startswith("lifting") and where else ""), event.level)
+        finite, gerund, _join_words(where + ("," if event.level.startswith("lifting") and where else ""), event.level)
     )
 
 
-def clause(event: Event, config: CaptionConfig) -> Clause:
-    """The words for one event."""
+def phrase_event(event: Event, config: CaptionConfig) -> Clause:
+    """Describe one event."""
     side, way, level = event.side, event.direction, event.level
     adverb = ""
     if event.kind in _PACED:
@@ -83,46 +83,46 @@ def clause(event: Event, config: CaptionConfig) -> Clause:
         adverb = "quickly" if pace > config.quick else "slowly" if 0 < pace < config.slow else ""
     match event.kind:
         case Kind.WALK | Kind.RUN | Kind.STEP:
-            return _gait(event)
+            return _phrase_gait(event)
         case Kind.ARM_RAISE:
             return Clause(
                 "raises",
                 "raising",
-                _join(_arm(side), "sideways" if level and way.startswith("out") else way, level),
+                _join_words(_name_arm(side), "sideways" if level and way.startswith("out") else way, level),
                 adverb,
             )
         case Kind.ARM_LOWER:
-            return Clause("lowers", "lowering", _arm(side), adverb)
+            return Clause("lowers", "lowering", _name_arm(side), adverb)
         case Kind.ARM_UP_DOWN:
-            return Clause("raises and lowers", "raising and lowering", _arm(side) + _times(event), adverb)
+            return Clause("raises and lowers", "raising and lowering", _name_arm(side) + _phrase_count(event), adverb)
         case Kind.REACH:
-            return Clause("reaches", "reaching", _join(way, f"with {_hand(side)}"), adverb)
+            return Clause("reaches", "reaching", _join_words(way, f"with {_name_hand(side)}"), adverb)
         case Kind.WAVE:
-            return Clause("waves", "waving", _hand(side))
+            return Clause("waves", "waving", _name_hand(side))
         case Kind.ARM_SWING:
-            return Clause("swings", "swinging", _join(_arm(side), "back and forth", way))
+            return Clause("swings", "swinging", _join_words(_name_arm(side), "back and forth", way))
         case Kind.ELBOW_BEND:
             return Clause("bends", "bending", "both elbows" if side == "both" else f"the {side} elbow")
         case Kind.ELBOW_STRAIGHTEN:
-            return Clause("stretches", "stretching", _arm(side))
+            return Clause("stretches", "stretching", _name_arm(side))
         case Kind.KICK:
-            return Clause("kicks", "kicking", f"forward with the {side} leg" + _times(event))
+            return Clause("kicks", "kicking", f"forward with the {side} leg" + _phrase_count(event))
         case Kind.LEG_LIFT:
-            return Clause("lifts", "lifting", _join(f"the {side} leg", way) + _times(event), adverb)
+            return Clause("lifts", "lifting", _join_words(f"the {side} leg", way) + _phrase_count(event), adverb)
         case Kind.KNEE_RAISE:
-            return Clause("raises", "raising", f"the {side} knee" + _times(event), adverb)
+            return Clause("raises", "raising", f"the {side} knee" + _phrase_count(event), adverb)
         case Kind.FOOT_LIFT:
-            return Clause("lifts", "lifting", _join(f"the {side} foot", way) + _times(event))
+            return Clause("lifts", "lifting", _join_words(f"the {side} foot", way) + _phrase_count(event))
         case Kind.SQUAT:
             if event.level == "shallow":
                 return Clause(
-                    "bends and straightens", "bending and straightening", "both knees" + _times(event), adverb
+                    "bends and straightens", "bending and straightening", "both knees" + _phrase_count(event), adverb
                 )
             if event.times > 1:
-                return Clause("squats and rises", "squatting and rising", _times(event).strip(), adverb)
+                return Clause("squats and rises", "squatting and rising", _phrase_count(event).strip(), adverb)
             return Clause("squats down and rises again", "squatting down and rising again", "", adverb)
         case Kind.LUNGE:
-            return Clause("lunges", "lunging", f"with the {side} leg in front" + _times(event), adverb)
+            return Clause("lunges", "lunging", f"with the {side} leg in front" + _phrase_count(event), adverb)
         case Kind.CROUCH:
             return Clause("sinks", "sinking", "down, bending both knees", adverb)
         case Kind.RISE:
@@ -134,44 +134,44 @@ def clause(event: Event, config: CaptionConfig) -> Clause:
         case Kind.LEAN:
             return Clause("leans", "leaning", f"to their {side}")
         case Kind.TURN:
-            return Clause("turns", "turning", _turn(event), adverb)
+            return Clause("turns", "turning", _phrase_turn(event), adverb)
         case Kind.JUMP:
-            return Clause("jumps", "jumping", _times(event).strip())
+            return Clause("jumps", "jumping", _phrase_count(event).strip())
         case Kind.TRAVEL:
-            return Clause("moves", "moving", _join(f"{level}," if level else "", way))
+            return Clause("moves", "moving", _join_words(f"{level}," if level else "", way))
 
 
-def _chosen(facts: KinematicFacts, limit: int) -> list[Event]:
-    """The weightiest events, in order of time."""
+def _select_events(facts: KinematicFacts, limit: int) -> list[Event]:
+    """Return the events of the largest weights, in order of time."""
     heavy = [e for e in facts.events if e.weight >= 0.3] or list(facts.events)
     kept = sorted(heavy, key=lambda e: (-e.weight, e.start))[:limit]
     return sorted(kept, key=lambda e: (e.start, -e.weight))
 
 
-def predicate(facts: KinematicFacts, config: CaptionConfig) -> str:
-    """What the person does: "first raises the left arm above the head, then raises the right arm"."""
+def phrase_predicate(facts: KinematicFacts, config: CaptionConfig) -> str:
+    """Describe what the person does: "first raises the left arm above the head, then raises the right arm"."""
     groups: list[list[Event]] = []
-    for event in _chosen(facts, config.max_clauses):
-        if groups and event.overlap(groups[-1][0]) > 0.5 and len(groups[-1]) < 3:
+    for event in _select_events(facts, config.max_clauses):
+        if groups and event.compute_overlap(groups[-1][0]) > 0.5 and len(groups[-1]) < 3:
             groups[-1].append(event)
         else:
             groups.append([event])
-    said = []
+    phrases = []
     for group in groups:
         lead = next((e for e in group if e.kind in GAITS), group[0])
-        others = [clause(e, config).said(gerund=True) for e in group if e is not lead]
-        text = clause(lead, config).said()
-        said.append(f"{text} while {' and '.join(others)}" if others else text)
-    if not said:
-        return _idle(facts)
-    if len(said) == 1:
-        return said[0]
-    if len(said) == 2:
-        return f"first {said[0]}, then {said[1]}"
-    return f"first {said[0]}, then {', then '.join(said[1:-1])} and finally {said[-1]}"
+        others = [phrase_event(e, config).format(gerund=True) for e in group if e is not lead]
+        text = phrase_event(lead, config).format()
+        phrases.append(f"{text} while {' and '.join(others)}" if others else text)
+    if not phrases:
+        return _phrase_idle(facts)
+    if len(phrases) == 1:
+        return phrases[0]
+    if len(phrases) == 2:
+        return f"first {phrases[0]}, then {phrases[1]}"
+    return f"first {phrases[0]}, then {', then '.join(phrases[1:-1])} and finally {phrases[-1]}"
 
 
-def _idle(facts: KinematicFacts) -> str:
+def _phrase_idle(facts: KinematicFacts) -> str:
     if facts.measured < 0.25:
         return "is in view"
     if facts.still:
@@ -189,19 +189,19 @@ def _idle(facts: KinematicFacts) -> str:
     return "stands, hardly moving" if facts.upright else "hardly moves"
 
 
-def action(facts: KinematicFacts, config: CaptionConfig) -> str:
-    """A whole sentence: "Facing the camera, the person squats down and rises again."."""
-    text = predicate(facts, config)
+def write_action(facts: KinematicFacts, config: CaptionConfig) -> str:
+    """Write a sentence: "Facing the camera, the person squats down and rises again."."""
+    text = phrase_predicate(facts, config)
     facing = _FACING.get(facts.facing, "")
     return f"{facing.capitalize()}, the person {text}." if facing else f"The person {text}."
 
 
-def full(appearance: str, background: str, facts: KinematicFacts, config: CaptionConfig) -> str:
-    """One or two sentences: who, what, and where."""
+def write_full(appearance: str, background: str, facts: KinematicFacts, config: CaptionConfig) -> str:
+    """Write one or two sentences: who, what, and where."""
     comma = "," if ", with" in appearance else ""
     facing = _FACING.get(facts.facing, "")
     who = f"{appearance[0].upper()}{appearance[1:]}{comma}"
     if facing:
         who = f"{who.removesuffix(',')}, {facing},"
-    text = f"{who} {predicate(facts, config)}."
+    text = f"{who} {phrase_predicate(facts, config)}."
     return f"{text} {background}" if background else text

@@ -1,1 +1,1 @@
-"""Which of the paper's categories a clip belongs to, and what to search for to find more of them."""
+"""The paper's categories: classification of clips, and search terms for videos."""

@@ -1,64 +1,69 @@
-"""What a user sets about an endpoint: where it is, how patiently it is asked, and what."""
+"""Settings of an endpoint: its address, its retries, and the request."""
 
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from annotators.captions.request import RequestConfig
-from humove.config import Strict, execution_field
+from annotators.captions.models.request import RequestConfig
+from humove.config.strict import Strict, execution_field
 
 
 class ServerConfig(Strict):
-    """Where a server of the OpenAI chat protocol listens, and how it is asked. No answer depends on it."""
+    """The address of a server of the OpenAI chat protocol, and its limits. No answer depends on them."""
 
-    url: str = execution_field("", description="up to the version, as in http://HOST:8000/v1; pictures go there only")
+    url: str = execution_field(
+        "", description="address up to the version, as in http://HOST:8000/v1; frames are sent to it only"
+    )
     api_key_file: str = execution_field(
-        "", description="a file that holds the key, where the server wants one; the key itself is written nowhere"
+        "", description="a file with the server's key, if it requires one; the key is written nowhere"
     )
-    timeout_s: float = execution_field(120.0, gt=0, description="a request that is not answered by then is given up")
+    timeout_s: float = execution_field(120.0, gt=0, description="time-out of a request")
     retries: int = execution_field(
-        5, ge=0, le=100, description="further tries after a time-out, a refused connection, 429, 5xx or a bad answer"
+        5, ge=0, le=100, description="retries after a time-out, a refused connection, 429, 5xx or an invalid answer"
     )
-    backoff_s: float = execution_field(1.0, gt=0, description="the wait before the second try; doubled each time")
-    max_wait_s: float = execution_field(60.0, gt=0, description="no wait is longer, whatever the server asks for")
+    backoff_s: float = execution_field(
+        1.0, gt=0, description="the wait before the first retry; doubled for each further one"
+    )
+    max_wait_s: float = execution_field(60.0, gt=0, description="longest wait, even if the server requests more")
     requests_per_minute: float = execution_field(
-        0.0, ge=0, description="at most so many; 0: no limit. Held by all workers together where they share a cache, "
-        "else by each one alone"
+        0.0, ge=0, description="maximum; 0: no limit. It applies to all workers together if they share a cache, "
+        "else to each one"
     )  # fmt: skip
     parallel: int = execution_field(
         8,
         ge=1,
         le=1024,
-        description="requests under way at a time, of the whole build: its workers share them out, and each has at "
-        "least one",
+        description="concurrent requests of the whole build: they are divided among its workers, at least one each",
     )
     cache: str = execution_field(
-        "", description="a folder for the answers, named after what was asked: the same clip and prompt are paid once"
+        "", description="a folder that caches answers, so that the same clip and prompt are requested once"
     )
 
     @field_validator("url")
     @classmethod
-    def _http(cls, url: str) -> str:
+    def _check_url(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
-            right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:
-            right = False
-        if url and (not right or parts.query or parts.fragment or parts.username or parts.password):
-            raise ValueError("write http://HOST:PORT/v1 or https://HOST/v1, with no key or question mark in it")
+            valid = False
+        if url and (not valid or parts.query or parts.fragment or parts.username or parts.password):
+            raise ValueError("write http://HOST:PORT/v1 or https://HOST/v1, without a key or question mark")
         return url.rstrip("/")
 
 
 class EndpointConfig(RequestConfig):
-    """Which model is asked, and for what. Everything that an answer depends on."""
+    """The model and its request: all settings that an answer depends on."""
 
     server: ServerConfig = ServerConfig()
     model: str = Field("", description="the model's name on the server, as in Qwen/Qwen2.5-VL-7B-Instruct")
-    revision: str = Field("", description="which weights the server has; change it and every caption is asked for anew")
-    licence: str = Field("", description="the model's licence, noted in every sample")
+    revision: str = Field(
+        "", description="which weights the server has; a change makes every caption be requested again"
+    )
+    licence: str = Field("", description="the model's licence, recorded in every sample")
     structured: str = Field(
         "json_schema",
         pattern="^(json_schema|json_object|none)$",
-        description="how the server is told to answer in JSON: json_schema (vLLM), json_object, or none",
+        description="how the request asks for JSON: json_schema (vLLM), json_object, or none",
     )
-    temperature: float = Field(0.0, ge=0, le=2, description="0: the likeliest words")
+    temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature; 0: greedy")

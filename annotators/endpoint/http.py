@@ -1,4 +1,4 @@
-"""One HTTP exchange with a deadline that holds for the whole of it, to the one host that the configuration names."""
+"""One HTTP request with a deadline for the whole exchange."""
 
 import contextlib
 import http.client
@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 _MAX_BYTES = 8 << 20
 
 
-class NoAnswer(Exception):
-    """Nothing whole came back: refused, cut off, too slow, too long."""
+class NoResponse(Exception):
+    """No complete response: refused, cut off, too slow, too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What came back."""
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -28,18 +28,18 @@ class Response:
     body: bytes = b""
 
 
-def exchange(url: str, *, timeout_s: float, key: str = "", body: Any = None) -> Response:
-    """GET, or POST of `body` as JSON. Follows no redirect, asks no proxy, and reads no environment variable.
+def send_request(url: str, *, timeout_s: float, key: str = "", body: Any = None) -> Response:
+    """Send a GET, or a POST of `body` as JSON. Follows no redirect and uses no proxy or environment variable.
 
-    Raises NoAnswer where no whole response is there within `timeout_s` seconds, however slowly it drips.
+    Raises NoResponse if there is no complete response within `timeout_s` seconds, even if parts of it arrive.
     """
     parts = urlsplit(url)
-    connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout_s)
-    late = threading.Event()
-    sockets: list[socket.socket] = []  # the connection forgets its own when the server announces that it will close
+    connection = _open_connection(parts.scheme, parts.hostname or "", parts.port, timeout_s)
+    expired = threading.Event()
+    sockets: list[socket.socket] = []  # the connection drops its own when the server announces that it will close
 
-    def give_up() -> None:
-        late.set()
+    def abort() -> None:
+        expired.set()
         for opened in sockets:
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)  # wakes the reader up
@@ -49,7 +49,7 @@ def exchange(url: str, *, timeout_s: float, key: str = "", body: Any = None) -> 
         headers["Authorization"] = f"Bearer {key}"
     if body is not None:
         headers["Content-Type"] = "application/json"
-    timer = threading.Timer(timeout_s, give_up)
+    timer = threading.Timer(timeout_s, abort)
     timer.daemon = True
     timer.start()
     try:
@@ -58,39 +58,39 @@ def exchange(url: str, *, timeout_s: float, key: str = "", body: Any = None) -> 
         sockets.append(connection.sock)
         connection.request("GET" if body is None else "POST", parts.path or "/", body=data, headers=headers)
         response = connection.getresponse()
-        said = {name.lower(): value for name, value in response.getheaders()}
-        whole = _read(response)
+        received = {name.lower(): value for name, value in response.getheaders()}
+        content = _read_body(response)
     except (OSError, http.client.HTTPException) as e:
-        raise NoAnswer(_why(e, late.is_set(), timeout_s)) from e
+        raise NoResponse(_format_error(e, expired.is_set(), timeout_s)) from e
     finally:
         timer.cancel()
         connection.close()
-    if late.is_set():
-        raise NoAnswer(f"no whole answer within {timeout_s:g} s")
-    return Response(status=response.status, headers=said, body=whole)
+    if expired.is_set():
+        raise NoResponse(f"no complete answer within {timeout_s:g} s")
+    return Response(status=response.status, headers=received, body=content)
 
 
-def _connection(scheme: str, host: str, port: int | None, timeout_s: float) -> http.client.HTTPConnection:
+def _open_connection(scheme: str, host: str, port: int | None, timeout_s: float) -> http.client.HTTPConnection:
     if scheme == "https":
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
     return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
+def _read_body(response: http.client.HTTPResponse) -> bytes:
     if response.length is not None and response.length > _MAX_BYTES:
-        raise NoAnswer(f"an answer of {response.length} bytes")
+        raise NoResponse(f"the answer has {response.length} bytes, more than {_MAX_BYTES}")
     if response.length is not None:
         return response.read()  # raises where the connection ends before the announced length
-    whole = response.read(_MAX_BYTES + 1)
-    if len(whole) > _MAX_BYTES:
-        raise NoAnswer(f"an answer of more than {_MAX_BYTES} bytes")
-    return whole
+    content = response.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise NoResponse(f"the answer has more than {_MAX_BYTES} bytes")
+    return content
 
 
-def _why(error: Exception, late: bool, timeout_s: float) -> str:
-    if late or isinstance(error, TimeoutError):
-        return f"no whole answer within {timeout_s:g} s"
+def _format_error(error: Exception, expired: bool, timeout_s: float) -> str:
+    if expired or isinstance(error, TimeoutError):
+        return f"no complete answer within {timeout_s:g} s"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer was cut off"
     if isinstance(error, http.client.RemoteDisconnected):

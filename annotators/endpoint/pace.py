@@ -1,4 +1,4 @@
-"""A rate limit: so many requests a minute, over threads, and over processes that share a file."""
+"""A limit of requests a minute over threads, and over processes that share a file."""
 
 import fcntl
 import threading
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Pace:
-    """Lets one caller through every 60 / per_minute seconds. Callers queue on a lock.
+class RateLimiter:
+    """A limiter that releases one caller every 60 / per_minute seconds. Callers queue on a lock.
 
-    With a `file`, its lock and the time in it are common to every process that names it.
+    With a `file`, all processes that use it share its lock and the time in it.
     """
 
     def __init__(self, per_minute: float, file: Path | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -22,17 +22,17 @@ class Pace:
         self._last = 0.0
 
     def wait(self) -> None:
-        """Returns when it is the caller's turn."""
+        """Block until the next request is allowed."""
         if not self._interval:
             return
-        with self._lock, self._shared():
+        with self._lock, self._lock_file():
             since = self._clock() - self._last
-            if 0 <= since < self._interval:  # a clock that was set back costs no more than one turn
+            if 0 <= since < self._interval:  # a clock that was set back costs at most one interval
                 time.sleep(self._interval - since)
             self._last = self._clock()
 
     @contextmanager
-    def _shared(self) -> Iterator[None]:
+    def _lock_file(self) -> Iterator[None]:
         if self._file is None:
             yield
             return
@@ -40,14 +40,14 @@ class Pace:
         with self._file.open("a+", encoding="ascii", errors="replace") as f:
             fcntl.flock(f, fcntl.LOCK_EX)  # released when the file is closed, or the process dies
             f.seek(0)
-            self._last = _number(f.read(64))
+            self._last = _parse_number(f.read(64))
             yield
             f.seek(0)
             f.truncate()
             f.write(repr(self._last))
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""LAION's aesthetic score: what people would say of a picture, from CLIP's embedding of it."""
+"""LAION's aesthetic score: predicted human ratings of frames, from CLIP embeddings."""

@@ -1,27 +1,28 @@
-"""The annotator: landmarks in, SMPL motion out."""
+"""The annotator: SMPL motion from landmarks."""
 
 from collections.abc import Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from annotators.body_models import OPEN_BODY, SMPL_BODY
-from annotators.landmark_fit.clip import MotionInput, fit_clip
 from annotators.landmark_fit.config import LandmarkFitConfig
-from annotators.landmark_fit.model import FitModel, load_model
+from annotators.landmark_fit.motion_input import MotionInput
 from humove.reasons import Reason
 from humove.stage import Reject, Rights
 from humove.types import SmplMotion
 
+if TYPE_CHECKING:
+    from annotators.landmark_fit.model import FitModel
+
 __all__ = ["LandmarkFit", "MotionInput"]
 
-_FEWEST_FRAMES = 3
+_MIN_FRAMES = 3
 
 
 class LandmarkFit:
     """SMPL motion fitted to MediaPipe's landmarks over the whole clip: of the user's SMPL body, else of a stand-in.
 
-    `shape_source` says which: "true" where betas and joints are SMPL's own, "proxy" where the body is a free stand-in
-    with a scale and betas are zero.
+    `shape_source` is "true" if betas and joints are SMPL's own, "proxy" if the body is a free stand-in with a scale and
+    betas are zero.
     """
 
     name = "landmark_fit"
@@ -43,23 +44,29 @@ class LandmarkFit:
         self._model: FitModel | None = None
 
     def load(self, device: str = "cpu") -> None:
-        """Reads the body and the tables; the fit is small and runs on the CPU whatever `device` says."""
-        self._model = load_model(self.config.smpl.file("motion.landmark_fit.smpl") if self._with_smpl else None)
+        """Read the body and the tables; the fit is small and runs on the CPU whatever `device` is."""
+        import torch
+
+        from annotators.landmark_fit.model import load_model
+
+        torch.set_num_threads(1)
+        self._model = load_model(self.config.smpl.resolve_file("motion.landmark_fit.smpl") if self._with_smpl else None)
 
     def annotate(self, batch: Sequence[MotionInput]) -> list[SmplMotion | Reject]:
-        """One motion for each input; a clip that shows the person on fewer than three frames is rejected."""
+        """Fit a motion to each input; a clip that shows the person on fewer than three frames is rejected."""
         if self._model is None:
             raise RuntimeError("LandmarkFit.annotate before load")
-        torch.set_num_threads(1)
-        return [self._one(item, self._model) for item in batch]
+        return [self._fit_input(item, self._model) for item in batch]
 
-    def _one(self, item: MotionInput, model: FitModel) -> SmplMotion | Reject:
+    def _fit_input(self, item: MotionInput, model: "FitModel") -> SmplMotion | Reject:
         found = item.landmarks.found
-        if found.sum() < _FEWEST_FRAMES:
+        if found.sum() < _MIN_FRAMES:
             return Reject(
                 reason=Reason.NO_PERSON,
                 detail=f"person found on {int(found.sum())} of {len(found)} frames",
                 score=float(found.sum()),
-                threshold=float(_FEWEST_FRAMES),
+                threshold=float(_MIN_FRAMES),
             )
+        from annotators.landmark_fit.clip import fit_clip
+
         return fit_clip(item, self.config, model)

@@ -1,10 +1,10 @@
-"""How far to trust each frame. MediaPipe's visibility does not tell; where its two passes disagree does."""
+"""Confidence of each frame, from the disagreement of the two passes: MediaPipe's visibility is no measure of it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from humove.skeletons import MEDIAPIPE_33
+from humove.motion.skeletons import MEDIAPIPE_33
 
 LIMBS = tuple(
     MEDIAPIPE_33.index(f"{side}_{name}")
@@ -15,36 +15,36 @@ _UNSEEN_MM = 200
 _SCALE_MM = 150
 
 
-def disagreement(world: np.ndarray, mirror_world: np.ndarray) -> np.ndarray:
-    """(N, 33) m between the two passes, each centred on the middle of its own limb landmarks."""
+def measure_disagreement(world: np.ndarray, mirror_world: np.ndarray) -> np.ndarray:
+    """Measure the distance (N, 33) m between the two passes, each centred on the mean of its limb landmarks."""
     a = world - world[:, LIMBS].mean(1, keepdims=True)
     b = mirror_world - mirror_world[:, LIMBS].mean(1, keepdims=True)
     return np.linalg.norm(a - b, axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Doubt:
-    """What speaks against a clip's landmarks, each (N, 33)."""
+class FrameUncertainty:
+    """Uncertainty measures of a clip's landmarks, each (N, 33)."""
 
     spread: np.ndarray
-    """m: how unsure the lifter is."""
+    """m: the lifter's predicted error."""
     apart: np.ndarray
-    """m: see `disagreement`."""
+    """m: see `measure_disagreement`."""
     scores: np.ndarray
-    """0..1: visibility, 0 outside the picture."""
+    """0..1: visibility, 0 outside the frame."""
 
 
-def frame_confidence(doubt: Doubt, residual: np.ndarray) -> np.ndarray:
-    """(N,) 0..1: exp(-e / 150 mm), where e is the error to be expected of the limb joints on that frame.
+def compute_frame_confidence(uncertainty: FrameUncertainty, residual: np.ndarray) -> np.ndarray:
+    """Compute confidence (N,) 0..1: exp(-e / 150 mm), e being the expected error of the frame's limb joints.
 
     e grows with the lifter's spread, with the passes' disagreement, with the fit's distance from the image landmarks
-    (`residual` (N, 33) m, at the person's depth) and with the share of limb landmarks that are not seen. The powers
-    were fitted on pictures of bodies in known motion.
+    (`residual` (N, 33) m, at the person's depth) and with the share of invisible limb landmarks. The powers were
+    fitted on images of bodies in known motion.
     """
     limbs = list(LIMBS)
-    unsure = doubt.spread[:, limbs].mean(1)
-    apart = np.sqrt((doubt.apart[:, limbs] ** 2).mean(1))
+    unsure = uncertainty.spread[:, limbs].mean(1)
+    apart = np.sqrt((uncertainty.apart[:, limbs] ** 2).mean(1))
     expected_mm = _FACTOR_MM * (unsure + 0.01) ** _SPREAD_POWER * (apart + 0.01) ** _APART_POWER
     expected_mm = expected_mm + 1000 * np.sqrt((residual[:, limbs] ** 2).mean(1))
-    unseen = (doubt.scores[:, limbs] < 0.1).mean(1)
+    unseen = (uncertainty.scores[:, limbs] < 0.1).mean(1)
     return np.exp(-(expected_mm + _UNSEEN_MM * unseen) / _SCALE_MM)

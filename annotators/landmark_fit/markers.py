@@ -1,8 +1,8 @@
-"""Where the landmarks sit on the body.
+"""Positions of the landmarks on the body.
 
-A landmark is not a joint: MediaPipe's hips lie wider than SMPL's, its nose is no joint at all. So each landmark is a
-point fixed to one bone of the body, and the fit compares like with like. The offsets were estimated on pictures
-of the proxy body (scripts/bake_landmark_fit.py), left and right averaged, for the body at scale 1.
+A landmark is not a joint: MediaPipe's hips lie wider than SMPL's, and its nose is no joint. So each landmark is a
+point fixed to one bone of the body, and the fit compares the same points. The offsets were estimated on images of the
+proxy body (scripts/bake_landmark_fit.py), left and right averaged, for the body at scale 1.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from humove.skeletons import MEDIAPIPE_33, SMPL_JOINTS
+from humove.motion.skeletons import MEDIAPIPE_33, SMPL_JOINTS
 
 TABLE = Path(__file__).with_name("markers.yaml")
 
@@ -23,23 +23,23 @@ class Markers:
     place: np.ndarray
     """(33,) the joint that the offset starts from."""
     frame: np.ndarray
-    """(33,) the joint whose global rotation turns the offset."""
+    """(33,) the joint whose global rotation is applied to the offset."""
     offsets: np.ndarray
     """(33, 3) m."""
     index: dict[str, int]
     """Row of each landmark by its name."""
 
-    def at_rest(self, rest_joints: np.ndarray) -> np.ndarray:
-        """The landmarks (33, 3) of the body in T-pose."""
+    def place_at_rest(self, rest_joints: np.ndarray) -> np.ndarray:
+        """Place the landmarks (33, 3) on the body in T-pose."""
         return rest_joints[self.place] + self.offsets
 
-    def scaled(self, scale: float) -> "Markers":
-        """The same landmarks on a body `scale` times the size."""
+    def scale_by(self, scale: float) -> "Markers":
+        """Scale the landmarks to a body `scale` times the size."""
         return Markers(place=self.place, frame=self.frame, offsets=self.offsets * scale, index=self.index)
 
 
 def load_markers(table: Path = TABLE) -> Markers:
-    """Reads the table: one row a landmark of the left side and the middle; the right side is its mirror image in x."""
+    """Read the table: one row per landmark of the left side and the middle; the right side is its mirror image in x."""
     rows = yaml.safe_load(table.read_text(encoding="utf-8"))
     place, frame, offsets = [], [], []
     for name in MEDIAPIPE_33:

@@ -1,4 +1,4 @@
-"""What the fit knows before it sees a clip: the body, where landmarks sit on it, which poses are likely."""
+"""The fit's prior knowledge: the body, the positions of landmarks on it, and likely poses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,12 @@ from annotators.landmark_fit.lift import Lifter, load_lifter
 from annotators.landmark_fit.markers import Markers, load_markers
 from annotators.landmark_fit.prior import PosePrior, load_prior
 from annotators.smpl.body import SmplBody
-from humove.body import Body
+from humove.motion.body import Body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FitModel:
-    """The proxy body at scale 1, its landmarks and the pose prior; the user's SMPL body where there is one."""
+    """The proxy body at scale 1, its landmarks and the pose prior; the user's SMPL body if given."""
 
     rest_joints: np.ndarray
     """(24, 3) m, T-pose."""
@@ -27,7 +27,7 @@ class FitModel:
 
 
 def load_model(smpl_file: Path | None = None) -> FitModel:
-    """Reads the files baked into the package, and the SMPL file where one is given (UserError where it is none)."""
+    """Read the files baked into the package, and the SMPL file if given (UserError if it is no SMPL file)."""
     body = Body.load()
     return FitModel(
         rest_joints=np.asarray(body.rest_joints, dtype=np.float64),

@@ -1,4 +1,4 @@
-"""Which poses people take: a Gaussian over axis-angles from motion capture, and soft limits of the hinges."""
+"""Pose prior: a Gaussian over axis-angles from motion capture, and soft limits of the hinge joints."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 FREE_JOINTS = tuple(j for j in range(1, 24) if j not in (10, 11, 22, 23))
-"""Joints that the fit turns: all but the root (kept apart) and the ends, whose rotation no landmark shows."""
+"""Joints that the fit rotates: all but the root (handled separately) and the ends, which no landmark determines."""
 
 TABLE = Path(__file__).with_name("pose_prior.npz")
 
@@ -39,20 +39,20 @@ class PosePrior:
     low: torch.Tensor
     high: torch.Tensor
 
-    def cost(self, body: torch.Tensor) -> torch.Tensor:
-        """(N, 19, 3) -> (N,): Mahalanobis distance squared, slower far out, so that rare poses stay possible."""
+    def compute_cost(self, body: torch.Tensor) -> torch.Tensor:
+        """Compute (N,) squared Mahalanobis distances of (N, 19, 3), saturating so that rare poses stay possible."""
         squared = ((body.flatten(1) - self.mean) @ self.whiten.T).square()
         return (squared / (1 + squared / 9)).sum(-1) / 57
 
-    def beyond_limits(self, body: torch.Tensor) -> torch.Tensor:
-        """(N, 19, 3) -> (N,): squared radians outside the limits, times 20."""
+    def compute_limit_cost(self, body: torch.Tensor) -> torch.Tensor:
+        """Compute (N,) squared radians outside the limits, times 20, of (N, 19, 3)."""
         angles = body.flatten(1)[:, self.columns]
         over = (self.low - angles).clip(min=0) + (angles - self.high).clip(min=0)
         return 20 * over.square().sum(-1)
 
 
 def load_prior(table: Path = TABLE) -> PosePrior:
-    """Reads the baked Gaussian."""
+    """Read the baked Gaussian."""
     with np.load(table, allow_pickle=False) as arrays:
         mean, whiten = (torch.from_numpy(arrays[key].astype(np.float32)) for key in ("mean", "whiten"))
     columns = torch.tensor([3 * FREE_JOINTS.index(joint) + axis for joint, axis, _, _ in _LIMITS])

@@ -1,42 +1,42 @@
-"""Left and right exchanged for a few frames are found by continuity in time, and exchanged back.
+"""Undo swaps of left and right over a few frames, found by continuity in time.
 
-Every frame is in one of four states: as seen, whole body swapped, legs swapped, arms swapped. The cheapest path through
-the clip (Viterbi) pays for the distance between successive frames and, a little, for every swapped frame, so that only
-swaps that make the motion continuous are made. In a clip that is swapped from beginning to end nothing shows.
+Every frame is in one of four states: unchanged, whole body swapped, legs swapped, arms swapped. The cheapest path
+through the clip (Viterbi) costs the distance between successive frames and a small amount for every swapped frame, so
+that only swaps that make the motion continuous are undone. A clip that is swapped throughout is not detected.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from humove.skeletons import MEDIAPIPE_33, mirrored
+from humove.motion.skeletons import MEDIAPIPE_33, find_mirror_indices
 from humove.types import Landmarks
 
-_SWAP = np.array(mirrored(MEDIAPIPE_33))
+_SWAP = np.array(find_mirror_indices(MEDIAPIPE_33))
 _HAND = ("elbow", "wrist", "pinky", "index", "thumb")
 _ARMS = [i for i, name in enumerate(MEDIAPIPE_33) if any(p in name for p in _HAND) and "foot" not in name]
 _LEGS = [i for i, name in enumerate(MEDIAPIPE_33) if any(p in name for p in ("knee", "ankle", "heel", "foot"))]
 _MAJOR = [MEDIAPIPE_33.index(f"{s}_{p}") for p in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
           for s in ("left", "right")]  # fmt: skip
 _STAY = 0.02
-"""Metres a frame that being swapped costs, averaged over the limb landmarks."""
+"""Cost of a swapped frame in metres, averaged over the limb landmarks."""
 _CHANGE = 0.03
-"""Metres that each change of state costs."""
+"""Cost of each change of state in metres."""
 
 
-def _orders() -> np.ndarray:
+def _make_orders() -> np.ndarray:
     plain = np.arange(33)
     legs, arms = plain.copy(), plain.copy()
     legs[_LEGS], arms[_ARMS] = _SWAP[_LEGS], _SWAP[_ARMS]
     return np.stack([plain, _SWAP, legs, arms])
 
 
-ORDERS = _orders()
+ORDERS = _make_orders()
 """(4, 33): the landmarks' order in each state."""
 
 
-def swapped_states(world: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """The state (N,) 0..3 of each frame; world (N, 33, 3) m; frames that were not found keep state 0."""
+def find_swapped_states(world: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Find the state (N,) 0..3 of each frame of world (N, 33, 3) m; frames without a person keep state 0."""
     states = np.zeros(len(world), dtype=np.int64)
     rows = np.flatnonzero(found)
     if len(rows) < 3:
@@ -61,13 +61,13 @@ def swapped_states(world: np.ndarray, found: np.ndarray) -> np.ndarray:
     return states
 
 
-def unswapped(landmarks: Landmarks) -> tuple[Landmarks, np.ndarray]:
-    """The landmarks with left and right exchanged back, and the frames (N,) bool where that was done."""
-    states = swapped_states(landmarks.world, landmarks.found)
-    mirror_states = swapped_states(landmarks.mirror_world, landmarks.found)
+def undo_swaps(landmarks: Landmarks) -> tuple[Landmarks, np.ndarray]:
+    """Return the landmarks with left and right exchanged back, and the frames (N,) bool that were changed."""
+    states = find_swapped_states(landmarks.world, landmarks.found)
+    mirror_states = find_swapped_states(landmarks.mirror_world, landmarks.found)
     rows = np.arange(len(states))[:, None]
     order, mirror_order = ORDERS[states], ORDERS[mirror_states]
-    mended = replace(
+    repaired = replace(
         landmarks,
         keypoints=landmarks.keypoints[rows, order],
         scores=landmarks.scores[rows, order],
@@ -75,4 +75,4 @@ def unswapped(landmarks: Landmarks) -> tuple[Landmarks, np.ndarray]:
         mirror_keypoints=landmarks.mirror_keypoints[rows, mirror_order],
         mirror_world=landmarks.mirror_world[rows, mirror_order],
     )
-    return mended, states > 0
+    return repaired, states > 0

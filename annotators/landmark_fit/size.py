@@ -1,9 +1,9 @@
-"""The person's proportions and place. The stature is assumed: landmarks in metres say nothing of it (see config)."""
+"""The person's proportions and position. The stature is assumed: metric landmarks do not show it (see config)."""
 
 import numpy as np
 
 from annotators.landmark_fit.markers import Markers
-from humove.skeletons import SMPL_PARENTS
+from humove.motion.skeletons import SMPL_PARENTS
 
 _BONES = (
     ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"),
@@ -16,22 +16,29 @@ _LIMB_JOINTS = {
 _LIMB_RANGE = 0.15
 
 
-def bone_lengths(points: np.ndarray, index: dict[str, int]) -> np.ndarray:
-    """Landmark distances (..., 7) m: five bones, left and right averaged, and the widths of shoulders and hips."""
+def measure_bone_lengths(points: np.ndarray, index: dict[str, int]) -> np.ndarray:
+    """Measure (..., 7) m: five bones, left and right averaged, and the widths of shoulders and hips."""
 
-    def distance(a: str, b: str) -> np.ndarray:
+    def measure_distance(a: str, b: str) -> np.ndarray:
         return np.linalg.norm(points[..., index[a], :] - points[..., index[b], :], axis=-1)
 
-    bones = [0.5 * (distance(f"left_{a}", f"left_{b}") + distance(f"right_{a}", f"right_{b}")) for a, b in _BONES]
-    return np.stack(bones + [distance(f"left_{a}", f"right_{a}") for a in _WIDTHS], -1)
+    bones = [
+        0.5 * (measure_distance(f"left_{a}", f"left_{b}") + measure_distance(f"right_{a}", f"right_{b}"))
+        for a, b in _BONES
+    ]
+    return np.stack(bones + [measure_distance(f"left_{a}", f"right_{a}") for a in _WIDTHS], -1)
 
 
-def limb_factors(world: np.ndarray, at_rest: np.ndarray, index: dict[str, int], freedom: float) -> np.ndarray:
-    """(24,) factor on each joint's rest offset from its parent, about 1: proportions, trusted by `freedom` 0..1.
+def compute_limb_factors(world: np.ndarray, at_rest: np.ndarray, index: dict[str, int], freedom: float) -> np.ndarray:
+    """Compute (24,) factors, about 1, on each joint's rest offset from its parent: proportions, weighted by `freedom`
+    0..1.
 
-    Ratios are taken against the median limb, so that factors say shape and not size.
+    Ratios are relative to the mean limb, so that factors express shape and not size.
     """
-    ratios = np.median(bone_lengths(world, index), 0)[: len(_BONES)] / bone_lengths(at_rest, index)[: len(_BONES)]
+    ratios = (
+        np.median(measure_bone_lengths(world, index), 0)[: len(_BONES)]
+        / measure_bone_lengths(at_rest, index)[: len(_BONES)]
+    )
     ratios = ratios / np.exp(np.log(ratios).mean())
     factors = np.ones(24)
     for ratio, bone in zip(ratios, _BONES, strict=True):
@@ -39,8 +46,8 @@ def limb_factors(world: np.ndarray, at_rest: np.ndarray, index: dict[str, int], 
     return factors
 
 
-def stretched(rest_joints: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Rest joints (24, 3) with each bone multiplied by its factor (24,); the pelvis stays."""
+def scale_bones(rest_joints: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Scale each bone of the rest joints (24, 3) by its factor (24,); the pelvis stays."""
     out = np.array(rest_joints, dtype=np.float64)
     for joint in range(1, 24):
         parent = SMPL_PARENTS[joint]
@@ -48,8 +55,8 @@ def stretched(rest_joints: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return out
 
 
-def placed(points: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Translation (N, 3) that brings `points` (N, K, 3) onto their viewing rays (N, K, 2), least squares per frame."""
+def fit_translation(points: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Fit the translation (N, 3) that moves `points` (N, K, 3) onto their rays (N, K, 2), least squares per frame."""
     n, k, _ = points.shape
     rows = np.zeros((n, k, 2, 3))
     rows[..., 0, 0] = rows[..., 1, 1] = 1
@@ -62,6 +69,6 @@ def placed(points: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndar
     return out
 
 
-def markers_of(joints: np.ndarray, turned: np.ndarray, markers: Markers) -> np.ndarray:
-    """The landmarks (N, 33, 3) on a posed body: joints (N, 24, 3), global rotations (N, 24, 3, 3)."""
+def place_markers(joints: np.ndarray, turned: np.ndarray, markers: Markers) -> np.ndarray:
+    """Place the landmarks (N, 33, 3) on a posed body: joints (N, 24, 3), global rotations (N, 24, 3, 3)."""
     return joints[:, markers.place] + np.einsum("nkij,kj->nki", turned[:, markers.frame], markers.offsets)

@@ -1,8 +1,8 @@
-"""How much each landmark counts on each frame."""
+"""Weight of each landmark on each frame."""
 
 import numpy as np
 
-from humove.skeletons import MEDIAPIPE_33
+from humove.motion.skeletons import MEDIAPIPE_33
 
 _SHARE = {
     "shoulder": 1.0, "elbow": 1.0, "wrist": 1.0, "hip": 1.0, "knee": 1.0, "ankle": 1.0,
@@ -13,18 +13,20 @@ _DISAGREEMENT_M = 0.15
 _SPREAD_M = 0.03
 
 
-def _share(name: str) -> float:
+def _get_share(name: str) -> float:
     return _SHARE[name.removeprefix("left_").removeprefix("right_").removesuffix("_left").removesuffix("_right")]
 
 
-SHARES = np.array([_share(name) for name in MEDIAPIPE_33])
+SHARES = np.array([_get_share(name) for name in MEDIAPIPE_33])
 
 
-def landmark_weights(scores: np.ndarray, apart: np.ndarray, spread: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """(2, N, 33) weights of the 3D and the 2D landmarks; 0 where nothing was seen.
+def compute_landmark_weights(
+    scores: np.ndarray, apart: np.ndarray, spread: np.ndarray, found: np.ndarray
+) -> np.ndarray:
+    """Compute weights (2, N, 33) of the 3D and the 2D landmarks; 0 on frames without a person.
 
-    3D counts by how sure the lifter is (`spread`, m), 2D by visibility and by how far the mirrored picture puts the
-    landmark elsewhere (`apart`, m): visibility alone is no confidence.
+    3D weights follow the lifter's `spread`, m; 2D weights follow the visibility and the disagreement of the mirrored
+    pass (`apart`, m), since visibility alone is no confidence.
     """
     base = SHARES * found[:, None]
     sure_3d = 1 / (1 + (spread / _SPREAD_M) ** 2)

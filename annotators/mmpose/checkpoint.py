@@ -1,8 +1,8 @@
-"""The tensors of an mmpose checkpoint, read without running anything that the file says.
+"""Read the tensors of an mmpose checkpoint without running code from the file.
 
 A .pth is a pickle. Those of mmengine hold, beside the tensors, the training's log and the data set's description, whose
-classes torch's own `weights_only` refuses; they are of no use here. So the file is read by an unpickler that knows
-tensors and plain containers, and puts an empty object in the place of everything else.
+classes torch's own `weights_only` refuses; they are not needed here. So the file is read by an unpickler that allows
+tensors and plain containers, and replaces everything else by an empty object.
 """
 
 import collections
@@ -16,27 +16,27 @@ from humove.errors import UserError
 
 _TENSORS = {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}
 _DAMAGED = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, AttributeError, TypeError, KeyError)
-"""What torch raises over a file of another kind, or half of one."""
+"""Raised by torch for files of another kind and truncated ones."""
 _PLAIN = {("collections", "OrderedDict"): collections.OrderedDict}
 
 
 class Ignored:
-    """Stands for an object whose class is not looked up."""
+    """Placeholder of an object whose class is not imported."""
 
     def __new__(cls, *_: Any, **__: Any) -> "Ignored":
         return super().__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
-        """Its content goes nowhere."""
+        """Discard the content."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """As above."""
+        """Discard the content."""
 
     def append(self, value: Any) -> None:
-        """As above."""
+        """Discard the content."""
 
     def extend(self, values: Any) -> None:
-        """As above."""
+        """Discard the content."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -53,7 +53,7 @@ _STORAGES = {
 
 
 class _OnlyTensors:
-    """What torch.load takes in place of the pickle module."""
+    """Replacement of the pickle module in torch.load."""
 
     __name__ = "only_tensors"
     Unpickler = _Unpickler
@@ -64,16 +64,16 @@ class _OnlyTensors:
 
 
 def read_tensors(path: Path, what: str) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name, on the CPU. `what` is the setting's name.
+    """Read the tensors of a checkpoint by name, on the CPU. `what` is the setting's name.
 
-    Errors: UserError where the file is no checkpoint, or holds no tensors.
+    Errors: UserError if the file is no checkpoint, or holds no tensors.
     """
     try:
         # weights_only would refuse the rest of the file; the unpickler above is as strict.
         read = torch.load(path, map_location="cpu", pickle_module=_OnlyTensors, weights_only=False)
     except _DAMAGED as error:
-        said = str(error).strip().partition("\n")[0]
-        raise UserError(f"{what}: {path} is no checkpoint of torch's ({said}); name an mmpose .pth") from error
+        message = str(error).strip().partition("\n")[0]
+        raise UserError(f"{what}: {path} is no torch checkpoint ({message}); name an mmpose .pth") from error
     state = read.get("state_dict", read) if isinstance(read, dict) else {}
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
     if not tensors:

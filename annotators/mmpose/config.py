@@ -1,11 +1,11 @@
-"""The settings of pose2d.mmpose."""
+"""Settings of pose2d.mmpose."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from annotators.user_weights import UserWeights
-from humove.config import Strict, execution_field
+from annotators.weights.user_files import UserWeights
+from humove.config.strict import Strict, execution_field
 
 Model = Literal[
     "rtmpose-t-body-256x192",
@@ -25,7 +25,7 @@ Model = Literal[
 
 
 class MMPoseConfig(Strict):
-    """Which network, and whose weights."""
+    """The network and its weights."""
 
     model: Model = Field(
         "rtmpose-m-wholebody-256x192",
@@ -35,7 +35,7 @@ class MMPoseConfig(Strict):
     weights: UserWeights = Field(UserWeights(), description="an mmpose checkpoint (.pth) of that network")
     flip: bool = Field(
         False,
-        description="average with the mirrored picture, as mmpose's tests do: a little better, twice the cost",
+        description="average with the mirrored frame, as mmpose's tests do: a little better, twice the cost",
     )
-    half: bool = Field(False, description="half precision, on a GPU; without one it changes nothing")
-    batch_size: int = execution_field(32, ge=1, description="frames at once; halved where the GPU's memory runs out")
+    half: bool = Field(False, description="half precision on a GPU; no effect on the CPU")
+    batch_size: int = execution_field(32, ge=1, description="frames per batch; halved if the GPU runs out of memory")

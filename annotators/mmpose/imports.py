@@ -1,8 +1,8 @@
-"""mmpose's own modules, on mmcv-lite and without mmdet, imported without a trace in the user's home.
+"""Import mmpose's modules on mmcv-lite and without mmdet, without files in the user's home.
 
-mmpose imports heads that RTMPose does not use, and they import compiled operators of mmcv and two names of mmdet. Where
-these are not installed empty modules stand in for them while mmpose is imported, and are taken away afterwards. What it
-imports for drawing and for printing keeps caches; they go into the environment instead.
+mmpose imports heads that RTMPose does not use, and they import compiled operators of mmcv and two names of mmdet. If
+these are not installed, empty modules replace them during the import and are removed afterwards. Its imports for
+drawing and printing keep caches, which are moved to the Python environment.
 """
 
 import os
@@ -18,19 +18,19 @@ _STAND_INS = {
     "mmcv._ext": {"mmcv.ops": ("MultiScaleDeformableAttention", "DeformConv2d")},
     "mmdet": {"mmdet": (), "mmdet.utils": ("ConfigType", "reduce_mean")},
 }
-"""What is looked for -> the modules that its absence breaks, and the names that mmpose takes from them."""
+"""Module -> the modules that its absence breaks, and the names that mmpose imports from them."""
 _CACHES = {"MPLCONFIGDIR": "matplotlib", "XDG_CACHE_HOME": "cache"}
-"""Variables by which matplotlib and yapf find their caches -> folders for them."""
+"""Environment variables for the caches of matplotlib and yapf -> their folders."""
 
 
 @contextmanager
-def mmpose_importable() -> Iterator[None]:
-    """Within it `import mmpose.models` works without compiled operators and without mmdet."""
-    # First of all: to look for mmcv._ext imports mmcv.
+def make_mmpose_importable() -> Iterator[None]:
+    """Make `import mmpose.models` work without compiled operators and without mmdet."""
+    # Must be first: looking for mmcv._ext imports mmcv.
     folder = Path(sys.prefix) / "share" / "humove" / "cache"
     moved = {name: str(folder / part) for name, part in _CACHES.items() if name not in os.environ}
     os.environ.update(moved)
-    put: list[str] = []
+    added: list[str] = []
     for needed, modules in _STAND_INS.items():
         if find_spec(needed) is not None:
             continue
@@ -38,11 +38,11 @@ def mmpose_importable() -> Iterator[None]:
             module = ModuleType(name)
             module.__dict__.update(dict.fromkeys(members, Any))
             sys.modules[name] = module
-            put.append(name)
+            added.append(name)
     try:
         yield
     finally:
-        for name in put:
+        for name in added:
             sys.modules.pop(name, None)
         for name in moved:
             del os.environ[name]

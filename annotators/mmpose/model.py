@@ -1,4 +1,4 @@
-"""A network of the RTMPose family, built by mmpose from its own configuration: on a device, and the steps around it."""
+"""A network of the RTMPose family, built by mmpose from its own configuration, and the steps around it."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from annotators.mmpose.config import MMPoseConfig
-from annotators.mmpose.imports import mmpose_importable
-from annotators.mmpose.networks import network_of, recipe
-from annotators.network import Columns, Network, as_tensor
+from annotators.mmpose.imports import make_mmpose_importable
+from annotators.mmpose.networks import get_network_spec, identify_network
+from annotators.network import Columns, Network, to_tensor
 from annotators.topdown import Points
 from humove.errors import UserError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WHAT = "pose2d.mmpose.weights"
 _COUNTER = "num_batches_tracked"
-"""Of use in training alone, and missing in older files."""
+"""Used in training alone, and missing in older files."""
 
 
 class PoseNetwork:
@@ -30,8 +30,8 @@ class PoseNetwork:
         self.batch_size = settings.batch_size
 
     def load(self, device: str) -> None:
-        """Builds the network and reads its weights. UserError where the file is missing or another network's."""
-        path = self.settings.weights.file(_WHAT)
+        """Build the network and read its weights. UserError if the file is missing or of another network."""
+        path = self.settings.weights.resolve_file(_WHAT)
 
         import torch
 
@@ -39,13 +39,13 @@ class PoseNetwork:
 
         torch.set_num_threads(1)
         tensors = read_tensors(path, _WHAT)
-        self.build(device)
-        self.fill(tensors)
+        self.build_network(device)
+        self.load_tensors(tensors)
 
-    def build(self, device: str) -> None:
-        """The network with random weights."""
-        with mmpose_importable(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # mmpose tells of every operator that mmcv-lite lacks; none is used here
+    def build_network(self, device: str) -> None:
+        """Build the network with random weights."""
+        with make_mmpose_importable(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # mmpose warns of every operator that mmcv-lite lacks; none is used here
             config = read_config(self.settings)
             from mmengine.model import revert_sync_batchnorm
             from mmpose.models import build_pose_estimator
@@ -57,21 +57,21 @@ class PoseNetwork:
         self._device = device
         self.net.to(device).eval()
 
-    def fill(self, tensors: "Mapping[str, torch.Tensor]") -> None:
-        """Puts a checkpoint's tensors into the network; UserError where they are another network's."""
+    def load_tensors(self, tensors: "Mapping[str, torch.Tensor]") -> None:
+        """Load a checkpoint's tensors into the network; UserError if they are of another network."""
         settings = self.settings
         path = settings.weights.path
-        found = network_of(tensors)
+        found = identify_network(tensors)
         if not found:
             raise UserError(f"{_WHAT}: {path} is no RTMPose or DWPose: head.cls_x and others are missing")
         if found != settings.model:
-            mend = f"set pose2d.mmpose.model={found}" if found.startswith("rtmpose") else "choose other weights"
-            raise UserError(f"{_WHAT}: {path} is {found}, but pose2d.mmpose.model is {settings.model}: {mend}")
+            remedy = f"set pose2d.mmpose.model={found}" if found.startswith("rtmpose") else "choose other weights"
+            raise UserError(f"{_WHAT}: {path} is {found}, but pose2d.mmpose.model is {settings.model}: {remedy}")
         try:
             missing, _ = self.net.load_state_dict(dict(tensors), strict=False)
         except RuntimeError as error:
-            said = " ".join(str(error).split())
-            raise UserError(f"{_WHAT}: {path} does not fit {settings.model}: {said}") from error
+            message = " ".join(str(error).split())
+            raise UserError(f"{_WHAT}: {path} does not fit {settings.model}: {message}") from error
         missing = [name for name in missing if not name.endswith(_COUNTER)]
         if missing:
             raise UserError(f"{_WHAT}: {path} lacks {len(missing)} of the network's tensors, among them {missing[0]}")
@@ -87,7 +87,7 @@ class PoseNetwork:
         samples = [PoseDataSample(metainfo=self._meta) for _ in crops]
         kind = torch.device(self._device).type
         with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self._half):
-            ready = self.net.data_preprocessor({"inputs": list(as_tensor(crops)), "data_samples": samples}, False)
+            ready = self.net.data_preprocessor({"inputs": list(to_tensor(crops)), "data_samples": samples}, False)
             features = self.net.extract_feat(ready["inputs"])
             if self.net.test_cfg.get("flip_test", False):
                 features = [features, self.net.extract_feat(ready["inputs"].flip(-1))]
@@ -96,11 +96,11 @@ class PoseNetwork:
 
 
 class PoseModel:
-    """mmpose's own steps before and after the network."""
+    """mmpose's steps before and after the network."""
 
     def __init__(self, settings: MMPoseConfig, network: Network) -> None:
         """`network` is a loaded PoseNetwork, or a client of one."""
-        with mmpose_importable(), warnings.catch_warnings():
+        with make_mmpose_importable(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             config = read_config(settings)
             from mmengine.dataset import Compose
@@ -112,8 +112,8 @@ class PoseModel:
         self._network = network
 
     def run(self, frames: Sequence[np.ndarray], boxes: np.ndarray) -> list[Points]:
-        """One person in each frame; see `annotators.topdown.Run`."""
-        items = [self._item(rgb, box) for rgb, box in zip(frames, boxes, strict=True)]
+        """Run on one person in each frame; see `annotators.topdown.RunModel`."""
+        items = [self._prepare_item(rgb, box) for rgb, box in zip(frames, boxes, strict=True)]
         x, y = self._network.run((np.stack([item["inputs"].numpy() for item in items]),))
         found = []
         for row, item in enumerate(items):
@@ -128,33 +128,33 @@ class PoseModel:
             found.append((keypoints[0], scores[0]))
         return found
 
-    def _item(self, rgb: np.ndarray, box: np.ndarray) -> dict[str, Any]:
-        """What mmpose's pipeline makes of a frame."""
-        one = {"img": rgb, "bbox": box[None], "bbox_score": np.ones(1, np.float32)}
-        return self._pipeline({**one, **self._meta})
+    def _prepare_item(self, rgb: np.ndarray, box: np.ndarray) -> dict[str, Any]:
+        """Run mmpose's pipeline on a frame."""
+        item = {"img": rgb, "bbox": box[None], "bbox_score": np.ones(1, np.float32)}
+        return self._pipeline({**item, **self._meta})
 
 
 def read_config(settings: MMPoseConfig) -> Any:
-    """mmpose's configuration of the network, as it is used here. To be called within `mmpose_importable`."""
+    """Read mmpose's configuration of the network. Must be called within `make_mmpose_importable`."""
     import mmpose
     import mmpose.datasets.transforms  # registers the steps of the pipeline
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     folder = Path(mmpose.__file__).parent / ".mim" / "configs"
-    config = Config.fromfile(folder / recipe(settings.model).config)
+    config = Config.fromfile(folder / get_network_spec(settings.model).config)
     init_default_scope("mmpose")
     # The configurations name mmdet's CSPNeXt, and weights to start a training from; mmpose has the same backbone.
     del config.model.backbone["_scope_"]
     config.model.backbone.init_cfg = None
     config.model.test_cfg.flip_test = settings.flip
-    # mmpose exchanges red and blue of OpenCV's pictures; ours are RGB, and turning a whole frame costs 4 ms.
+    # mmpose exchanges red and blue of OpenCV's images; ours are RGB, and reversing a whole frame costs 4 ms.
     config.model.data_preprocessor.bgr_to_rgb = False
     return config
 
 
 def read_meta(config: Any) -> dict[str, Any]:
-    """mmpose's description of the keypoints: which are mirrored, how they are drawn."""
+    """Read mmpose's description of the keypoints: which are mirrored, how they are drawn."""
     import mmpose
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
 

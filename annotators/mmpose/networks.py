@@ -1,4 +1,4 @@
-"""The networks of the RTMPose family: mmpose's configuration of each, and which one a checkpoint is of."""
+"""The networks of the RTMPose family: mmpose's configuration of each, and the network of a checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,26 +21,25 @@ _PARTS = {17: "body", 133: "wholebody"}
 _SIZES = {12: "t", 16: "s", 24: "m", 32: "l", 40: "x"}
 """By the channels of the first convolution."""
 _BINS_PER_PIXEL = 2
-"""SimCC's: the last layers have so many outputs for each pixel of the input's sides."""
+"""Outputs of SimCC's last layers for each pixel of the input's sides."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """One row: the file below mmpose's `.mim/configs`, and the skeleton of what it gives."""
+class NetworkSpec:
+    """A network: its configuration file below mmpose's `.mim/configs`, and its skeleton."""
 
     config: str
     skeleton: str
 
 
-def recipe(model: Model) -> Recipe:
-    """The network of that name. Sets trained on other data (COCO, AIC, body8, UBody) share one network, so any of their
-    weights go in."""
+def get_network_spec(model: Model) -> NetworkSpec:
+    """Return the network of a name. Weights trained on other data (COCO, AIC, body8, UBody) share the network."""
     _, size, part, side = model.split("-")
-    return Recipe(_CONFIGS[part, side].format(size), _SKELETONS[part])
+    return NetworkSpec(_CONFIGS[part, side].format(size), _SKELETONS[part])
 
 
-def network_of(state: Mapping[str, Any]) -> str:
-    """What a checkpoint's tensors are of, as text: a model's name where there is one; "" where it is no RTMPose."""
+def identify_network(state: Mapping[str, Any]) -> str:
+    """Name the network of a checkpoint's tensors: a model, else a description; "" if it is no RTMPose."""
     try:
         points = len(state["head.final_layer.weight"])
         wide, high = (len(state[f"head.cls_{axis}.weight"]) // _BINS_PER_PIXEL for axis in "xy")

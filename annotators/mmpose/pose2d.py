@@ -1,14 +1,15 @@
-"""The annotator: frames and a track in, COCO keypoints out."""
+"""The annotator: COCO keypoints from frames and a track."""
 
 from collections.abc import Sequence
 
 from annotators.mmpose.config import MMPoseConfig
 from annotators.mmpose.model import PoseModel, PoseNetwork
-from annotators.mmpose.networks import recipe
+from annotators.mmpose.networks import get_network_spec
 from annotators.network import Network, load_network
-from annotators.topdown import Frames, keypoints_along
+from annotators.topdown import detect_keypoints
 from humove.stage import Reject, Rights
 from humove.types import PersonTrack, Pose2D
+from humove.video.frames import Frames
 
 
 class MMPosePose2D:
@@ -29,18 +30,18 @@ class MMPosePose2D:
         self.network: Network = PoseNetwork(settings)
 
     def load(self, device: str, network: Network | None = None) -> None:
-        """Builds the network and reads its weights. UserError where the file is missing or another network's."""
+        """Build the network and read its weights. UserError if the file is missing or of another network."""
         self.network = load_network(self.network, device, network)
         self._model = PoseModel(self.settings, self.network)
 
     def annotate(self, batch: Sequence[tuple[Frames, PersonTrack]]) -> list[Pose2D | Reject]:
-        """The keypoints of each clip; rejected (no_person) where no frame shows any."""
+        """Detect the keypoints of each clip; rejected (no_person) if no frame shows any."""
         return [
-            keypoints_along(
+            detect_keypoints(
                 frames,
                 track,
                 self._model.run,
-                skeleton=recipe(self.settings.model).skeleton,
+                skeleton=get_network_spec(self.settings.model).skeleton,
                 batch_size=self.settings.batch_size,
             )
             for frames, track in batch

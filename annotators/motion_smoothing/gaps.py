@@ -1,12 +1,12 @@
-"""Rows without evidence are filled from the rows about them."""
+"""Fill missing rows from their neighbours."""
 
 import numpy as np
 
-from humove.rotations import resample_linear, resample_rotations
+from humove.motion.rotations import resample_linear, resample_rotations
 
 
-def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """`values` (N, ...) with rows where `known` (N,) is False interpolated linearly; held at the ends."""
+def fill_gaps(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Interpolate rows of `values` (N, ...) where `known` (N,) is False linearly; held at the ends."""
     if known.all():
         return values
     rows, missing = np.flatnonzero(known), np.flatnonzero(~known)
@@ -15,8 +15,8 @@ def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return out
 
 
-def filled_rotations(axis_angle: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The same for axis-angle (N, ..., 3), along the shortest arc."""
+def fill_rotation_gaps(axis_angle: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Interpolate likewise axis-angles (N, ..., 3), along the shortest arc."""
     if known.all():
         return axis_angle
     rows, missing = np.flatnonzero(known), np.flatnonzero(~known)

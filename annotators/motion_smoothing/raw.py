@@ -1,4 +1,4 @@
-"""What a motion model says of each frame by itself."""
+"""Output of a motion model that handles each frame independently."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawMotion:
-    """SMPL parameters of N frames, camera frame, each frame with a body of its own.
+    """SMPL parameters of N frames, camera frame, each frame with its own body shape.
 
     Rows of frames that do not show the person may hold anything, NaN included.
     """
@@ -23,7 +23,7 @@ class RawMotion:
     transl: np.ndarray
     """(N, 3) m; as in SMPL the pelvis is at rest_joints[:, 0] + transl."""
     confidence: np.ndarray
-    """(N,) 0..1: how far the model trusts each frame; ones where it does not say."""
+    """(N,) 0..1: the model's confidence in each frame; ones if it gives none."""
 
     def __post_init__(self) -> None:
         n = len(self.betas)

@@ -1,21 +1,21 @@
-"""One shape for a clip, from one a frame."""
+"""One body shape for a clip, from one per frame."""
 
 import numpy as np
 
-from humove.body import bone_length_sum
+from humove.motion.body import sum_bone_lengths
 
 _ROUNDS = 3
 _OUTLIER = 3.0
-"""A row counts less and less, and not at all from so many times the median distance on."""
+"""Weights fall with distance, to 0 at this many times the median distance."""
 
 
-def one_shape(
+def average_shape(
     betas: np.ndarray, rest_joints: np.ndarray, valid: np.ndarray, confidence: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(betas (10,), rest_joints (24, 3) m) float32 of a clip, from (N, 10), (N, 24, 3) and each row's confidence (N,).
+    """Average betas (N, 10) and rest joints (N, 24, 3) m, weighted by confidence (N,), to (10,), (24, 3) float32.
 
-    A mean over valid rows that leaves out rows far from the rest. Betas and joints are averaged with the same weights:
-    in SMPL joints are linear in betas, so the joints are those of the mean betas without the body's file at hand.
+    The mean over valid rows excludes outliers. Betas and joints have the same weights: in SMPL joints are linear in
+    betas, so the joints are those of the mean betas, and the body's file is not needed.
     """
     betas, joints = betas[valid].astype(np.float64), rest_joints[valid].astype(np.float64)
     trust = confidence[valid] + 1e-3
@@ -30,7 +30,7 @@ def one_shape(
     return mean[:10], mean[10:].reshape(24, 3)
 
 
-def relative_size(rest_joints: np.ndarray, each: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """(N,) size of the body `rest_joints` (24, 3) over that of each row's own (N, 24, 3); 1 where a row is invalid."""
-    own = bone_length_sum(rest_joints)
-    return np.array([own / bone_length_sum(row) if ok else 1.0 for row, ok in zip(each, valid, strict=True)])
+def compute_relative_size(rest_joints: np.ndarray, each: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Compute the size (N,) of the body `rest_joints` (24, 3) over that of each row (N, 24, 3); 1 on invalid rows."""
+    own = sum_bone_lengths(rest_joints)
+    return np.array([own / sum_bone_lengths(row) if ok else 1.0 for row, ok in zip(each, valid, strict=True)])

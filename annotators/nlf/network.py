@@ -1,10 +1,10 @@
-"""NLF's TorchScript file on a device: frames, boxes and cameras in, its answers as it gives them out."""
+"""NLF's TorchScript file on a device: frames, boxes and cameras in, its output unchanged."""
 
 from typing import Any
 
 import numpy as np
 
-from annotators.network import Columns, as_tensor
+from annotators.network import Columns, to_tensor
 from annotators.nlf.config import NlfConfig
 from humove.errors import UserError
 
@@ -12,9 +12,9 @@ _METHOD = "estimate_smpl_batched"
 
 
 class NlfNetwork:
-    """One person on each frame.
+    """NLF on one person on each frame.
 
-    In: frames (B, H, W, 3) uint8 RGB, boxes (B, 4) xyxy px, cameras (B, 3, 3) px. Out, float64, NaN where NLF gives no
+    In: frames (B, H, W, 3) uint8 RGB, boxes (B, 4) xyxy px, cameras (B, 3, 3) px. Out, float64, NaN if NLF gives no
     body: pose (B, 24, 3) axis-angle, betas (B, 10), translation (B, 3) m, joints (B, 24, 3) mm, and uncertainties
     (B, 24) mm, which are 0 in a file that has none.
     """
@@ -24,12 +24,12 @@ class NlfNetwork:
         self.batch_size = config.batch_size
 
     def load(self, device: str) -> None:
-        """Loads the file. TorchScript holds a program for torch's own interpreter, not a pickle of Python objects.
+        """Load the file. TorchScript holds a program for torch's own interpreter, not a pickle of Python objects.
 
-        Errors: UserError where the file is missing, another than its sha256 says, no TorchScript, or another model than
-        NLF's for several people.
+        Errors: UserError if the file is missing, does not match its sha256, is no TorchScript, or is not NLF's
+        multi-person model.
         """
-        path = self.config.weights.file("motion.nlf.weights")
+        path = self.config.weights.resolve_file("motion.nlf.weights")
 
         import torch
         import torchvision  # noqa: F401 - the file's graph names operators that torchvision registers
@@ -37,10 +37,10 @@ class NlfNetwork:
         try:
             self._module = torch.jit.load(str(path), map_location=device).eval()
         except (RuntimeError, ValueError) as error:
-            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
-                f"motion.nlf.weights: {path} is no TorchScript file that torch {torch.__version__} can read ({said}); "
-                "name NLF's nlf_l_multi_*.torchscript"
+                f"motion.nlf.weights: {path} is no TorchScript file that torch {torch.__version__} can read "
+                f"({message}); name NLF's nlf_l_multi_*.torchscript"
             ) from error
         if not hasattr(self._module, _METHOD):
             raise UserError(
@@ -57,32 +57,32 @@ class NlfNetwork:
 
         frames, boxes_xyxy, cameras = inputs
         if (cameras == cameras[0]).all():
-            cameras = cameras[:1]  # NLF takes one for all frames, or one for each
+            cameras = cameras[:1]  # NLF takes one for all frames, or one per frame
         with torch.inference_mode():
-            sides = as_tensor(boxes_xyxy.astype(np.float32)).to(self._device)
-            boxes = torch.cat([sides[:, :2], sides[:, 2:] - sides[:, :2]], 1)  # NLF wants corner and size
+            sides = to_tensor(boxes_xyxy.astype(np.float32)).to(self._device)
+            boxes = torch.cat([sides[:, :2], sides[:, 2:] - sides[:, :2]], 1)  # NLF takes corner and size
             found = getattr(self._module, _METHOD)(
-                as_tensor(frames).permute(0, 3, 1, 2).to(self._device),
+                to_tensor(frames).permute(0, 3, 1, 2).to(self._device),
                 [box[None] for box in boxes],
-                intrinsic_matrix=as_tensor(cameras.astype(np.float32)).to(self._device),
+                intrinsic_matrix=to_tensor(cameras.astype(np.float32)).to(self._device),
                 num_aug=self.config.num_aug,
                 internal_batch_size=max(len(frames), self.config.num_aug),
                 model_name="smpl",
             )
         n = len(frames)
-        unsure = self._rows(found, "joint_uncertainties", (n, 24)) if "joint_uncertainties" in found else None
+        unsure = self._collect_rows(found, "joint_uncertainties", (n, 24)) if "joint_uncertainties" in found else None
         return (
-            self._rows(found, "pose", (n, 24, 3)),
-            self._rows(found, "betas", (n, 10)),
-            self._rows(found, "trans", (n, 3)),
-            self._rows(found, "joints3d", (n, 24, 3)),
+            self._collect_rows(found, "pose", (n, 24, 3)),
+            self._collect_rows(found, "betas", (n, 10)),
+            self._collect_rows(found, "trans", (n, 3)),
+            self._collect_rows(found, "joints3d", (n, 24, 3)),
             np.zeros((n, 24)) if unsure is None else unsure,
         )
 
-    def _rows(self, found: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """The first person of each frame: a list of (people, ...) tensors becomes one array."""
+    def _collect_rows(self, found: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Collect the first person of each frame from a list of (people, ...) tensors in one array."""
         if name not in found:
-            raise UserError(f"motion.nlf.weights: {self._path} answers without {name}; name a release from 0.2.2 on")
+            raise UserError(f"motion.nlf.weights: {self._path} gives no {name}; name a release from 0.2.2 on")
         rows = np.full(shape, np.nan)
         for i, people in enumerate(found[name]):
             if len(people):

@@ -1,1 +1,1 @@
-"""SMPL motion from files that other programs wrote: CameraHMR, WHAM, GVHMR, SAM 3D Body."""
+"""SMPL motion from result files of other programs: CameraHMR, WHAM, GVHMR, SAM 3D Body."""

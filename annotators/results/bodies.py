@@ -1,4 +1,4 @@
-"""The bodies that files of results are read with."""
+"""The body models of result files."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from annotators.smpl.body import SmplBody
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bodies:
-    """SMPL for all, and what a format needs besides."""
+    """SMPL for all formats, and the body models of single formats."""
 
     smpl: SmplBody
     smplx: SmplxBody | None = None

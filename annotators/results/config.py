@@ -1,23 +1,23 @@
-"""Settings of motion that is read from files."""
+"""Settings of motion from result files."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from annotators.motion_smoothing.config import SmoothingConfig
-from annotators.user_weights import UserWeights
-from humove.config import Strict
+from annotators.weights.user_files import UserWeights
+from humove.config.strict import Strict
 
 
 class ResultsConfig(Strict):
-    """A folder of files that a motion model's own program wrote, by clip or by video."""
+    """A folder of result files of a motion model's own program, by clip or by video."""
 
     format: Literal["camerahmr", "wham", "gvhmr", "sam3d_body"] = Field(
-        "camerahmr", description="whose files they are; see docs/motion-results.md"
+        "camerahmr", description="the program that wrote the files; see docs/motion-results.md"
     )
     folder: UserWeights = Field(
         UserWeights(),
-        description="where they lie, named after the clip's id, the video's id, or the video's path without its ending",
+        description="the folder; files are named by the clip's id, the video's id, or the video's path without suffix",
     )
     smpl: UserWeights = Field(
         UserWeights(), description="the neutral SMPL file, .npz or .pkl: its joints follow from the files' betas"

@@ -1,17 +1,17 @@
-"""Folders that hold a file for every frame, numbered."""
+"""Folders with a numbered file for every frame."""
 
 import re
 from pathlib import Path
 
-from annotators.results.found import NotUsable, Wanted
+from annotators.results.found import FrameRequest, UnusableFile
 
 _NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 
-def numbered(folder: Path, suffix: str, wanted: Wanted) -> list[tuple[int, Path]]:
-    """(number, file) of the wanted frames' files with that ending, ascending; the number is the last one in the name.
+def list_frame_files(folder: Path, suffix: str, request: FrameRequest) -> list[tuple[int, Path]]:
+    """List (number, file) of the requested frames' files, ascending; the number is the last one in the name.
 
-    Errors: NotUsable where a number stands twice, or no wanted frame has a file.
+    Errors: UnusableFile if a number occurs twice, or no requested frame has a file.
     """
     found: dict[int, Path] = {}
     for path in sorted(folder.glob(f"*{suffix}")):
@@ -20,10 +20,12 @@ def numbered(folder: Path, suffix: str, wanted: Wanted) -> list[tuple[int, Path]
             continue
         number = int(match[1])
         if number in found:
-            raise NotUsable(f"{found[number].name} and {path.name} in {folder.name} are both of frame {number}")
+            raise UnusableFile(f"{found[number].name} and {path.name} in {folder.name} are both of frame {number}")
         found[number] = path
-    here = [(number, found[number]) for number in wanted.frames.tolist() if number in found]
+    here = [(number, found[number]) for number in request.frames.tolist() if number in found]
     if not here:
-        span = f"{wanted.frames[0]} to {wanted.frames[-1]}"
-        raise NotUsable(f"{folder.name} has none of the frames {span} among its {len(found)} numbered {suffix} files")
+        span = f"{request.frames[0]} to {request.frames[-1]}"
+        raise UnusableFile(
+            f"{folder.name} has none of the frames {span} among its {len(found)} numbered {suffix} files"
+        )
     return here

@@ -1,7 +1,7 @@
-"""Reads arrays out of the pickles that other programs leave: numpy's object files and joblib's dumps.
+"""Read arrays from pickles of other programs: numpy's object files and joblib's dumps.
 
-A pickle may name any function and call it. Here only numpy arrays, numbers and plain containers come through; every
-other name ends the reading.
+A pickle may name any function and call it. Here only numpy arrays, numbers and plain containers are allowed; every
+other name is an error.
 """
 
 import collections
@@ -12,42 +12,38 @@ from typing import Any, BinaryIO
 import numpy as np
 
 _MAGIC = b"\x93NUMPY"
-_MOST_BYTES = 1 << 32
+_MAX_BYTES = 1 << 32
 
 
-class Refused(ValueError):
-    """A pickle that asks for more than arrays."""
+class RefusedPickle(ValueError):
+    """A pickle that refers to more than arrays."""
 
 
 class _JoblibArray:
-    """joblib's mark that an array's bytes follow in the stream; its attributes are set from the pickle."""
+    """joblib's marker that an array's bytes follow in the stream; its attributes are set from the pickle."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.state = state
 
-    def read(self, file: BinaryIO) -> np.ndarray:
+    def read_array(self, file: BinaryIO) -> np.ndarray:
         dtype, shape = np.dtype(self.state["dtype"]), tuple(int(n) for n in self.state["shape"])
         if dtype.hasobject:
-            raise Refused("it holds an array of Python objects")
+            raise RefusedPickle("it holds an array of Python objects")
         if self.state.get("numpy_array_alignment_bytes") is not None:
             file.read(file.read(1)[0])
         count = int(np.prod(shape, dtype=np.int64))
-        if not 0 <= count * dtype.itemsize <= _MOST_BYTES:
-            raise Refused(f"it speaks of an array of shape {shape}")
+        if not 0 <= count * dtype.itemsize <= _MAX_BYTES:
+            raise RefusedPickle(f"it has an array of shape {shape}")
         content = file.read(count * dtype.itemsize)
         return np.frombuffer(content, dtype, count).reshape(shape, order=self.state["order"]).copy()
 
 
-class _Mark:
-    """A class that joblib names beside an array and that is not needed."""
+def _make_empty_array(kind: type, shape: tuple, code: bytes) -> np.ndarray:
+    return np.empty((0,), dtype=np.uint8) if kind is np.ndarray else _refuse_array(kind)
 
 
-def _array(kind: type, shape: tuple, code: bytes) -> np.ndarray:
-    return np.empty((0,), dtype=np.uint8) if kind is np.ndarray else _refuse(kind)
-
-
-def _refuse(what: object) -> Any:
-    raise Refused(f"it makes an array of {what!r}")
+def _refuse_array(what: object) -> Any:
+    raise RefusedPickle(f"it makes an array of {what!r}")
 
 
 _CORES = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -59,41 +55,41 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "defaultdict"): collections.defaultdict,
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): _JoblibArray,
-    **{(core, "_reconstruct"): _array for core in _CORES},
+    **{(core, "_reconstruct"): _make_empty_array for core in _CORES},
     **{(core, "scalar"): lambda dtype, raw: np.frombuffer(raw, dtype, 1)[0] for core in _CORES},
 }
 
 
-class _Reader(pickle._Unpickler):  # the one in Python: only there can the stream be read between two steps
+class _ArrayUnpickler(pickle._Unpickler):  # the one in Python: only it can read the stream between two steps
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._file = file
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise Refused(f"it asks for {module}.{name}, which no file of arrays needs")
+            raise RefusedPickle(f"it refers to {module}.{name}, which no file of arrays needs")
         return _ALLOWED[module, name]
 
     def load_build(self) -> None:
-        made, state = self.stack[-2:]
-        if isinstance(made, np.ndarray) and state[2].hasobject:
-            # numpy would take the objects as they are: the one that numpy.save wraps is taken out, others refused.
+        built, state = self.stack[-2:]
+        if isinstance(built, np.ndarray) and state[2].hasobject:
+            # numpy would accept any objects: the one that numpy.save wraps is unwrapped, others are refused.
             if state[1] != () or not isinstance(state[4], list):
-                raise Refused("it holds an array of Python objects")
+                raise RefusedPickle("it holds an array of Python objects")
             del self.stack[-1]
             (self.stack[-1],) = state[4]
             return
         super().load_build()
-        if isinstance(made, _JoblibArray):
-            self.stack[-1] = made.read(self._file)
+        if isinstance(built, _JoblibArray):
+            self.stack[-1] = built.read_array(self._file)
 
     dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
 
 
 def read_pickled(path: Path) -> Any:
-    """What a joblib dump (uncompressed), a pickle or a .npy of one object holds: containers, arrays, numbers, texts.
+    """Read a joblib dump (uncompressed), a pickle or a .npy of one object: containers, arrays, numbers, texts.
 
-    Errors: ValueError that says what is wrong with the file.
+    Errors: ValueError with what is wrong with the file.
     """
     try:
         with path.open("rb") as file:
@@ -102,15 +98,15 @@ def read_pickled(path: Path) -> Any:
                 _skip_header(file)
             else:
                 file.seek(0)
-            return _Reader(file).load()
-    except Refused:
+            return _ArrayUnpickler(file).load()
+    except RefusedPickle:
         raise
     except OSError as error:
         raise ValueError(f"cannot be read: {error}") from error
-    # Whatever a broken or hostile file makes the reader raise, it is the file that is wrong.
+    # Any exception of the reader means a broken or hostile file.
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"is no pickle of arrays: {said}") from error
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"is no pickle of arrays: {message}") from error
 
 
 def _skip_header(file: BinaryIO) -> None:

@@ -1,4 +1,4 @@
-"""Which file belongs to a clip: by the clip's id, by the video's id, or by the video's own path."""
+"""Find the result file of a clip: by the clip's id, by the video's id, or by the video's path."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,38 +8,38 @@ from humove.types import Clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A file, or a folder with a file a frame, and what its frame 0 is."""
+class ResultPath:
+    """A file, or a folder with a file per frame, and the meaning of its frame 0."""
 
     path: Path
     by_clip: bool
-    """Its frames count from the clip's first one, else from the video's."""
+    """Frames are numbered from the clip's first one, else from the video's."""
 
 
-def place_of(folder: Path, clip: Clip, names: tuple[str, ...]) -> Place | None:
-    """The first that is there of FOLDER/WHO + name for each of `names` ("/", for a folder, ".npz", "/wham_output.pkl"),
-    where WHO is the clip's id, then the video's id, then the video's path without its ending.
+def find_result(folder: Path, clip: Clip, names: tuple[str, ...]) -> ResultPath | None:
+    """Find the first existing FOLDER/STEM + name for each of `names` ("/", for a folder, ".npz", "/wham_output.pkl").
 
-    Nothing outside the folder is looked at, whatever the video is called.
+    STEM is the clip's id, then the video's id, then the video's path without its suffix. Paths outside the folder are
+    ignored.
     """
-    for who in (clip.clip_id, clip.video.video_id, _stem(clip.video.uri)):
+    for stem in (clip.clip_id, clip.video.video_id, _strip_suffix(clip.video.uri)):
         for name in names:
-            path = folder / f"{who}{name}"
-            there = path.is_dir() if name == "/" else path.is_file()
-            if who and there and path.resolve().is_relative_to(folder.resolve()):
-                return Place(path=path, by_clip=who == clip.clip_id)
+            path = folder / f"{stem}{name}"
+            exists = path.is_dir() if name == "/" else path.is_file()
+            if stem and exists and path.resolve().is_relative_to(folder.resolve()):
+                return ResultPath(path=path, by_clip=stem == clip.clip_id)
     return None
 
 
-def looked_for(clip: Clip, names: tuple[str, ...]) -> str:
-    """Where a file was looked for, for people."""
-    who = ", ".join(w for w in (clip.clip_id, clip.video.video_id, _stem(clip.video.uri)) if w)
-    return f"{who}, each with {' or '.join(names)}"
+def format_candidates(clip: Clip, names: tuple[str, ...]) -> str:
+    """Format where a file was looked for."""
+    stems = ", ".join(stem for stem in (clip.clip_id, clip.video.video_id, _strip_suffix(clip.video.uri)) if stem)
+    return f"{stems}, each with {' or '.join(names)}"
 
 
-def _stem(uri: str) -> str:
-    """A relative path keeps its folders, so that two videos of one name stay two; of an address or an absolute path
-    the last part is left."""
+def _strip_suffix(uri: str) -> str:
+    """Strip a path's suffix. A relative path keeps its folders, so that videos of one name stay distinct; a URL or an
+    absolute path keeps its last part."""
     path = PurePosixPath(urlsplit(uri).path if "://" in uri else uri.replace("\\", "/"))
     if path.is_absolute() or "://" in uri or ".." in path.parts:
         path = PurePosixPath(path.name)

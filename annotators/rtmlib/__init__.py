@@ -1,1 +1,1 @@
-"""RTMPose and DWPose from ONNX files, by rtmlib: the same networks without mmpose."""
+"""RTMPose and DWPose from ONNX files by rtmlib: the same networks without mmpose."""

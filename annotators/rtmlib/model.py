@@ -10,14 +10,14 @@ from annotators.rtmlib.network import BINS_PER_PIXEL, SKELETONS
 from annotators.topdown import Points
 
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""rtmlib's own, in the order red, green, blue."""
+"""rtmlib's values, in the order red, green, blue."""
 
 
 class OnnxPose(RTMPose):
-    """rtmlib's RTMPose on a network of our own.
+    """rtmlib's RTMPose on a separate network object.
 
-    rtmlib's constructor would fetch a file that is not there, take every core, and go on without a word on the CPU
-    where a GPU was asked for; and its call sees one box at a time.
+    rtmlib's constructor would download a missing file, use every core, and silently fall back from the GPU to the CPU;
+    and its call handles one box at a time.
     """
 
     def __init__(self, network: Network) -> None:
@@ -30,9 +30,9 @@ class OnnxPose(RTMPose):
         self.skeleton = SKELETONS[int(constants["keypoints"])]
 
     def run(self, frames: Sequence[np.ndarray], boxes: np.ndarray) -> list[Points]:
-        """One person in each frame; see `annotators.topdown.Run`.
+        """Run on one person in each frame; see `annotators.topdown.RunModel`.
 
-        rtmlib's examples hand BGR pictures to means of RGB; the networks were trained on RGB, and get it here.
+        rtmlib's examples apply RGB means to BGR images; the networks were trained on RGB, and get it here.
         """
         ready = [self.preprocess(rgb, box) for rgb, box in zip(frames, boxes, strict=True)]
         crops = np.stack([crop.transpose(2, 0, 1) for crop, _, _ in ready]).astype(np.float32)

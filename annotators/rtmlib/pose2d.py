@@ -1,13 +1,14 @@
-"""The annotator: frames and a track in, COCO keypoints out."""
+"""The annotator: COCO keypoints from frames and a track."""
 
 from collections.abc import Sequence
 
 from annotators.network import Network, load_network
 from annotators.rtmlib.config import RtmlibConfig
 from annotators.rtmlib.network import OnnxNetwork
-from annotators.topdown import Frames, keypoints_along
+from annotators.topdown import detect_keypoints
 from humove.stage import Reject, Rights
 from humove.types import PersonTrack, Pose2D
+from humove.video.frames import Frames
 
 
 class RtmlibPose2D:
@@ -28,7 +29,7 @@ class RtmlibPose2D:
         self.network: Network = OnnxNetwork(settings)
 
     def load(self, device: str, network: Network | None = None) -> None:
-        """Reads the file. UserError where it is missing, no RTMPose, or of another skeleton."""
+        """Read the file. UserError if it is missing, no RTMPose, or of another skeleton."""
         self.network = load_network(self.network, device, network)
 
         from annotators.rtmlib.model import OnnxPose
@@ -36,9 +37,9 @@ class RtmlibPose2D:
         self._model = OnnxPose(self.network)
 
     def annotate(self, batch: Sequence[tuple[Frames, PersonTrack]]) -> list[Pose2D | Reject]:
-        """The keypoints of each clip; rejected (no_person) where no frame shows any."""
+        """Detect the keypoints of each clip; rejected (no_person) if no frame shows any."""
         return [
-            keypoints_along(
+            detect_keypoints(
                 frames,
                 track,
                 self._model.run,

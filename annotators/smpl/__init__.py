@@ -1,1 +1,1 @@
-"""The user's own SMPL files: read without running code from them, and moved by smplx."""
+"""The user's SMPL files, read without running code from them, and posed by smplx."""

@@ -1,4 +1,4 @@
-"""The user's SMPL body, moved by smplx."""
+"""The user's SMPL body, posed by smplx."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ class PosedSmpl:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SmplBody:
-    """One SMPL file. Its joints and stature in T-pose are linear in the betas, and kept so."""
+    """One SMPL file. Its joints and stature in T-pose are linear in the betas."""
 
     model: torch.nn.Module
     """smplx's SMPL."""
@@ -41,22 +41,22 @@ class SmplBody:
 
     @classmethod
     def load(cls, path: Path) -> "SmplBody":
-        """Reads an SMPL file, npz or the official pickle, without running code from it.
+        """Read an SMPL file, npz or the official pickle, without running code from it.
 
-        Errors: UserError where the file is no SMPL body, or smplx is not installed.
+        Errors: UserError if the file is no SMPL body, or smplx is not installed.
         """
-        return cls.of(read_smpl(path))
+        return cls.from_file(read_smpl(path))
 
     @classmethod
-    def of(cls, file: SmplFile) -> "SmplBody":
-        """The body of arrays that were read. Errors: UserError where smplx is not installed."""
+    def from_file(cls, file: SmplFile) -> "SmplBody":
+        """Make the body of a file's arrays. Errors: UserError if smplx is not installed."""
         try:
             from smplx import SMPL
             from smplx.utils import Struct
         except ImportError as error:
             raise UserError("smplx is not installed; it comes with make setup EXTRAS=smpl") from error
-        with contextlib.redirect_stdout(io.StringIO()):  # it warns of bodies with 10 betas, which is what is wanted
-            # Given the arrays, smplx opens no file of its own, so it unpickles nothing.
+        with contextlib.redirect_stdout(io.StringIO()):  # it warns of bodies with 10 betas, which are intended
+            # With the arrays smplx opens no file, so it unpickles nothing.
             model = SMPL("", data_struct=Struct(**asdict(file)), num_betas=10)
         model = model.eval().requires_grad_(False)
         regressor = np.asarray(file.J_regressor, dtype=np.float64)
@@ -72,23 +72,28 @@ class SmplBody:
             faces=np.asarray(file.f, dtype=np.int64),
         )
 
-    def rest_joints(self, betas: np.ndarray) -> np.ndarray:
-        """Joints (..., 24, 3) float64 m in T-pose of betas (..., 10)."""
+    def compute_rest_joints(self, betas: np.ndarray) -> np.ndarray:
+        """Compute joints (..., 24, 3) float64 m in T-pose of betas (..., 10)."""
         return self.joints_mean + np.einsum("jcb,...b->...jc", self.joints_dirs, np.asarray(betas, dtype=np.float64))
 
-    def stature(self, betas: np.ndarray) -> np.ndarray:
-        """Height (...) m of the mesh in T-pose of betas (..., 10), to first order."""
+    def compute_stature(self, betas: np.ndarray) -> np.ndarray:
+        """Compute the height (...) m of the mesh in T-pose of betas (..., 10), to first order."""
         return self.height_mean + np.asarray(betas, dtype=np.float64) @ self.height_dirs
 
-    def posed(
+    def pose_body(
         self, betas: np.ndarray, global_orient: np.ndarray, body_pose: np.ndarray, transl: np.ndarray
     ) -> PosedSmpl:
-        """The body of betas (10,) or (N, 10) under global_orient (N, 3) and body_pose (N, 23, 3) axis-angle, transl
-        (N, 3) m, by smplx."""
+        """Pose the body of betas (10,) or (N, 10) by global_orient (N, 3) and body_pose (N, 23, 3) axis-angle,
+        transl (N, 3) m."""
         n = len(global_orient)
         rows = np.broadcast_to(np.asarray(betas, dtype=np.float32), (n, 10))
-        given = {"betas": rows, "global_orient": global_orient, "body_pose": body_pose.reshape(n, 69), "transl": transl}
-        tensors = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in given.items()}
+        arrays = {
+            "betas": rows,
+            "global_orient": global_orient,
+            "body_pose": body_pose.reshape(n, 69),
+            "transl": transl,
+        }
+        tensors = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in arrays.items()}
         with torch.no_grad():
             out = self.model(**tensors)
         return PosedSmpl(vertices=out.vertices.numpy(), joints=out.joints[:, :24].numpy())

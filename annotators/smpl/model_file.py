@@ -1,4 +1,4 @@
-"""An SMPL file as arrays, from the npz that `humove convert-smpl` writes or from the official pickle."""
+"""Read an SMPL file as arrays, from the npz that `humove convert-smpl` writes or from the official pickle."""
 
 import zipfile
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from annotators.smpl.unpickler import read_pickle
-from humove.atomic import replacing
 from humove.errors import UserError
-from humove.skeletons import SMPL_PARENTS
+from humove.motion.skeletons import SMPL_PARENTS
+from humove.storage.atomic import replace_atomically
 
 KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
-"""What every body model of the family has: SMPL, SMPL+H and SMPL-X."""
+"""Keys of every body model of the family: SMPL, SMPL+H and SMPL-X."""
 _VERTICES = 6890
 _FAMILY = {24: "SMPL", 52: "SMPL+H", 55: "SMPL-X", 16: "MANO"}
 
@@ -38,16 +38,16 @@ class SmplFile:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Every array of a body model's file, npz or pickle; no code of the file is run.
+    """Read every array of a body model's file, npz or pickle, without running code from it.
 
-    Errors: UserError where the file is neither, or lacks an array that all body models have.
+    Errors: UserError if the file is neither, or lacks an array that all body models have.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; name an SMPL file (.npz, or the official .pkl)")
     if zipfile.is_zipfile(path):
         try:
-            with np.load(path, allow_pickle=False) as box:
-                arrays = {name: box[name] for name in KEYS if name in box.files}
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in KEYS if name in file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: no SMPL body in it ({error}); make it with humove convert-smpl") from error
     else:
@@ -59,11 +59,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_smpl(path: Path) -> SmplFile:
-    """An SMPL body of 24 joints. Errors: UserError, also for the other body models of the family."""
+    """Read an SMPL body of 24 joints. Errors: UserError, also for the other body models of the family."""
     arrays = read_arrays(path)
     joints = len(arrays["J_regressor"])
     if joints != 24:
-        kind = _FAMILY.get(joints, "no body model that is known")
+        kind = _FAMILY.get(joints, "no known body model")
         raise UserError(f"{path} has {joints} joints: it is {kind}; name an SMPL file, which has 24")
     shapes = {
         "v_template": (_VERTICES, 3), "posedirs": (_VERTICES, 3, 207), "J_regressor": (24, _VERTICES),
@@ -79,18 +79,18 @@ def read_smpl(path: Path) -> SmplFile:
         raise UserError(f"{path} is no SMPL body: {'; '.join(wrong)}")
     parents = arrays["kintree_table"][0].astype(np.int64)[1:]
     if tuple(parents) != SMPL_PARENTS[1:]:
-        raise UserError(f"{path}: its joints hang together otherwise than SMPL's; name an SMPL file")
+        raise UserError(f"{path}: its joints have other parents than SMPL's; name an SMPL file")
     return SmplFile(**{key: arrays[key] for key in KEYS})
 
 
-def convert(source: Path, target: Path) -> tuple[str, ...]:
-    """Writes every array of a body model's pickle to an npz that needs no pickle; returns their names.
+def convert_to_npz(source: Path, target: Path) -> tuple[str, ...]:
+    """Write every array of a body model's pickle to an npz; returns their names.
 
-    Sparse arrays become dense. Errors: UserError as of `read_arrays`, and where the target is no .npz.
+    Sparse arrays become dense. Errors: UserError as of `read_arrays`, and if the target is no .npz.
     """
     if target.suffix != ".npz":
         raise UserError(f"{target}: name the file to write as .npz")
     arrays = read_arrays(source)
-    with replacing(target) as temporary:
+    with replace_atomically(target) as temporary:
         np.savez_compressed(temporary, **arrays)
     return tuple(arrays)

@@ -1,1 +1,1 @@
-"""Shot changes by TransNetV2 (MIT), a small network whose weights come with its package."""
+"""Shot changes by TransNetV2 (MIT), whose weights come with its package."""

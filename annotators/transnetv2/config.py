@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from humove.config import Strict
+from humove.config.strict import Strict
 
 
 class TransNetV2Config(Strict):
-    """What is made of the network's two answers for a frame: a change here, a frame of a transition."""
+    """Decision on the network's two outputs for a frame: a change here, a frame of a transition."""
 
-    threshold: float = Field(0.5, gt=0, lt=1, description="from this probability on; higher finds fewer changes")
+    threshold: float = Field(0.5, gt=0, lt=1, description="least probability of a change; higher finds fewer")

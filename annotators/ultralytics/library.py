@@ -1,7 +1,7 @@
-"""The ultralytics library, imported without what it does on the side.
+"""The ultralytics library, imported without its side effects.
 
-By itself it asks two hosts whether the network is there, counts its uses at a third, installs by pip what it misses,
-and keeps a settings file in the user's home. Its own variables turn that off; it reads them when it is imported.
+By default it contacts two hosts to check the network, reports its use to a third, installs missing packages by pip,
+and keeps a settings file in the user's home. Environment variables turn that off; they are read on import.
 """
 
 import importlib
@@ -15,17 +15,17 @@ from humove.errors import UserError
 _QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
 
 
-def library() -> ModuleType:
-    """The module. UserError where it, or the assignment solver that its trackers need, is not installed."""
+def import_ultralytics() -> ModuleType:
+    """Import the library. UserError if it, or the assignment solver of its trackers, is not installed."""
     if "ultralytics" in sys.modules:
         return sys.modules["ultralytics"]
     before = os.environ.copy()
-    # Its settings are written on import, and kept in memory from then on.
+    # Its settings are written on import, and stay in memory afterwards.
     with tempfile.TemporaryDirectory(prefix="humove-yolo-") as folder:
         os.environ.update(_QUIET, YOLO_CONFIG_DIR=folder)
         try:
             importlib.import_module("lap")
-            found = importlib.import_module("ultralytics")
+            library = importlib.import_module("ultralytics")
             importlib.import_module("ultralytics.trackers")
         except ModuleNotFoundError as error:
             raise UserError(f"track.annotator ultralytics: no module {error.name!r}: make setup EXTRAS=yolo") from error
@@ -33,4 +33,4 @@ def library() -> ModuleType:
             del os.environ["YOLO_CONFIG_DIR"]
             if "YOLO_CONFIG_DIR" in before:
                 os.environ["YOLO_CONFIG_DIR"] = before["YOLO_CONFIG_DIR"]
-    return found
+    return library

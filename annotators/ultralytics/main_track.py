@@ -1,4 +1,4 @@
-"""Who of the people followed through a clip is the main person: the one whose box covers most over all frames."""
+"""Selection of the main person: the tracked person with the largest sum of box areas over all frames."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,48 +6,50 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotators.main_person import MainPerson, person_track, presence_scores
-from annotators.ultralytics.detector import Finds
+from annotators.main_person import MainPerson, compute_presence_scores, make_person_track
+from annotators.ultralytics.detector import Detections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Followed:
-    """One person on one frame."""
+class TrackedPerson:
+    """A person on one frame."""
 
     box_xyxy: np.ndarray
     presence: float
     leg_visibility: float | None
     person_id: int | None
-    """None for someone seen whom the tracker has not taken up."""
+    """None if the tracker does not track this person."""
 
     @property
     def area(self) -> float:
-        """Of the box, px^2."""
+        """Area of the box, px^2."""
         return float((self.box_xyxy[2:] - self.box_xyxy[:2]).prod(dtype=np.float64))
 
 
-def followed(finds: Finds, ids: dict[int, int], min_confidence: float) -> list[Followed]:
-    """The people on one frame, largest first: the sure finds, and those faint ones that the tracker knows."""
+def list_people(detections: Detections, ids: dict[int, int], min_confidence: float) -> list[TrackedPerson]:
+    """List the people on one frame, largest first: confident detections, and others that the tracker knows."""
     people = [
-        Followed(
-            box_xyxy=finds.boxes_xyxy[row],
-            presence=float(finds.scores[row]),
-            leg_visibility=None if finds.legs is None else float(finds.legs[row]),
+        TrackedPerson(
+            box_xyxy=detections.boxes_xyxy[row],
+            presence=float(detections.scores[row]),
+            leg_visibility=None if detections.legs is None else float(detections.legs[row]),
             person_id=ids.get(row),
         )
-        for row in range(len(finds.scores))
-        if row in ids or finds.scores[row] >= min_confidence
+        for row in range(len(detections.scores))
+        if row in ids or detections.scores[row] >= min_confidence
     ]
     return sorted(people, key=lambda person: -person.area)
 
 
-def main_person(frames: Sequence[int], people_on: Sequence[list[Followed]], height: int, ratio: float) -> MainPerson:
-    """The main person of a clip: one id, that with the largest sum of areas; the first seen of equal ones.
+def select_main_person(
+    frames: Sequence[int], people_on: Sequence[list[TrackedPerson]], height: int, ratio: float
+) -> MainPerson:
+    """Select the main person of a clip: the id with the largest sum of areas, the first of equal ones.
 
-    So both size and persistence count, and where the tracker gives somebody a new id the track ends. `people_on` are
-    the people on each of `frames`, largest first; `height` is the frame's, px; someone else counts from the share
-    `ratio` of the main person's area on. Scores as `annotators.main_person.measure` has them, with the main person in
-    the place of the largest one wherever both are seen.
+    So both size and persistence count, and the track ends if the person gets a new id. `people_on` are the people on
+    each of `frames`, largest first; `height` is the frame's, px; another person counts from the share `ratio` of the
+    main person's area. Scores as in `annotators.main_person.measure_main_person`, with the main person in place of the
+    largest one on frames that show both.
     """
     covered: dict[int, float] = defaultdict(float)
     for people in people_on:
@@ -60,6 +62,6 @@ def main_person(frames: Sequence[int], people_on: Sequence[list[Followed]], heig
         track = []
     else:
         track = [(f, p[0]) for f, p in zip(frames, ranked, strict=True) if p and p[0].person_id == main]
-    scores = presence_scores(ranked, height, ratio)
+    scores = compute_presence_scores(ranked, height, ratio)
     scores["track_share"] = len(track) / len(frames)
-    return MainPerson(track=person_track(track) if track else None, scores=scores)
+    return MainPerson(track=make_person_track(track) if track else None, scores=scores)

@@ -1,4 +1,4 @@
-"""A YOLO of the user's on a device: letterboxed frames in, the finds in their pixels out."""
+"""The user's YOLO model on a device: letterboxed frames in, detections in their pixels out."""
 
 import pickle
 from pathlib import Path
@@ -6,24 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from annotators.network import Columns, ragged
+from annotators.network import Columns, make_ragged_column
 from annotators.ultralytics.config import UltralyticsConfig
-from annotators.ultralytics.library import library
+from annotators.ultralytics.library import import_ultralytics
 from humove.errors import UserError
 
 TASKS = ("detect", "pose", "segment")
 _COCO_POSE = (17, 3)
-_FAINT = 0.1
-"""Finds from here on go to the trackers: their second round matches faint ones to people already known."""
+_MIN_SCORE = 0.1
+"""Score from which detections go to the trackers: a second round matches low ones to people already tracked."""
 _UNREADABLE = (TypeError, RuntimeError, AttributeError, KeyError, ImportError, EOFError, pickle.UnpicklingError)
-"""What the library raises on files that are no model of its own, by what is wrong with them."""
+"""Raised by the library for files that are not its models."""
 
 
 class YoloNetwork:
     """(B, h, w, 3) uint8 BGR frames, letterboxed by the library -> one ragged column of (n, 6 or 6 + 51) float32: box
     xyxy px of the letterboxed frame, score, class, and a pose model's keypoints.
 
-    Non-maximum suppression is part of it: it runs on the device, and without it a frame would have 8,400 rows.
+    Includes non-maximum suppression: it runs on the device, and without it a frame would have 8,400 rows.
     """
 
     def __init__(self, settings: UltralyticsConfig) -> None:
@@ -33,38 +33,36 @@ class YoloNetwork:
     def load(self, device: str) -> None:
         """Read the user's file.
 
-        A .pt holds pickled modules. It is first read by the library's restricted way, which rebuilds its own layers and
-        torch's and refuses all else, so that no file runs code. Of a segment model the boxes are used.
-        Errors: UserError where the file is no model that finds people, or half precision is asked for without a GPU.
+        A .pt holds pickled modules. It is first read by the library's restricted loader, which rebuilds its own layers
+        and torch's and refuses all else, so that no file runs code. Of a segment model the boxes are used.
+        Errors: UserError if the file is no model that detects people, or half precision is set without a GPU.
         """
-        path = self.settings.weights.file("track.ultralytics.weights")
+        path = self.settings.weights.resolve_file("track.ultralytics.weights")
         if self.settings.half and not device.startswith("cuda"):
-            raise UserError(
-                "track.ultralytics.half needs a GPU: leave it out, or give the step one: execution.gpus={track: 1}"
-            )
+            raise UserError("track.ultralytics.half needs a GPU: remove it, or assign one: execution.gpus={track: 1}")
         if path.suffix != ".pt":
             raise UserError(f"track.ultralytics.weights: {path} is no .pt of ultralytics")
-        yolo = library().YOLO
+        yolo = import_ultralytics().YOLO
         from ultralytics.nn.tasks import torch_safe_load
 
         try:
             torch_safe_load(str(path.resolve()), safe_only=True)
             self._model = yolo(str(path.resolve()))
-            person = person_class(path, self._model.task, self._model.names, self._model.model.model[-1])
+            person = find_person_class(path, self._model.task, self._model.names, self._model.model.model[-1])
         except _UNREADABLE as error:
-            said = " ".join(str(error).split()).removeprefix("ERROR ❌️ ").removeprefix(f"{path.resolve()} ")[:160]
-            raise UserError(f"track.ultralytics.weights: {path} is no .pt of ultralytics: {said}") from error
+            message = " ".join(str(error).split()).removeprefix("ERROR ❌️ ").removeprefix(f"{path.resolve()} ")[:160]
+            raise UserError(f"track.ultralytics.weights: {path} is no .pt of ultralytics: {message}") from error
         self._arguments: dict[str, Any] = {
             "imgsz": self.settings.image_size,
-            "conf": _FAINT,
+            "conf": _MIN_SCORE,
             "classes": [person],
             "quantize": 16 if self.settings.half else None,
             "device": device,
             "save": False,
             "verbose": False,
-            "predictor": raw_predictor(self._model.task_map[self._model.task]["predictor"]),
+            "predictor": make_raw_predictor(self._model.task_map[self._model.task]["predictor"]),
         }
-        self.run((np.zeros((1, 8, self.settings.image_size, 3), np.uint8),))  # only then the library knows its sizes
+        self.run((np.zeros((1, 8, self.settings.image_size, 3), np.uint8),))  # the first run sets the library's sizes
 
     def constants(self) -> dict[str, np.ndarray]:
         """`image_size` (height, width) px and `stride`, which letterboxing needs; `posed`: has keypoints."""
@@ -77,43 +75,43 @@ class YoloNetwork:
 
     def run(self, inputs: Columns) -> Columns:
         (frames,) = inputs
-        # The library letterboxes them again, which leaves them as they are: their longer side has its length already.
+        # The library letterboxes them again, which changes nothing: their longer side already has its length.
         found = self._model.predict(list(frames), **self._arguments)
         width = 6 + (np.prod(_COCO_POSE) if self._model.task == "pose" else 0)
-        return (ragged([finds.rows[:, :width].float().cpu().numpy() for finds in found]),)
+        return (make_ragged_column([each.rows[:, :width].float().cpu().numpy() for each in found]),)
 
 
-class RawFinds:
-    """What a predictor gives for one frame, in the pixels of the model's input."""
+class RawDetections:
+    """A predictor's rows for one frame, in the pixels of the model's input."""
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
         self.speed: dict[str, float] = {}
-        """The library notes its times here."""
+        """The library stores its times here."""
 
 
-def raw_predictor(predictor: type) -> type:
-    """A predictor of the library's without its last step, which moves the finds to the frame's own pixels."""
+def make_raw_predictor(predictor: type) -> type:
+    """Make a predictor without the library's last step, which maps detections to the frame's pixels."""
 
     class RawPredictor(predictor):
-        def construct_results(self, preds: Any, img: Any, orig_imgs: Any, protos: Any = None) -> list[RawFinds]:
+        def construct_results(self, preds: Any, img: Any, orig_imgs: Any, protos: Any = None) -> list[RawDetections]:
             if protos is None:
-                return [RawFinds(rows) for rows in preds]
+                return [RawDetections(rows) for rows in preds]
             from ultralytics.utils import ops
 
-            kept = []
+            results = []
             for rows, proto in zip(preds, protos, strict=True):
-                if len(rows):  # the library drops finds of an empty mask
+                if len(rows):  # the library drops detections with an empty mask
                     masks = ops.process_mask(proto, rows[:, 6:], rows[:, :4], img.shape[2:], upsample=True)
                     rows = rows[masks.amax((-2, -1)) > 0]
-                kept.append(RawFinds(rows))
-            return kept
+                results.append(RawDetections(rows))
+            return results
 
     return RawPredictor
 
 
-def person_class(path: Path, task: str, names: dict[int, str], head: Any) -> int:
-    """The number of the model's class `person`. UserError for a model that this annotator can't use."""
+def find_person_class(path: Path, task: str, names: dict[int, str], head: Any) -> int:
+    """Find the number of the model's class `person`. UserError for a model that this annotator can't use."""
     where = f"track.ultralytics.weights: {path}"
     if task not in TASKS:
         raise UserError(f"{where} is a {task} model; one of these is needed: {', '.join(TASKS)}")
@@ -121,12 +119,12 @@ def person_class(path: Path, task: str, names: dict[int, str], head: Any) -> int
         raise UserError(f"{where} names {len(names)} classes and has {head.nc}: take the file that training wrote")
     number = next((number for number, name in names.items() if str(name).lower() == "person"), None)
     if number is None:
-        raise UserError(f"{where} has no class 'person' among its {len(names)}: {_list_some(list(names.values()))}")
+        raise UserError(f"{where} has no class 'person' among its {len(names)}: {_format_names(list(names.values()))}")
     if task == "pose" and tuple(head.kpt_shape) != _COCO_POSE:
         points = " x ".join(map(str, head.kpt_shape))
         raise UserError(f"{where} has keypoints of {points}; a pose model needs COCO's, 17 x 3")
     return int(number)
 
 
-def _list_some(names: list[str]) -> str:
+def _format_names(names: list[str]) -> str:
     return ", ".join(map(str, names[:5])) + (", ..." if len(names) > 5 else "")

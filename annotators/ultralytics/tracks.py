@@ -1,19 +1,20 @@
-"""The main person's boxes, by a YOLO of the user's and a tracker."""
+"""The main person's boxes, by the user's YOLO model and a tracker."""
 
 from collections.abc import Sequence
 
-from annotators.batches import in_batches
-from annotators.main_person import Frames, MainPerson
+from annotators.batches import run_in_batches
+from annotators.main_person import MainPerson
 from annotators.network import Network, load_network
 from annotators.ultralytics.config import UltralyticsConfig
-from annotators.ultralytics.detector import Detector
-from annotators.ultralytics.main_track import followed, main_person
+from annotators.ultralytics.detector import YoloDetector
+from annotators.ultralytics.main_track import list_people, select_main_person
 from annotators.ultralytics.network import YoloNetwork
 from annotators.ultralytics.tracker import Tracker
+from humove.video.frames import Frames
 
 
 class UltralyticsTracks:
-    """Finds everyone on the frames of a clip, follows each, and takes the one who covers most as the main person."""
+    """Track annotator: detects and tracks all people; the main person is the one with the largest area over time."""
 
     name = "ultralytics"
     version = "1"
@@ -27,21 +28,23 @@ class UltralyticsTracks:
         self.network: Network = YoloNetwork(settings)
 
     def load(self, device: str, network: Network | None = None) -> None:
-        """Reads the user's file; UserError where it is none that finds people."""
+        """Read the user's file; UserError if it is no model that detects people."""
         self.network = load_network(self.network, device, network)
-        self._detector = Detector(self.network)
+        self._detector = YoloDetector(self.network)
 
     def annotate(self, batch: Sequence[Frames]) -> list[MainPerson]:
-        """What each clip shows; whether that meets the bar is `annotators.main_person.judge`'s to say."""
-        return [self._clip(frames) for frames in batch]
+        """Measure the main person of each clip; `annotators.main_person.judge_main_person` gives the verdict."""
+        return [self._annotate_clip(frames) for frames in batch]
 
-    def _clip(self, frames: Frames) -> MainPerson:
-        looked = sorted({*range(0, len(frames), self.settings.every), len(frames) - 1})
-        found = in_batches(looked, lambda some: self._detector.find([frames.rgb(i) for i in some]), self.settings.batch)
+    def _annotate_clip(self, frames: Frames) -> MainPerson:
+        detected_on = sorted({*range(0, len(frames), self.settings.every), len(frames) - 1})
+        found = run_in_batches(
+            detected_on, lambda part: self._detector.detect([frames.read_rgb(i) for i in part]), self.settings.batch
+        )
         tracker = Tracker(self.settings, float(frames.fps))
         people_on = []
-        for index, finds in zip(looked, found, strict=True):
-            picture = frames.rgb(index) if tracker.needs_pictures else None
-            ids = tracker.follow(finds, picture, (frames.height, frames.width))
-            people_on.append(followed(finds, ids, self.settings.min_confidence))
-        return main_person(looked, people_on, frames.height, self.settings.second_person_area_ratio)
+        for index, detections in zip(detected_on, found, strict=True):
+            frame = frames.read_rgb(index) if tracker.needs_frame else None
+            ids = tracker.track(detections, frame, (frames.height, frames.width))
+            people_on.append(list_people(detections, ids, self.settings.min_confidence))
+        return select_main_person(detected_on, people_on, frames.height, self.settings.second_person_area_ratio)

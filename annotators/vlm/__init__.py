@@ -1,1 +1,1 @@
-"""Captions by a vision-language model that runs here, from a folder that the user names."""
+"""Captions by a local vision-language model, from a folder that the user names."""

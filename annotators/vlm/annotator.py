@@ -1,23 +1,23 @@
-"""The captioner that runs a vision-language model itself."""
+"""The captioner with a local vision-language model."""
 
 from collections.abc import Sequence
 
 import cv2
 
-from annotators.batches import in_batches
-from annotators.captions.answer import AnswerError
-from annotators.captions.answered import answered
+from annotators.batches import run_in_batches
 from annotators.captions.inputs import CaptionInput
-from annotators.captions.narrated import NarratedCaption
-from annotators.captions.question import pictures, prompt
+from annotators.captions.models.answer import AnswerError
+from annotators.captions.models.answered import request_caption
+from annotators.captions.models.narrated import NarratedCaption
+from annotators.captions.models.question import prepare_frames, write_prompt
 from annotators.network import Network, load_network
 from annotators.vlm.config import VlmConfig
-from annotators.vlm.model import Question, Said
-from annotators.vlm.network import SETTING, VlmNetwork, read_answers, to_columns
+from annotators.vlm.model import Question, VlmAnswer
+from annotators.vlm.network import SETTING, VlmNetwork, pack_questions, read_answers
 
 
 class VlmCaptioner:
-    """Captions of a local transformers model. Source is "vlm:FOLDER"; what it declines keeps its measured caption."""
+    """Captions of a local transformers model. Source is "vlm:FOLDER"; refused clips get their measured caption."""
 
     name = "vlm"
     version = "1"
@@ -33,37 +33,39 @@ class VlmCaptioner:
         self._source = "vlm"
 
     def load(self, device: str, network: Network | None = None) -> None:
-        """Reads the model; UserError where the folder is missing, another, or holds none."""
+        """Load the model; UserError if its folder is missing, has another sha256, or has no model."""
         cv2.setNumThreads(1)
-        self._source = f"vlm:{self.settings.weights.folder(SETTING).name}"
+        self._source = f"vlm:{self.settings.weights.resolve_folder(SETTING).name}"
         self.network = load_network(self.network, device, network)
 
     def annotate(self, batch: Sequence[CaptionInput]) -> list[NarratedCaption]:
-        """One caption for each clip, in order. Raises AnswerError where the model gives no JSON in `tries` tries."""
+        """Write one caption for each clip, in order. AnswerError if the model gives no JSON in `tries` tries."""
         settings = self.settings
         questions = []
         for clip in batch:
-            shown = pictures(clip, settings)
-            questions.append(Question(pictures=shown, prompt=prompt(clip, settings, len(shown))))
-        first = in_batches(questions, self._say, settings.batch_size)
+            shown = prepare_frames(clip, settings)
+            questions.append(Question(frames=shown, prompt=write_prompt(clip, settings, len(shown))))
+        first = run_in_batches(questions, self._answer_questions, settings.batch_size)
 
-        def ask(place: int, number: int) -> str:
+        def request_answer(index: int, number: int) -> str:
             if number == 0:
-                return _whole(first[place])
-            (said,) = self._say([questions[place]], number)
-            return _whole(said)
+                return _get_text(first[index])
+            (answer,) = self._answer_questions([questions[index]], number)
+            return _get_text(answer)
 
         return [
-            answered(lambda number, place=place: ask(place, number), settings.tries, clip, self._source)
-            for place, clip in enumerate(batch)
+            request_caption(
+                lambda number, index=index: request_answer(index, number), settings.tries, clip, self._source
+            )
+            for index, clip in enumerate(batch)
         ]
 
-    def _say(self, questions: Sequence[Question], seed: int = 0) -> list[Said]:
-        """The likeliest answers; with a seed above 0 drawn ones."""
-        return read_answers(self.network.run(to_columns(list(questions), seed)))
+    def _answer_questions(self, questions: Sequence[Question], seed: int = 0) -> list[VlmAnswer]:
+        """Answer questions, greedily or, with a seed above 0, by sampling."""
+        return read_answers(self.network.run(pack_questions(list(questions), seed)))
 
 
-def _whole(said: Said) -> str:
-    if not said.whole:
-        raise AnswerError("it was cut off; raise caption.vlm.max_tokens")
-    return said.text
+def _get_text(answer: VlmAnswer) -> str:
+    if not answer.complete:
+        raise AnswerError("the answer was cut off; raise caption.vlm.max_tokens")
+    return answer.text

@@ -1,25 +1,28 @@
-"""A vision-language model on a device: pictures and prompts in, texts out."""
+"""A vision-language model on a device: frames and prompts in, texts out."""
 
 import numpy as np
 
-from annotators.network import Columns, ragged, read_texts, text_column
+from annotators.network import Columns, make_ragged_column, make_text_column, read_texts
 from annotators.vlm.config import VlmConfig
-from annotators.vlm.model import LocalVlm, Question, Said
+from annotators.vlm.model import LocalVlm, Question, VlmAnswer
 
 SETTING = "caption.vlm.weights"
 
 
 class VlmNetwork:
-    """In, a row a question: a ragged column of pictures (F, h, w, 3) uint8 RGB, one of prompts, and seeds (B,) int64,
-    0 for the likeliest answer. Out: a ragged column of texts, and (B,) bool: whole, or cut off."""
+    """A vision-language model on rows of questions.
+
+    In: a ragged column of frames (F, h, w, 3) uint8 RGB, one of prompts, and seeds (B,) int64, 0 for greedy decoding.
+    Out: a ragged column of texts, and (B,) bool: complete, or cut off.
+    """
 
     def __init__(self, settings: VlmConfig) -> None:
         self.settings = settings
         self.batch_size = settings.batch_size
 
     def load(self, device: str) -> None:
-        """Reads the model; UserError where the folder is missing, another, or holds none."""
-        folder = self.settings.weights.folder(SETTING)
+        """Load the model; UserError if its folder is missing, has another sha256, or has no model."""
+        folder = self.settings.weights.resolve_folder(SETTING)
         self.vlm = LocalVlm(folder, SETTING, device=device, half=self.settings.half)
 
     def constants(self) -> dict[str, np.ndarray]:
@@ -27,32 +30,33 @@ class VlmNetwork:
 
     def run(self, inputs: Columns) -> Columns:
         questions, seeds = _read_questions(inputs)
-        said: list[Said | None] = [None] * len(questions)
-        likeliest = [row for row, seed in enumerate(seeds) if seed == 0]
-        if likeliest:
-            answers = self.vlm.say([questions[row] for row in likeliest], self.settings.max_tokens)
-            for row, answer in zip(likeliest, answers, strict=True):
-                said[row] = answer
+        answers: list[VlmAnswer | None] = [None] * len(questions)
+        greedy = [row for row, seed in enumerate(seeds) if seed == 0]
+        if greedy:
+            greedy_answers = self.vlm.answer([questions[row] for row in greedy], self.settings.max_tokens)
+            for row, answer in zip(greedy, greedy_answers, strict=True):
+                answers[row] = answer
         for row, seed in enumerate(seeds):
-            if seed:  # drawn by its own seed, so alone
-                (said[row],) = self.vlm.say([questions[row]], self.settings.max_tokens, warm=seed)
-        return text_column([each.text for each in said]), np.array([each.whole for each in said])
+            if seed:  # each sampled alone, with its own seed
+                (answers[row],) = self.vlm.answer([questions[row]], self.settings.max_tokens, seed=seed)
+        return make_text_column([each.text for each in answers]), np.array([each.complete for each in answers])
 
 
-def to_columns(questions: list[Question], seed: int = 0) -> Columns:
-    """The questions as the network takes them. A question's pictures are all of one size."""
-    pictures = ragged([np.stack(question.pictures) for question in questions])
+def pack_questions(questions: list[Question], seed: int = 0) -> Columns:
+    """Pack questions as the network's input. The frames of a question have one size."""
+    frames = make_ragged_column([np.stack(question.frames) for question in questions])
     seeds = np.full(len(questions), seed, np.int64)
-    return pictures, text_column([question.prompt for question in questions]), seeds
+    return frames, make_text_column([question.prompt for question in questions]), seeds
 
 
-def read_answers(outputs: Columns) -> list[Said]:
-    """What the network said, a row a question."""
-    texts, whole = outputs
-    return [Said(text=text, whole=bool(ended)) for text, ended in zip(read_texts(texts), whole, strict=True)]
+def read_answers(outputs: Columns) -> list[VlmAnswer]:
+    """Read the answers in the network's output, one a question."""
+    texts, complete = outputs
+    rows = zip(read_texts(texts), complete, strict=True)
+    return [VlmAnswer(text=text, complete=bool(ended)) for text, ended in rows]
 
 
 def _read_questions(inputs: Columns) -> tuple[list[Question], list[int]]:
-    pictures, prompts, seeds = inputs
+    frames, prompts, seeds = inputs
     texts = read_texts(prompts)
-    return [Question(pictures=list(p), prompt=t) for p, t in zip(pictures, texts, strict=True)], seeds.tolist()
+    return [Question(frames=list(f), prompt=t) for f, t in zip(frames, texts, strict=True)], seeds.tolist()

@@ -1,7 +1,7 @@
-"""Training batches from a data set's shards: every sample once an epoch, in an order that any rank can resume.
+"""Training batches from a data set's shards: every sample once per epoch, in an order that any rank can resume.
 
-The order is driven by the index, not by the tars: each epoch shuffles all samples of a bucket, and a sample is fetched
-by a range read of its shard. A stream of whole shards through a shuffle buffer would shuffle worse, could resume only
-by reading again what was seen, and would split unevenly over ranks; a sample is megabytes of video, so that a seek for
-each costs little on a disk and one request on an object store.
+The order comes from the index, not from the tars: each epoch shuffles all samples of a bucket, and a sample is read by
+a range read of its shard. Streaming whole shards through a shuffle buffer would shuffle worse, need to read samples
+again on resume, and split unevenly over ranks; as a sample is megabytes of video, a seek per sample costs little on a
+disk, and one request on an object store.
 """

@@ -1,4 +1,4 @@
-"""Samples of one bucket, stacked."""
+"""Batches: stacked samples of one bucket."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
-from echomotion_model.data.order import Step
+from echomotion_model.data.order import RankStep
 from echomotion_model.data.sample import TrainingSample
 from humove.errors import UserError
 from shards.buckets import Bucket
@@ -14,7 +14,7 @@ from shards.buckets import Bucket
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """One rank's part of a step: B samples of T frames; tensors as in TrainingSample, with B before their shape."""
+    """One rank's part of a step: B samples of T frames; tensors as in TrainingSample, with a leading B."""
 
     epoch: int
     step: int
@@ -24,7 +24,7 @@ class Batch:
     shape_sources: tuple[str, ...]
     keypoint_names: tuple[str, ...]
     weight: torch.Tensor
-    """(B,) float32: 1, or 0 for a repeat that must not count in the loss."""
+    """(B,) float32: 1, or 0 for a repeated sample that is excluded from the loss."""
     instants: torch.Tensor
     video: torch.Tensor
     """(B, T, H, W, 3) uint8"""
@@ -41,7 +41,7 @@ class Batch:
     keypoint_scores: torch.Tensor
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The batch with its tensors on a device."""
+        """Move the tensors to a device."""
         return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in TENSORS})
 
 
@@ -49,8 +49,8 @@ TENSORS = tuple(field.name for field in fields(Batch) if field.type is torch.Ten
 """Names of the batch's tensors."""
 
 
-def stack(step: Step, samples: Sequence[TrainingSample]) -> Batch:
-    """The batch of a step's samples. UserError where they carry different keypoints."""
+def stack_samples(step: RankStep, samples: Sequence[TrainingSample]) -> Batch:
+    """Stack a step's samples to a batch. UserError if they have different keypoints."""
     names = {sample.keypoint_names for sample in samples}
     if len(names) > 1:
         raise UserError(

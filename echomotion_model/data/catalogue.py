@@ -1,4 +1,4 @@
-"""Which samples of a split train, by bucket: read from the index once, a few dozen bytes a sample."""
+"""The index of a split's training samples by bucket, in memory: a few dozen bytes per sample."""
 
 import hashlib
 from collections import Counter
@@ -10,25 +10,25 @@ from typing import Any, Self
 import numpy as np
 
 from humove.errors import EXIT_NO_SAMPLES, UserError
-from shards.buckets import Bucket, BucketConfig, BucketCounts, LeftOut, bucket_of
+from shards.buckets import Bucket, BucketConfig, BucketCounts, LeftOut, choose_bucket
 from shards.format import SHARDS_FOLDER
 from shards.reader import Dataset
 
 _SHAPE = ("num_frames", "fps", "width", "height")
-_PLACE = ("key", "shard", "mp4_offset")
-ENTRY_COLUMNS = (*_PLACE, "offset", "bytes", *_SHAPE)
-"""Columns of the index that an Entry is made of."""
+_POSITION = ("key", "shard", "mp4_offset")
+ENTRY_COLUMNS = (*_POSITION, "offset", "bytes", *_SHAPE)
+"""Columns of the data set's index that an IndexEntry needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One sample as the index has it: where it lies, its size in px and frames, and its bucket."""
+class IndexEntry:
+    """A sample's position in its shard, size in px and frames, and bucket."""
 
     key: str
     shard: str
     mp4_offset: int
     start: int | None
-    """Where the sample's first header lies in the shard; None, as is `size`, in sets of older builds."""
+    """Offset of the sample's first header in the shard; None, as is `size`, in sets of older builds."""
     size: int | None
     num_frames: int
     fps: float
@@ -38,15 +38,15 @@ class Entry:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], bucket: Bucket) -> Self:
-        """The sample of a row of the index with ENTRY_COLUMNS, as far as the index has them."""
-        own = {name: row[name] for name in (*_PLACE, *_SHAPE)}
+        """Make the entry of an index row with ENTRY_COLUMNS, of which older sets lack some."""
+        own = {name: row[name] for name in (*_POSITION, *_SHAPE)}
         return cls(start=row.get("offset"), size=row.get("bytes"), bucket=bucket, **own)
 
 
-class Catalogue:
-    """The samples of one split. Rows are positions in the split, in the index's order.
+class SampleIndex:
+    """The samples of one split. Rows are positions in the split, in the order of the data set's index.
 
-    Raises UserError where the split is unknown, where nothing of it fits a bucket, and where a shard is not there.
+    Raises UserError if the split is unknown, none of its samples fits a bucket, or a shard is missing.
     """
 
     def __init__(self, dataset: Dataset, split: str, config: BucketConfig) -> None:
@@ -54,15 +54,15 @@ class Catalogue:
             raise UserError(f"{dataset.path} has no split {split!r}; it has {', '.join(dataset.doc.splits)}")
         self.path, self.split, self.config = dataset.path, split, config
         _check_shards(dataset, split)
-        table = dataset.table("index", ["split", *ENTRY_COLUMNS])
-        # Arrow's buffers, not Python objects: forked workers share them for as long as they live.
+        table = dataset.read_table("index", ["split", *ENTRY_COLUMNS])
+        # Arrow's buffers, not Python objects: forked workers share their memory.
         self._table = table.filter([name == split for name in table["split"].to_pylist()]).combine_chunks()
         rows: dict[Bucket, list[int]] = {}
         left_out: Counter[LeftOut] = Counter()
         verdicts: dict[tuple, Bucket | LeftOut] = {}
         for row, shape in enumerate(zip(*(self._table[name].to_pylist() for name in _SHAPE), strict=True)):
             if shape not in verdicts:
-                verdicts[shape] = bucket_of(*shape, config)
+                verdicts[shape] = choose_bucket(*shape, config)
             if isinstance(verdict := verdicts[shape], Bucket):
                 rows.setdefault(verdict, []).append(row)
             else:
@@ -82,7 +82,7 @@ class Catalogue:
 
     @property
     def counts(self) -> BucketCounts:
-        """Samples by bucket, and those left out by reason: what `count_buckets` says of the index."""
+        """Samples by bucket, and those left out by reason, as `count_buckets` of the data set's index."""
         return BucketCounts(
             used=len(self),
             buckets={bucket.name: len(rows) for bucket, rows in self.members.items()},
@@ -91,23 +91,23 @@ class Catalogue:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of which samples train, where they lie and in which bucket each is."""
+        """A hash of the samples that train, their positions in shards and their buckets."""
         digest = hashlib.sha256(self.config.model_dump_json().encode())
         for bucket, rows in self.members.items():
             digest.update(f"\n{bucket.name}".encode())
-            for place in self._table.select(list(_PLACE)).take(rows).to_pylist():
-                digest.update(f"\n{place['key']} {place['shard']} {place['mp4_offset']}".encode())
+            for row in self._table.select(list(_POSITION)).take(rows).to_pylist():
+                digest.update(f"\n{row['key']} {row['shard']} {row['mp4_offset']}".encode())
         return digest.hexdigest()
 
-    def entry(self, row: int, bucket: Bucket) -> Entry:
-        """The sample of a row that lies in `bucket`."""
-        return Entry.from_row(self._table.slice(row, 1).to_pylist()[0], bucket)
+    def get_entry(self, row: int, bucket: Bucket) -> IndexEntry:
+        """Get the entry of a row of `bucket`."""
+        return IndexEntry.from_row(self._table.slice(row, 1).to_pylist()[0], bucket)
 
 
 def _check_shards(dataset: Dataset, split: str) -> None:
-    """A shard that is gone is told of at the start, not hours later; a store that cannot list files is not asked."""
-    there = dataset.names(SHARDS_FOLDER)
-    gone = [row.name for row in dataset.shards(split) if row.name not in there]
-    if there and gone:
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        raise UserError(f"{dataset.path}: {SHARDS_FOLDER}/{gone[0]}{more} is missing; restore it from a copy")
+    """Raise UserError if a shard is missing, before training starts; skipped if the store cannot list files."""
+    present = dataset.list_names(SHARDS_FOLDER)
+    missing = [row.name for row in dataset.list_shards(split) if row.name not in present]
+    if present and missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(f"{dataset.path}: {SHARDS_FOLDER}/{missing[0]}{more} is missing; restore it from a copy")

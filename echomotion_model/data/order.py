@@ -1,10 +1,10 @@
-"""The order of an epoch: which samples make each step, and which of them are this rank's.
+"""The order of an epoch: the samples of each step, and this rank's share of them.
 
-A step is `batch_size` samples of one bucket over all ranks together, so that ranks work on equal shapes and wait for
-no one. The steps depend on seed and epoch alone, not on the number of ranks: a run may go on with other ranks, and two
-ranks see what one process would. A bucket's last step may be smaller. Where it doesn't divide by the ranks, those that
-would be short repeat a sample of the same step with weight 0: each sample counts once an epoch, none is dropped, and
-all ranks take the same number of steps on the same shapes.
+A step is `batch_size` samples of one bucket over all ranks, so that all ranks have equal shapes and none waits. The
+steps depend only on seed and epoch, not on the number of ranks: a run can resume with another number of ranks, and two
+ranks process the samples that one process would. A bucket's last step may be smaller. If the ranks do not divide it,
+some repeat a sample of the same step with weight 0: each sample counts once per epoch, none is dropped, and all ranks
+take the same number of steps with the same shapes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from shards.buckets import Bucket
 
 
 def check_batch(batch_size: int, ranks: int) -> None:
-    """UserError where a batch does not divide by the ranks."""
+    """Raise UserError if the ranks do not divide a batch."""
     if batch_size % ranks:
         raise UserError(
             f"batch_size {batch_size} does not divide by {ranks} ranks: it counts the samples of a step over all "
@@ -26,7 +26,7 @@ def check_batch(batch_size: int, ranks: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class RankStep:
     """One rank's part of a step."""
 
     epoch: int
@@ -34,11 +34,11 @@ class Step:
     bucket: Bucket
     rows: tuple[int, ...]
     weights: tuple[float, ...]
-    """1 for each sample, 0 for a repeat that fills the rank's share."""
+    """1 for each sample, 0 for a repeat that fills up the rank's share."""
 
 
 class EpochOrder:
-    """The steps of one epoch as one rank sees them. The same arguments give the same order on any machine."""
+    """The steps of one epoch for one rank. The same arguments give the same order on any machine."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class EpochOrder:
         if not 0 <= rank < world_size or batch_size % world_size:
             raise ValueError(f"rank {rank} of {world_size}, {batch_size} samples a step: must divide by the ranks")
         self._epoch, self._rank, self._world_size = epoch, rank, world_size
-        # numpy promises the raw stream of a bit generator for good, but not what its shuffles make of it.
+        # numpy keeps the raw stream of a bit generator stable over versions, but not its shuffles.
         source = np.random.PCG64(np.random.SeedSequence([seed, epoch]))
         groups: list[tuple[Bucket, np.ndarray]] = []
         for bucket in sorted(members):
@@ -66,20 +66,20 @@ class EpochOrder:
 
     @property
     def padding(self) -> int:
-        """How many repeats of weight 0 the epoch has, over all ranks."""
+        """Number of repeats of weight 0 in the epoch, over all ranks."""
         return sum(-len(rows) % self._world_size for _, rows in self._groups)
 
-    def steps(self, first: int = 0) -> Iterator[Step]:
-        """This rank's part of every step from number `first` on."""
+    def iterate_steps(self, first: int = 0) -> Iterator[RankStep]:
+        """Iterate over this rank's part of every step from number `first`."""
         for number in range(first, len(self._groups)):
             bucket, group = self._groups[number]
-            mine = group[self._rank :: self._world_size].tolist()
+            own = group[self._rank :: self._world_size].tolist()
             share = -(-len(group) // self._world_size)
-            repeats = group[:1].tolist() * (share - len(mine))
-            yield Step(
+            repeats = group[:1].tolist() * (share - len(own))
+            yield RankStep(
                 epoch=self._epoch,
                 number=number,
                 bucket=bucket,
-                rows=(*mine, *repeats),
-                weights=(*[1.0] * len(mine), *[0.0] * len(repeats)),
+                rows=(*own, *repeats),
+                weights=(*[1.0] * len(own), *[0.0] * len(repeats)),
             )

@@ -1,41 +1,41 @@
-"""The part of a clip that one epoch shows: instants at the training rate, in frames of the stored clip."""
+"""Time windows: instants at the training rate, in frames of the stored clip."""
 
 import hashlib
 
 import numpy as np
 
-_EXACT = 1e-5
-"""Frames: nearer than this to a whole frame is that frame; float64 rates and the buckets' rule are off by less."""
+_TOLERANCE = 1e-5
+"""Tolerance in frames, larger than the rounding errors of float64 rates and of the buckets' rule."""
 
 
 def draw_window(
     key: str, num_frames: int, fps: float, length: int, target_fps: int, seed: int, epoch: int
 ) -> np.ndarray:
-    """(length,) float64 ascending instants of a random window, counted in frames of the clip; all within it.
+    """Draw a random window inside the clip: (length,) float64 ascending instants, in frames of the clip.
 
-    The window starts on a frame, each possible one as likely as another. It follows from seed, epoch and key alone,
-    so that it is the same whoever reads the sample, and when. ValueError where the clip is too short for it.
+    The window starts on a frame, drawn uniformly. It depends only on seed, epoch and key. ValueError if the clip is too
+    short.
     """
     step = fps / target_fps
-    starts = int(np.floor(num_frames - 1 - (length - 1) * step + _EXACT)) + 1
+    starts = int(np.floor(num_frames - 1 - (length - 1) * step + _TOLERANCE)) + 1
     if starts < 1:
-        raise ValueError(f"{num_frames} frames at {fps:g} fps hold no {length} frames at {target_fps} fps")
-    drawn = hashlib.blake2b(f"{seed} {epoch} {key}".encode(), digest_size=8).digest()
-    start = int.from_bytes(drawn, "big") * starts >> 64
-    return _snapped(start + np.arange(length) * step)
+        raise ValueError(f"{num_frames} frames at {fps:g} fps are less than {length} frames at {target_fps} fps")
+    digest = hashlib.blake2b(f"{seed} {epoch} {key}".encode(), digest_size=8).digest()
+    start = int.from_bytes(digest, "big") * starts >> 64
+    return _snap_to_frames(start + np.arange(length) * step)
 
 
-def whole_clip(num_frames: int, fps: float, target_fps: int) -> np.ndarray:
-    """(T,) float64 ascending instants at the target rate from the clip's first frame to its end, in its frames."""
+def compute_clip_instants(num_frames: int, fps: float, target_fps: int) -> np.ndarray:
+    """Compute the instants at the target rate of a whole clip: (T,) float64, ascending, in its frames."""
     step = fps / target_fps
-    return _snapped(np.arange(int((num_frames - 1 + _EXACT) / step) + 1) * step)
+    return _snap_to_frames(np.arange(int((num_frames - 1 + _TOLERANCE) / step) + 1) * step)
 
 
-def _snapped(instants: np.ndarray) -> np.ndarray:
+def _snap_to_frames(instants: np.ndarray) -> np.ndarray:
     whole = np.round(instants)
-    return np.where(np.abs(instants - whole) < _EXACT, whole, instants)
+    return np.where(np.abs(instants - whole) < _TOLERANCE, whole, instants)
 
 
-def nearest_frames(instants: np.ndarray) -> np.ndarray:
-    """(T,) int64: the frame nearest to each instant in time; the later one half-way between two."""
+def find_nearest_frames(instants: np.ndarray) -> np.ndarray:
+    """Find the frame nearest to each instant, (T,) int64; the later one halfway between two."""
     return np.floor(instants + 0.5).astype(np.int64)

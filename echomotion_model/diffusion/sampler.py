@@ -6,36 +6,36 @@ from dataclasses import dataclass
 import torch
 from pydantic import Field
 
-from echomotion_model.diffusion.flow import TIMESTEPS, FlowConfig, sigma_grid
-from echomotion_model.diffusion.guidance import Pair, guided
-from echomotion_model.diffusion.streams import normal
+from echomotion_model.diffusion.flow import TIMESTEPS, FlowConfig, build_sigma_grid
+from echomotion_model.diffusion.guidance import VelocityPair, compute_guided_velocity
+from echomotion_model.diffusion.rng import draw_normal
 from echomotion_model.diffusion.tasks import Task
-from humove.config import Strict
+from humove.config.strict import Strict
 
 # B: samples; C F H W: latent channels, frames, rows, columns; T: motion frames; D: motion features; L E: text
 
 
 class SamplingConfig(Strict):
-    """How samples are made."""
+    """Settings of the sampler."""
 
     steps: int = Field(50, ge=1, description="Euler steps")
-    w1: float = Field(6.0, allow_inf_nan=False, description="guidance by the text; 1 is none")
-    w2: float = Field(
+    text_guidance_scale: float = Field(6.0, allow_inf_nan=False, description="guidance by the text; 1 is none")
+    condition_guidance_scale: float = Field(
         1.0, allow_inf_nan=False, description="guidance by the given video or motion; 1 is none (the paper gives none)"
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Drawn:
-    """What was sampled, float32; None where it was not asked for. A condition is returned as it was given."""
+class SampleOutput:
+    """A sampled batch, float32; None for a modality that was not requested. A condition is returned unchanged."""
 
     video_BCFHW: torch.Tensor | None
     motion_BTD: torch.Tensor | None
 
 
 @torch.no_grad()
-def sample(
-    model: Callable[..., Pair],
+def draw_samples(
+    model: Callable[..., VelocityPair],
     task: Task,
     *,
     null_LE: torch.Tensor,
@@ -50,69 +50,71 @@ def sample(
     flow: FlowConfig | None = None,
     dtype: torch.dtype = torch.float32,
     on_step: Callable[[int], None] | None = None,
-) -> Drawn:
-    """Samples of a task, one a row of its text or condition (or `batch` of them where there is neither).
+) -> SampleOutput:
+    """Draw samples of a task, one per row of its text or condition (or `batch` of them if there is neither).
 
-    - joint: from `text_BLE`; makes `video_shape` (C, F, H, W) and `motion_shape` (T, D). With one of the shapes left
-      out, motion alone (what phase 1 trains) or video alone is made.
-    - motion_to_video: from `text_BLE` and `motion_BTD`; makes `video_shape`.
-    - video_to_motion: from `video_BCFHW`; makes `motion_shape`. It sees no text.
+    - joint: `text_BLE` to `video_shape` (C, F, H, W) and `motion_shape` (T, D). With one of the shapes left out, only
+      motion (as phase 1 trains) or only video is generated.
+    - motion_to_video: `text_BLE` and `motion_BTD` to `video_shape`.
+    - video_to_motion: `video_BCFHW` to `motion_shape`, without text.
 
     `model` is called as EchoMotionTransformer.forward, with inputs of `dtype`, on the device of `null_LE` (the
-    embedding of ""). Where a pass has no video (motion alone, and video_to_motion with a w2 other than 1) a model that
-    needs the video's token grid must be given it by the caller: wrap it. The noise of row i depends on the seed and i.
-    `on_step` is told the number of steps done.
-    ValueError where what the task needs was not given, or is of no use to it.
+    embedding of ""). In passes without video (motion alone, and video_to_motion with a condition_guidance_scale
+    other than 1) the caller must bind the video's token grid if the model needs it. The noise of row i depends on the
+    seed and i. `on_step` gets the number of steps done.
+    ValueError if an input of the task is missing, or if it does not use one that was given.
     """
     sampling, flow = sampling or SamplingConfig(), flow or FlowConfig()
-    _check(task, text_BLE, video_BCFHW, motion_BTD, video_shape, motion_shape)
+    _check_inputs(task, text_BLE, video_BCFHW, motion_BTD, video_shape, motion_shape)
     given = next((each for each in (text_BLE, video_BCFHW, motion_BTD) if each is not None), None)
     number = len(given) if given is not None else batch or 1
     device = null_LE.device
     null_BLE = null_LE.to(dtype).expand(number, *null_LE.shape)
-    seen_BLE = null_BLE if text_BLE is None else text_BLE.to(device, dtype)
+    text_BLE = null_BLE if text_BLE is None else text_BLE.to(device, dtype)
     task_B = torch.full((number,), task.id, device=device)
-    video = _start(video_BCFHW, video_shape, "video", seed, number, device)
-    motion = _start(motion_BTD, motion_shape, "motion", seed, number, device)
-    video_sigmas = sigma_grid(sampling.steps, flow.video_shift).tolist()
-    motion_sigmas = sigma_grid(sampling.steps, flow.motion_shift).tolist()
+    video = _init_state(video_BCFHW, video_shape, "video", seed, number, device)
+    motion = _init_state(motion_BTD, motion_shape, "motion", seed, number, device)
+    video_sigmas = build_sigma_grid(sampling.steps, flow.video_shift).tolist()
+    motion_sigmas = build_sigma_grid(sampling.steps, flow.motion_shift).tolist()
     for step in range(sampling.steps):
-        video_time_B = _time(video_sigmas[step] if task.makes_video else 0.0, number, device)
-        motion_time_B = _time(motion_sigmas[step] if task.makes_motion else 0.0, number, device)
+        video_time_B = _fill_time(video_sigmas[step] if task.makes_video else 0.0, number, device)
+        motion_time_B = _fill_time(motion_sigmas[step] if task.makes_motion else 0.0, number, device)
 
-        def u(
+        def predict_velocity(
             video: torch.Tensor | None, motion: torch.Tensor | None, text: bool,
             times: tuple[torch.Tensor, torch.Tensor] = (video_time_B, motion_time_B),
-        ) -> Pair:  # fmt: skip
+        ) -> VelocityPair:  # fmt: skip
             state = (None if each is None else each.to(dtype) for each in (video, motion))
-            return model(*state, seen_BLE if text else null_BLE, *times, task_B)
+            return model(*state, text_BLE if text else null_BLE, *times, task_B)
 
-        video_velocity, motion_velocity = guided(task, u, video, motion, sampling.w1, sampling.w2)
+        video_velocity, motion_velocity = compute_guided_velocity(
+            task, predict_velocity, video, motion, sampling.text_guidance_scale, sampling.condition_guidance_scale
+        )
         if video_velocity is not None:
             video = video + (video_sigmas[step + 1] - video_sigmas[step]) * video_velocity
         if motion_velocity is not None:
             motion = motion + (motion_sigmas[step + 1] - motion_sigmas[step]) * motion_velocity
         if on_step:
             on_step(step + 1)
-    return Drawn(video_BCFHW=video, motion_BTD=motion)
+    return SampleOutput(video_BCFHW=video, motion_BTD=motion)
 
 
-def _start(
+def _init_state(
     given: torch.Tensor | None, shape: Sequence[int] | None, kind: str, seed: int, number: int, device: torch.device
 ) -> torch.Tensor | None:
-    """The state at sigma 1, the condition, or nothing."""
+    """Return the state at sigma 1, the condition, or None."""
     if given is not None:
         return given.to(device, torch.float32)
     if shape is None:
         return None
-    return normal(shape, [("sample", kind, seed, row) for row in range(number)]).to(device)
+    return draw_normal(shape, [("sample", kind, seed, row) for row in range(number)]).to(device)
 
 
-def _time(sigma: float, number: int, device: torch.device) -> torch.Tensor:
+def _fill_time(sigma: float, number: int, device: torch.device) -> torch.Tensor:
     return torch.full((number,), TIMESTEPS * sigma, device=device)
 
 
-def _check(
+def _check_inputs(
     task: Task,
     text_BLE: torch.Tensor | None,
     video_BCFHW: torch.Tensor | None,
@@ -129,8 +131,8 @@ def _check(
     needed, useful = _NEEDS[task]
     if missing := needed - given:
         raise ValueError(f"{task} needs {', '.join(sorted(missing))}")
-    if spare := given - useful:
-        raise ValueError(f"{task} has no use for {', '.join(sorted(spare))}: leave it out")
+    if unused := given - useful:
+        raise ValueError(f"{task} does not use {', '.join(sorted(unused))}: leave it out")
     if not given & {"video_shape", "motion_shape"}:
         raise ValueError(f"{task} needs video_shape, motion_shape or both")
 
@@ -140,4 +142,4 @@ _NEEDS = {
     Task.MOTION_TO_VIDEO: ({"motion", "video_shape"}, {"text", "motion", "video_shape"}),
     Task.VIDEO_TO_MOTION: ({"video", "motion_shape"}, {"video", "motion_shape"}),
 }
-"""What a task must be given, and what it may be given."""
+"""Inputs that a task requires, and inputs that it accepts."""

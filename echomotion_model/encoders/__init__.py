@@ -1,1 +1,1 @@
-"""Pictures to latents and back, and captions to text tokens."""
+"""Encoders of frames to latents and back, and of captions to text tokens."""

@@ -1,1 +1,1 @@
-"""How good a trained run is, beside what needs no model."""
+"""Evaluation of a trained run, beside baselines without a model."""

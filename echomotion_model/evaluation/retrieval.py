@@ -1,24 +1,24 @@
-"""Does a sample look like the clip whose caption it was made from, or like another?"""
+"""Retrieval: whether a sample is nearest to the clip of its own caption."""
 
 from collections.abc import Sequence
 
 import torch
 
 
-def retrieval(
-    made: Sequence[torch.Tensor], true: Sequence[torch.Tensor], captions: Sequence[str]
+def measure_retrieval(
+    samples: Sequence[torch.Tensor], true: Sequence[torch.Tensor], captions: Sequence[str]
 ) -> dict[str, float] | None:
-    """Share of samples whose nearest clip (mean squared difference, among those of the same shape) has their caption,
-    and what guessing gives: the share of such clips, on average. `made[i]` is from `captions[i]`. None for samples
-    that have no other caption beside them."""
+    """Measure the share of samples whose nearest clip (mean squared difference, same shape) has their caption, and the
+    chance level: the mean share of such clips. `samples[i]` is from `captions[i]`. None if no sample has a clip of the
+    same shape with another caption."""
     found, chances = [], []
-    for sample, caption in zip(made, captions, strict=True):
-        rivals = [index for index, each in enumerate(true) if each.shape == sample.shape]
-        own = [captions[index] == caption for index in rivals]
+    for sample, caption in zip(samples, captions, strict=True):
+        candidates = [index for index, each in enumerate(true) if each.shape == sample.shape]
+        own = [captions[index] == caption for index in candidates]
         if all(own):
             continue
-        apart = [float((sample.double() - true[index].double()).square().mean()) for index in rivals]
-        found.append(own[min(range(len(rivals)), key=apart.__getitem__)])
+        distances = [float((sample.double() - true[index].double()).square().mean()) for index in candidates]
+        found.append(own[min(range(len(candidates)), key=distances.__getitem__)])
         chances.append(sum(own) / len(own))
     if not found:
         return None

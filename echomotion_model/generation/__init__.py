@@ -1,1 +1,1 @@
-"""What samples are made with and from: a trained run, and conditions brought to the shape that it knows."""
+"""Generation of samples: a trained run, and conditions fitted to its shapes."""

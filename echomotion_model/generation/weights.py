@@ -1,72 +1,74 @@
-"""A trained run's weights, read from one of its checkpoints."""
+"""The weights of a trained run's checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from echomotion_model.model.transformer import EchoMotionTransformer
 from echomotion_model.motion.normalizer import Normalizer
-from echomotion_model.train.checkpoint import (
+from echomotion_model.train.config import CONFIG_FILE, TrainConfig, load_train_config
+from echomotion_model.train.inputs.sets import NORMALIZER_FILE
+from echomotion_model.train.loop import PHASES
+from echomotion_model.train.lora import merge_lora
+from echomotion_model.train.run.checkpoint import (
     CHECKPOINTS_FOLDER,
     RunState,
     check_model,
-    checkpoints,
+    list_checkpoints,
     load_tensors,
     read_state,
 )  # fmt: skip
-from echomotion_model.train.config import CONFIG_FILE, TrainConfig, load_train_config
-from echomotion_model.train.loop import PHASES
-from echomotion_model.train.lora import merge_lora
-from echomotion_model.train.sets import NORMALIZER_FILE
-from echomotion_model.train.start import start_model
-from echomotion_model.train.state import named
+from echomotion_model.train.run.init import init_model
+from echomotion_model.train.run.state import list_parameters
 from humove.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainedWeights:
-    """A checkpoint's weights, and what they were trained with."""
+    """A checkpoint's weights and the configuration of their training."""
 
     path: Path
     checkpoint: Path
     state: RunState
     averaged: bool
-    """Whether these are the averaged weights."""
+    """Whether these are the averaged (EMA) weights."""
     config: TrainConfig
     normalizer: Normalizer
     model: EchoMotionTransformer
-    """With its adapters added into the weights."""
+    """With its adapters merged into the weights."""
 
     @property
     def step(self) -> int:
-        """Steps that these weights were trained for."""
+        """Number of training steps of these weights."""
         return int(self.checkpoint.name.partition("-")[2])
 
     @property
     def warning(self) -> str:
-        """What whoever samples from it must know, in one line; empty where there is nothing."""
+        """A warning for those who sample from it, in one line; empty if there is none."""
         if self.state.phase == PHASES[-1]:
             return ""
         return (
             f"{self.path}: {self.checkpoint.name} is of phase 1, which trains motion alone: its video branch is not "
-            "trained, so video that is made, and motion that is made from video, mean nothing; go on training first"
+            "trained, so generated video, and motion from video, are meaningless; resume training first"
         )
 
 
 def open_weights(run: Path, *, checkpoint: str | None = None, use_ema: bool = True) -> TrainedWeights:
-    """Reads the folder that training wrote: float32 weights, on the CPU.
+    """Open a run's folder: float32 weights, on the CPU.
 
-    checkpoint: its name or its step; None: the last. use_ema: the averaged weights, where the run keeps them.
-    UserError where there is no such run or checkpoint.
+    checkpoint: its name or its step; None: the last. use_ema: the averaged weights, if the run has them.
+    UserError if there is no such run or checkpoint.
     """
     if not (run / CONFIG_FILE).is_file():
         raise UserError(f"{run} holds no {CONFIG_FILE}; give the folder of a training run")
-    config = load_train_config(str(run / CONFIG_FILE), [])
-    chosen = _checkpoint(run, checkpoint)
+    config = load_train_config(str(run / CONFIG_FILE), [], warn=False)
+    chosen = _find_checkpoint(run, checkpoint)
     state = read_state(chosen)
     check_model(chosen, state, config.model.model_dump(mode="json"), config.lora.model_dump(mode="json"))
-    model = start_model(config, resumed=True)
+    model = init_model(config, resumed=True)
     averaged = use_ema and bool(state.ema_updates)
-    load_tensors(chosen, {f"{'ema' if averaged else 'model'}.{name}": each.data for name, each in named(model)})
+    load_tensors(
+        chosen, {f"{'ema' if averaged else 'model'}.{name}": each.data for name, each in list_parameters(model)}
+    )
     return TrainedWeights(
         path=run,
         checkpoint=chosen,
@@ -78,13 +80,13 @@ def open_weights(run: Path, *, checkpoint: str | None = None, use_ema: bool = Tr
     )
 
 
-def _checkpoint(run: Path, wanted: str | None) -> Path:
-    there = checkpoints(run)
-    if not there:
+def _find_checkpoint(run: Path, wanted: str | None) -> Path:
+    found = list_checkpoints(run)
+    if not found:
         raise UserError(f"{run} has no checkpoint yet; train it until {CHECKPOINTS_FOLDER}/ holds one")
     if wanted is None:
-        return there[-1]
-    for path in there:
+        return found[-1]
+    for path in found:
         if path.name == wanted or path.name.partition("-")[2].lstrip("0") == wanted.lstrip("0"):
             return path
-    raise UserError(f"{run} has no checkpoint {wanted!r}; it has {', '.join(path.name for path in there)}")
+    raise UserError(f"{run} has no checkpoint {wanted!r}; it has {', '.join(path.name for path in found)}")

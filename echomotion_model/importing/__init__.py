@@ -1,4 +1,4 @@
-"""Motion from elsewhere as motion-only shards: AMASS, HumanML3D through its index and AMASS, BVH motion capture.
+"""Import of motion as motion-only shards: AMASS, HumanML3D through its index and AMASS, BVH motion capture.
 
-`run.import_motion` does the whole; `single.load_motion` reads one file in the same way, for generation from it.
+`run.import_motion` imports a folder; `single.load_motion` reads one file in the same way, for generation.
 """

@@ -4,11 +4,11 @@ from typing import Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from humove.config import Strict
+from humove.config.strict import Strict
 
 
 class ImportSettings(Strict):
-    """How motion is cut and resampled, and how it is split."""
+    """Settings for cutting, resampling and splitting motion."""
 
     max_fps: int = Field(
         30, ge=1, description="faster motion is resampled to this rate (slerp); slower motion keeps its own"
@@ -19,9 +19,9 @@ class ImportSettings(Strict):
     test: float = Field(0.05, ge=0, le=1, description="share of the subjects that go to test")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_lengths_and_shares(self) -> Self:
         if self.val + self.test > 1:
-            raise ValueError(f"val {self.val} and test {self.test} are more than all; let them sum to 1 at most")
+            raise ValueError(f"val {self.val} and test {self.test} sum to more than 1; reduce one")
         if self.max_seconds < 2 * self.min_seconds:
-            raise ValueError(f"max_seconds {self.max_seconds} must be twice min_seconds {self.min_seconds} at least")
+            raise ValueError(f"max_seconds {self.max_seconds} must be at least twice min_seconds {self.min_seconds}")
         return self

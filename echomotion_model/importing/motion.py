@@ -1,19 +1,17 @@
-"""A motion as a file has it: SMPL parameters in the file's own world; cut and resampled in time."""
+"""Motion from a file: SMPL parameters in the file's own world, with cutting and resampling in time."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from echomotion_model.importing.reasons import BadMotion, LeftOut
-from humove.rotations import resample_linear, resample_rotations
-from shards.motion_only_documents import FrameOfReference, MotionBody
+from echomotion_model.importing.reasons import BadMotion, SkipReason
+from humove.motion.rotations import resample_linear, resample_rotations
+from shards.motion_only.schemas import FrameOfReference, MotionBody
 
-_EXACT = 1e-6
-"""Frames: nearer than this to a whole frame is that frame."""
-
-
-_LARGEST = 1e4
+_FRAME_TOLERANCE = 1e-6
+"""Instants closer than this to a whole frame, in frames, are rounded to it."""
+_MAX_VALUE = 1e4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,9 +27,9 @@ class SourceMotion:
     rest_joints: np.ndarray
     """(24, 3): of the true body with these betas, or of the open body."""
     betas: np.ndarray
-    """(10,): zero where the open body stands in."""
+    """(10,): zero for the open body."""
     source_frames: np.ndarray
-    """(N,) int64: the frame of the file that each row is, or is nearest to."""
+    """(N,) int64: the nearest frame of the file for each row."""
     fps: Fraction
     frame: FrameOfReference
     body: MotionBody
@@ -40,21 +38,21 @@ class SourceMotion:
         return len(self.transl)
 
     def cut(self, start: int, end: int) -> "SourceMotion":
-        """Rows start (inclusive) to end (exclusive)."""
+        """Return rows start (inclusive) to end (exclusive)."""
         names = ("global_orient", "body_pose", "transl", "source_frames")
         return replace(self, **{name: getattr(self, name)[start:end] for name in names})
 
-    def at_most(self, max_fps: int) -> "SourceMotion":
-        """The same motion at `max_fps`, where it has more: slerp and linear, at instants within the span.
+    def limit_fps(self, max_fps: int) -> "SourceMotion":
+        """Resample motion with a higher rate to `max_fps`: slerp and linear, at instants within the span.
 
-        Where the rate is a multiple of `max_fps` every row is a row of the file, exactly.
+        If the rate is a multiple of `max_fps`, every row is exactly a row of the file.
         """
         if self.fps <= max_fps:
             return self
         step = float(self.fps / max_fps)
-        instants = np.arange(int((len(self) - 1) / step + _EXACT) + 1) * step
+        instants = np.arange(int((len(self) - 1) / step + _FRAME_TOLERANCE) + 1) * step
         whole = np.round(instants)
-        instants = np.where(np.abs(instants - whole) < _EXACT, whole, instants)
+        instants = np.where(np.abs(instants - whole) < _FRAME_TOLERANCE, whole, instants)
         times = np.arange(len(self))
         return replace(
             self,
@@ -66,29 +64,29 @@ class SourceMotion:
         )
 
 
-def checked(**arrays: np.ndarray) -> None:
-    """BadMotion where a number is not finite, or no metres and radians of a person."""
+def check_arrays(**arrays: np.ndarray) -> None:
+    """Raise BadMotion if a value is not finite, or too large for metres and radians of a person."""
     for name, values in arrays.items():
         if not np.isfinite(values).all():
             bad = np.count_nonzero(~np.isfinite(values))
-            raise BadMotion(LeftOut.NOT_FINITE, f"{bad} of {values.size} values of {name} are NaN or infinite")
-        if np.abs(values).max(initial=0) > _LARGEST:
-            raise BadMotion(LeftOut.OUT_OF_RANGE, f"{name} reaches {np.abs(values).max():.3g}")
+            raise BadMotion(SkipReason.NOT_FINITE, f"{bad} of {values.size} values of {name} are NaN or infinite")
+        if np.abs(values).max(initial=0) > _MAX_VALUE:
+            raise BadMotion(SkipReason.OUT_OF_RANGE, f"{name} reaches {np.abs(values).max():.3g}")
 
 
-def checked_rate(fps: float) -> Fraction:
-    """A file's frame rate as a fraction: whole where it is within 0.05 % of it (a BVH's 0.0333333 s are 30 fps)."""
-    if not 1 <= fps <= 10_000:  # NaN is neither
-        raise BadMotion(LeftOut.NO_FRAME_RATE, f"{fps} frames per second")
+def parse_rate(fps: float) -> Fraction:
+    """Return a file's frame rate as a fraction: an integer if within 0.05 % (a BVH's 0.0333333 s are 30 fps)."""
+    if not 1 <= fps <= 10_000:  # also False for NaN
+        raise BadMotion(SkipReason.NO_FRAME_RATE, f"{fps} frames per second")
     whole = round(fps)
     return Fraction(whole) if abs(fps / whole - 1) < 5e-4 else Fraction(fps).limit_denominator(1001)
 
 
-def pieces(count: int, fps: Fraction, max_seconds: float) -> list[tuple[int, int]]:
-    """Spans that tile `count` rows, as equal as can be, none longer than `max_seconds`.
+def split_pieces(count: int, fps: Fraction, max_seconds: float) -> list[tuple[int, int]]:
+    """Split `count` rows into spans of nearly equal length, none longer than `max_seconds`.
 
-    Long recordings are cut so that an epoch doesn't show ten minutes of one take as seldom as two seconds of another,
-    and so that a still camera can have all of a piece in view without standing far off.
+    Long recordings are split so that an epoch samples ten minutes of one take more often than two seconds of another,
+    and so that a static camera can keep a whole piece in view from a short distance.
     """
     number = max(1, -(-count // max(1, int(max_seconds * fps))))
     edges = [round(i * count / number) for i in range(number + 1)]

@@ -1,16 +1,16 @@
-"""One piece of a motion as a sample: cut, resampled, put before its camera."""
+"""Conversion of a piece of motion to a sample: resampled, with a camera."""
 
 import numpy as np
 
-from echomotion_model.importing.camera import film
+from echomotion_model.importing.camera import film_motion
 from echomotion_model.importing.motion import SourceMotion
-from humove.body import joints_of_pose
+from humove.motion.body import compute_joints
 from humove.types import SmplMotion
-from shards.documents import Rights
-from shards.motion_only_documents import MotionOnlyMeta, MotionOnlySample, MotionSource
+from shards.motion_only.schemas import MotionOnlyMeta, MotionOnlySample, MotionSource
+from shards.schemas import Rights
 
 
-def sample_of(
+def build_sample(
     motion: SourceMotion,
     *,
     key: str,
@@ -22,29 +22,29 @@ def sample_of(
     rights: Rights,
     max_fps: int,
 ) -> MotionOnlySample:
-    """The sample of a cut motion. Nothing is smoothed: the raw arrays are the same as the others; all rows are sure."""
+    """Build the sample of a cut motion, without smoothing: the raw arrays equal the others, and all rows are valid."""
     start, end = int(motion.source_frames[0]), int(motion.source_frames[-1]) + 1
     source = MotionSource(
         kind=kind, file=file, name=name, start_frame=start, end_frame=end, fps=float(motion.fps), frame=motion.frame
     )
-    motion = motion.at_most(max_fps)
-    seen = film(motion, key)
+    motion = motion.limit_fps(max_fps)
+    filmed = film_motion(motion, key)
     pose = motion.body_pose.astype(np.float32)
     return MotionOnlySample(
         motion=SmplMotion(
             betas=motion.betas,
             rest_joints=motion.rest_joints.astype(np.float32),
-            global_orient=seen.global_orient,
+            global_orient=filmed.global_orient,
             body_pose=pose,
-            transl=seen.transl,
-            joints=joints_of_pose(motion.rest_joints, seen.global_orient, pose, seen.transl),
-            cam_intrinsics=seen.intrinsics,
+            transl=filmed.transl,
+            joints=compute_joints(motion.rest_joints, filmed.global_orient, pose, filmed.transl),
+            cam_intrinsics=filmed.intrinsics,
             confidence=np.ones(len(motion), np.float32),
             valid=np.ones(len(motion), bool),
             source_frames=motion.source_frames.astype(np.int64),
-            raw_global_orient=seen.global_orient,
+            raw_global_orient=filmed.global_orient,
             raw_body_pose=pose,
-            raw_transl=seen.transl,
+            raw_transl=filmed.transl,
         ),
         meta=MotionOnlyMeta(
             key=key,
@@ -54,7 +54,7 @@ def sample_of(
             frame="camera",
             captions=captions,
             source=source,
-            camera=seen.record,
+            camera=filmed.record,
             body_model=motion.body,
             rights=rights,
         ),

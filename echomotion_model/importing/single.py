@@ -1,4 +1,4 @@
-"""One AMASS or BVH file, read as an import would: for generation from a user's own motion."""
+"""Reading of one AMASS or BVH file, as in an import, for generation from a user's motion."""
 
 from pathlib import Path
 
@@ -8,21 +8,21 @@ from echomotion_model.importing.config import ImportSettings
 from echomotion_model.importing.inputs import KINDS
 from echomotion_model.importing.mocap import read_mocap
 from echomotion_model.importing.reasons import BadMotion
-from echomotion_model.importing.sample import sample_of
+from echomotion_model.importing.sample import build_sample
 from humove.errors import UserError
-from humove.ids import clip_id_of, video_id_of
-from shards.documents import Rights
-from shards.motion_only_documents import MotionOnlySample
+from humove.ids import compute_video_id, format_clip_id
+from shards.motion_only.schemas import MotionOnlySample
+from shards.schemas import Rights
 
 
 def load_motion(
     path: Path, *, start_s: float = 0.0, max_seconds: float | None = None, body_models: Path | None = None
 ) -> MotionOnlySample:
-    """The motion of a file from `start_s` on, `max_seconds` at most, before the camera that its content draws.
+    """Read the motion of a file from `start_s`, at most `max_seconds`, with a camera that depends on its content.
 
-    UserError, one line, where the file is none, or holds no motion there.
+    UserError, one line, if the file is not readable or holds no motion there.
     """
-    kinds = {ending: kind for kind, ending in KINDS.items()}
+    kinds = {suffix: kind for kind, suffix in KINDS.items()}
     kind = kinds.get(path.suffix.lower())
     if kind is None or not path.is_file():
         raise UserError(f"{path}: give an AMASS file ({KINDS['amass']}) or a BVH file ({KINDS['bvh']})")
@@ -36,10 +36,10 @@ def load_motion(
     last = len(motion) if max_seconds is None else min(len(motion), first + round(max_seconds * motion.fps))
     if not 0 <= first < last - 1:
         length = len(motion) / float(motion.fps)
-        raise UserError(f"{path}: is {length:.2f} s long; nothing of it lies from {start_s:g} s on")
-    return sample_of(
+        raise UserError(f"{path}: is {length:.2f} s long, with no motion after {start_s:g} s")
+    return build_sample(
         motion.cut(first, last),
-        key=clip_id_of(video_id_of(path), 0, 0),
+        key=format_clip_id(compute_video_id(path), 0, 0),
         split="test",
         kind=kind,
         file=path.name,

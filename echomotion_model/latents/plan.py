@@ -1,25 +1,25 @@
-"""Which side shards are to be made: those that are missing, and those that are stale."""
+"""The plan of encoding: which latents shards are missing or stale."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from echomotion_model.latents.config import LatentsSettings
-from echomotion_model.latents.documents import MadeFrom, SideShard, json_name, parse_side_shard
 from echomotion_model.latents.protocol import EncoderIds
+from echomotion_model.latents.schemas import LatentsOrigin, LatentsShard, get_json_name, parse_latents_shard
 from echomotion_model.latents.source import open_source
 from humove.errors import UserError
 from humove.storage import Store, open_store, require_writable
 from shards.format import DATASET_FILE, LATENTS_FOLDER, SHARDS_FOLDER
-from shards.motion_only_documents import MOTION_FILE
+from shards.motion_only.schemas import MOTION_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardJob:
-    """One side shard to be made; travels to a worker."""
+    """One latents shard to encode; sent to a worker."""
 
     dataset: str
     out: Store
-    made_from: MadeFrom
+    made_from: LatentsOrigin
     num_samples: int
 
     @property
@@ -30,66 +30,67 @@ class ShardJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentsPlan:
-    """The jobs, and why each; the other shards are up to date."""
+    """The jobs, and the reason of each; the other shards are up to date."""
 
     out: Store
     jobs: tuple[ShardJob, ...]
     fresh: int
-    why: dict[str, str]
-    """Shard -> "missing", or what makes it stale."""
+    reasons: dict[str, str]
+    """Shard -> "missing", or why it is stale."""
 
-    def line(self) -> str:
-        """For people."""
-        missing = sum(reason == "missing" for reason in self.why.values())
-        return f"{self.out}: {self.fresh} shards up to date, {missing} missing, {len(self.why) - missing} stale"
+    def format_summary(self) -> str:
+        missing = sum(reason == "missing" for reason in self.reasons.values())
+        return f"{self.out}: {self.fresh} shards up to date, {missing} missing, {len(self.reasons) - missing} stale"
 
 
-def default_out(dataset: str) -> str:
-    """Where the side shards of a data set lie unless another place is named: in the set's own folder."""
+def get_default_out(dataset: str) -> str:
+    """Get the default path of a data set's latents, in its own folder."""
     return f"{dataset.rstrip('/')}/{LATENTS_FOLDER}"
 
 
 def plan_latents(dataset: str, out: str | Path, settings: LatentsSettings, encoders: EncoderIds) -> LatentsPlan:
-    """What `humove latents` has to do at `out`, a folder or an address.
+    """Plan what to encode at `out`, a folder or a URL.
 
-    Side shards of shards that the set no longer has are removed. UserError where `out` is a data set's own folder, or
-    nothing can be written there.
+    Latents of shards that the set no longer has are removed. UserError if `out` is a data set's own folder, or is not
+    writable.
     """
     source, store = open_source(dataset), open_store(out)
     if store.location.endswith(f"/{SHARDS_FOLDER}") or any(store.exists(name) for name in (DATASET_FILE, MOTION_FILE)):
-        raise UserError(f"{out} is a data set's own folder: side shards have the names of its shards; name another")
-    jobs, why, names = [], {}, set()
-    for row in source.shards():
-        wanted = MadeFrom(shard=row.name, shard_sha256=row.sha256, encoders=encoders, settings=settings)
+        raise UserError(
+            f"{out} is a data set's own folder: latents have the names of its shards; choose another folder"
+        )
+    jobs, reasons, names = [], {}, set()
+    for row in source.list_shards():
+        wanted = LatentsOrigin(shard=row.name, shard_sha256=row.sha256, encoders=encoders, settings=settings)
         names.add(row.name)
-        if reason := staleness(read_side_shard(store, row.name), wanted):
-            why[row.name] = reason
+        if reason := explain_staleness(read_latents_shard(store, row.name), wanted):
+            reasons[row.name] = reason
             jobs.append(
                 ShardJob(dataset=source.store.location, out=store, made_from=wanted, num_samples=row.num_samples)
             )
     if jobs:
         require_writable(store)
-    _remove_others(store, names)
-    return LatentsPlan(out=store, jobs=tuple(jobs), fresh=len(names) - len(jobs), why=why)
+    _remove_orphans(store, names)
+    return LatentsPlan(out=store, jobs=tuple(jobs), fresh=len(names) - len(jobs), reasons=reasons)
 
 
-def staleness(found: SideShard | None, wanted: MadeFrom) -> str:
-    """ "missing", what makes it stale, or nothing where it is up to date."""
-    return "missing" if found is None else found.made_from.difference(wanted)
+def explain_staleness(found: LatentsShard | None, wanted: LatentsOrigin) -> str:
+    """Return "missing", why the shard is stale, or "" if it is up to date."""
+    return "missing" if found is None else found.made_from.describe_difference(wanted)
 
 
-def read_side_shard(store: Store, shard: str) -> SideShard | None:
-    """A side shard's document; None where it or the tar that it describes is not there."""
+def read_latents_shard(store: Store, shard: str) -> LatentsShard | None:
+    """Read the .json of a latents shard; return None if it or its tar is missing."""
     try:
-        found = parse_side_shard(store.read(json_name(shard)))
+        found = parse_latents_shard(store.read(get_json_name(shard)))
         return found if found and store.size(shard) == found.bytes else None
     except FileNotFoundError:
         return None
 
 
-def _remove_others(store: Store, names: set[str]) -> None:
-    """Remove whole side shards of other names; a tar that is not described as one stays."""
-    there = store.names()
-    for name in sorted(there - names):
-        if name.endswith(".tar") and json_name(name) in there and read_side_shard(store, name) is not None:
-            store.delete([json_name(name), name])
+def _remove_orphans(store: Store, names: set[str]) -> None:
+    """Remove complete latents shards of other names; other tars are kept."""
+    present = store.names()
+    for name in sorted(present - names):
+        if name.endswith(".tar") and get_json_name(name) in present and read_latents_shard(store, name) is not None:
+            store.delete([get_json_name(name), name])

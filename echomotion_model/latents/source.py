@@ -1,19 +1,19 @@
-"""The two kinds of data set that side shards are made for, under one roof."""
+"""The two kinds of data set that can be encoded."""
 
 from collections.abc import Iterator
 
-from echomotion_model.data.catalogue import ENTRY_COLUMNS, Entry
+from echomotion_model.data.catalogue import ENTRY_COLUMNS, IndexEntry
 from humove.errors import UserError
-from shards.buckets import Bucket, BucketConfig, LeftOut, bucket_of
-from shards.documents import ShardRow
+from shards.buckets import Bucket, BucketConfig, LeftOut, choose_bucket
 from shards.format import DATASET_FILE
-from shards.motion_only import MotionOnlyDataset, open_motion_only
-from shards.motion_only_documents import MOTION_FILE
+from shards.motion_only.dataset import MotionOnlyDataset, open_motion_only
+from shards.motion_only.schemas import MOTION_FILE
 from shards.reader import Dataset, open_dataset
+from shards.schemas import ShardRow
 
 
 def open_source(path: str) -> Dataset | MotionOnlyDataset:
-    """The data set at a path or an address, of either kind. UserError where there is none."""
+    """Open the data set of either kind at a path or URL. UserError if there is none."""
     try:
         return open_dataset(path)
     except UserError as error:
@@ -29,17 +29,17 @@ def open_source(path: str) -> Dataset | MotionOnlyDataset:
         ) from error
 
 
-def shard_row(source: Dataset | MotionOnlyDataset, name: str) -> ShardRow:
-    """A shard of the set by its name. UserError where it has none."""
-    for row in source.shards():
+def find_shard_row(source: Dataset | MotionOnlyDataset, name: str) -> ShardRow:
+    """Find a shard of the set by its name. UserError if there is none."""
+    for row in source.list_shards():
         if row.name == name:
             return row
-    raise UserError(f"{source.path} has no shard {name} (any more); run `humove latents` on it again")
+    raise UserError(f"{source.path} has no shard {name} any more; run `humove latents` on it again")
 
 
-def entries(dataset: Dataset, shard: str, buckets: BucketConfig) -> Iterator[Entry | LeftOut]:
-    """Each sample of a shard, in its order: where it lies and its bucket, or why it trains in none."""
-    for row in dataset.index_rows(list(ENTRY_COLUMNS)):
+def iterate_entries(dataset: Dataset, shard: str, buckets: BucketConfig) -> Iterator[IndexEntry | LeftOut]:
+    """Iterate over the samples of a shard, in order: the index entry, or why it fits no bucket."""
+    for row in dataset.iterate_index_rows(list(ENTRY_COLUMNS)):
         if row["shard"] == shard:
-            verdict = bucket_of(row["num_frames"], row["fps"], row["width"], row["height"], buckets)
-            yield Entry.from_row(row, verdict) if isinstance(verdict, Bucket) else verdict
+            verdict = choose_bucket(row["num_frames"], row["fps"], row["width"], row["height"], buckets)
+            yield IndexEntry.from_row(row, verdict) if isinstance(verdict, Bucket) else verdict

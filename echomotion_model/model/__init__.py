@@ -1,1 +1,1 @@
-"""The dual-branch diffusion transformer: Wan's own, with a motion branch beside its video branch."""
+"""The dual-branch diffusion transformer: Wan's video branch and a motion branch."""

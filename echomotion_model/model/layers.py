@@ -1,8 +1,8 @@
-"""Layers of Wan, under diffusers' names, with the precision that each needs built in.
+"""Layers of Wan, under diffusers' names, each with its required precision.
 
-Weights may be stored in float32 while tokens are bfloat16: a layer takes them to the tokens' type as it is used, so
-that an optimizer keeps full precision. Some parts stay float32 whatever the model is cast to, as Wan wants it: time
-embedder, modulation tables, layer norms; and, of the motion, the way in and out.
+Weights may be stored in float32 while tokens are bfloat16: a layer casts them to the tokens' dtype in its forward, so
+that the optimizer keeps full precision. As Wan requires, some parts stay float32 in any cast of the model: time
+embedder, modulation tables and layer norms; and also the motion's input and output MLPs.
 
 Shape suffixes: B batch, D width of a token, ... any.
 """
@@ -15,65 +15,65 @@ from torch import nn
 from torch.nn import functional
 
 FLOAT32_PARTS = ("time_embedder", "scale_shift_table", "motion_scale_shift_table", "norm2", "motion_in", "motion_out")
-"""Parts of parameter names, between dots, that are float32 in a model cast to anything less."""
+"""Components of parameter names that stay float32 in a model cast to a smaller dtype."""
 
 
-def stays_float32(name: str) -> bool:
-    """Whether the parameter of this name is float32 in every model."""
+def is_always_float32(name: str) -> bool:
+    """Return whether the parameter of this name is float32 in every model."""
     return not set(FLOAT32_PARTS).isdisjoint(name.split("."))
 
 
-def never_narrowed(convert: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The conversion with a tensor's device, but not its type, changed where the type would be a smaller float."""
+def prevent_narrowing(convert: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Wrap a conversion so that it changes a tensor's device, but never to a smaller float dtype."""
 
-    def kept(tensor: torch.Tensor) -> torch.Tensor:
+    def convert_guarded(tensor: torch.Tensor) -> torch.Tensor:
         out = convert(tensor)
         smaller = out.is_floating_point() and out.dtype.itemsize < tensor.dtype.itemsize
         return tensor.to(out.device) if smaller else out
 
-    return kept
+    return convert_guarded
 
 
 class Float32Module(nn.Module):
-    """Stays float32, its children too, in `.to(torch.bfloat16)`, `.half()` and their like."""
+    """A module that stays float32, with its children, in `.to(torch.bfloat16)`, `.half()` and similar casts."""
 
     def _apply(self, fn: Callable, recurse: bool = True) -> nn.Module:
-        return super()._apply(never_narrowed(fn), recurse)
+        return super()._apply(prevent_narrowing(fn), recurse)
 
 
 class Float32Tables(nn.Module):
-    """Its own parameters stay float32; its children are cast as they like."""
+    """A module whose own parameters stay float32, while its children are cast normally."""
 
     def _apply(self, fn: Callable, recurse: bool = True) -> nn.Module:
         if recurse:
             for child in self.children():
                 child._apply(fn)
-        return super()._apply(never_narrowed(fn), recurse=False)
+        return super()._apply(prevent_narrowing(fn), recurse=False)
 
 
 class Linear(nn.Linear):
-    """In the type of its input."""
+    """A linear layer in the dtype of its input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
 class RMSNorm(nn.RMSNorm):
-    """In the type of its input; over all heads together, as Wan has it."""
+    """An RMS norm in the dtype of its input; over all heads together, as in Wan."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class LayerNorm(Float32Module, nn.LayerNorm):
-    """In float32, whatever comes in."""
+    """A layer norm in float32 for any input."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.float())
 
 
 class PatchEmbedding(nn.Conv3d):
-    """Latents (B, C, F, H, W) to video tokens (B, N, D), time outermost."""
+    """A convolution of latents (B, C, F, H, W) to video tokens (B, N, D), time outermost."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         patches = self._conv_forward(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
@@ -92,7 +92,7 @@ class GeluProjection(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """(..., D) -> (..., D)."""
+    """An MLP of (..., D) to (..., D)."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class FeedForward(nn.Module):
 
 
 class TimestepEmbedding(Float32Module):
-    """Timesteps (B,), 0 to 1000, to (B, D) float32: sinusoids through an MLP."""
+    """An embedding of timesteps (B,), 0 to 1000, in (B, D) float32: sinusoids through an MLP."""
 
     def __init__(self, sinusoids: int, width: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class TimestepEmbedding(Float32Module):
 
 
 class TextProjection(nn.Module):
-    """The text encoder's tokens (B, L, text width) to (B, L, D)."""
+    """An MLP of the text encoder's tokens (B, L, text width) to (B, L, D)."""
 
     def __init__(self, text_width: int, width: int) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class TextProjection(nn.Module):
 
 
 class ConditionEmbedder(nn.Module):
-    """Time and text, shared by video and motion."""
+    """The embedding of time and text, shared by video and motion."""
 
     def __init__(self, width: int, sinusoids: int, text_width: int) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class ConditionEmbedder(nn.Module):
         self.time_proj = Linear(width, 6 * width)
         self.text_embedder = TextProjection(text_width, width)
 
-    def time(self, timestep_B: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, D) for the head and (B, 6, D) for the blocks, of the given type."""
+    def embed_time(self, timestep_B: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (B, D) for the head and (B, 6, D) for the blocks, of the given dtype."""
         embedded = self.time_embedder(timestep_B).to(dtype)
         return embedded, self.time_proj(functional.silu(embedded)).unflatten(1, (6, -1))

@@ -1,4 +1,4 @@
-"""The way of motion features into tokens and out of them, and the task's way into both streams.
+"""Motion features to tokens and back, and the task embedding.
 
 Shape suffixes: B batch, T frames, F the 235 features of a frame, M = 51 T motion tokens, D width.
 """
@@ -7,17 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from echomotion_model.model.config import TASKS
+from echomotion_model.model.config import NUM_TASKS
 from echomotion_model.model.layers import Float32Module, Linear
 from echomotion_model.motion.layout import GROUPS, SPLIT, TOKENS
 
 
 class MotionIn(Float32Module):
-    """Features (B, T, 235) to tokens (B, 51 T, D): an MLP for each group, shared by its tokens, but for a bias inside
-    it that is each token's own. Rotary attention knows distances alone: without the bias a token has to find out which
-    joint it is from its distance to others, and a model learns several times slower.
+    """Features (B, T, 235) to tokens (B, 51 T, D): one MLP per group, with a separate hidden bias per token. Rotary
+    attention depends on distances only: without the bias a token must infer its joint from its distances to others,
+    and a model learns several times more slowly.
 
-    In float32: a millimetre of a person four metres away is below what bfloat16 tells apart.
+    In float32: bfloat16 cannot resolve a millimetre at a distance of four metres.
     """
 
     def __init__(self, hidden: int, width: int) -> None:
@@ -50,11 +50,11 @@ class MotionOut(Float32Module):
 
 
 class TaskEmbedder(nn.Module):
-    """Tasks (B,) int64 to (B, 1, D), which is added to every token. It starts as zeros."""
+    """The embedding of tasks (B,) int64 in (B, 1, D), which is added to every token. It is initialised to zeros."""
 
     def __init__(self, hidden: int, width: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(TASKS, hidden)
+        self.embedding = nn.Embedding(NUM_TASKS, hidden)
         self.linear_1 = Linear(hidden, hidden)
         self.linear_2 = Linear(hidden, width)
 

@@ -1,12 +1,12 @@
-"""Wan's weights and settings under their two sets of names: diffusers', which are the model's own, and the original.
+"""The two naming schemes of Wan's weights and settings: diffusers', which this model uses, and the original.
 
-The original block numbers its norms otherwise: its norm3 (before the cross-attention, the one with weights) is
+The original block numbers its norms differently: its norm3 (before the cross-attention, the one with weights) is
 diffusers' norm2, and its norm2 is diffusers' norm3.
 """
 
 from echomotion_model.model.config import ModelConfig
 
-_WHOLE = {
+_TOP_LEVEL = {
     "condition_embedder.time_embedder.linear_1": "time_embedding.0",
     "condition_embedder.time_embedder.linear_2": "time_embedding.2",
     "condition_embedder.text_embedder.linear_1": "text_embedding.0",
@@ -25,13 +25,13 @@ _IN_BLOCK = {
 _IN_ATTENTION = {"to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "o", "norm_q": "norm_q", "norm_k": "norm_k"}
 
 
-def original_name(name: str) -> str:
-    """The original repository's name of the parameter that diffusers calls `name`. KeyError for none of Wan's."""
+def get_original_name(name: str) -> str:
+    """Return the original name of the parameter that diffusers calls `name`. KeyError if Wan has none."""
     if name == "scale_shift_table":
         return "head.modulation"
     if not name.startswith("blocks."):
         module, _, parameter = name.rpartition(".")
-        return f"{_WHOLE[module]}.{parameter}"
+        return f"{_TOP_LEVEL[module]}.{parameter}"
     _, layer, inside = name.split(".", 2)
     if inside == "scale_shift_table":
         return f"blocks.{layer}.modulation"
@@ -42,8 +42,8 @@ def original_name(name: str) -> str:
     return f"blocks.{layer}.{_IN_BLOCK[module]}.{parameter}"
 
 
-def diffusers_config(config: ModelConfig) -> dict:
-    """config.json of diffusers' WanTransformer3DModel for the video branch."""
+def build_diffusers_config(config: ModelConfig) -> dict:
+    """Return the config.json of diffusers' WanTransformer3DModel for the video branch."""
     return {
         "_class_name": "WanTransformer3DModel",
         "added_kv_proj_dim": None,
@@ -65,8 +65,8 @@ def diffusers_config(config: ModelConfig) -> dict:
     }
 
 
-def original_config(config: ModelConfig) -> dict:
-    """The settings that the original repository's config.json may hold, for the same model."""
+def build_original_config(config: ModelConfig) -> dict:
+    """Return the settings of the original repository's config.json for the same model."""
     return {
         "cross_attn_norm": True,
         "dim": config.dim,

@@ -1,1 +1,1 @@
-"""SMPL motion as the numbers that the model sees, 51 tokens a frame, and back."""
+"""SMPL motion as the model's features, 51 tokens per frame, and back."""

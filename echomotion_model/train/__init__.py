@@ -1,1 +1,1 @@
-"""Training in two phases: motion alone, then video and motion together."""
+"""Training in two phases: motion only, then video and motion together."""

@@ -1,52 +1,54 @@
-"""What a run would do, said before it is begun: no weights, no encoder, no GPU."""
+"""A summary of what a run would do, without weights, encoders or a GPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from echomotion_model.data.catalogue import Catalogue
+from echomotion_model.data.catalogue import SampleIndex
 from echomotion_model.data.order import check_batch
 from echomotion_model.latents.reader import Latents
 from echomotion_model.model.transformer import EchoMotionTransformer
 from echomotion_model.model.weights import open_wan
 from echomotion_model.motion.layout import TOKENS
 from echomotion_model.train.config import TrainConfig
-from echomotion_model.train.encoders import Encoders
-from echomotion_model.train.mfu import step_flops
-from echomotion_model.train.sets import Sets, find_latents, open_sets
-from echomotion_model.train.start import wan_weights
-from echomotion_model.train.validation import validation_catalogue
+from echomotion_model.train.inputs.encoders import Encoders
+from echomotion_model.train.inputs.sets import TrainSets, find_latents, open_sets
+from echomotion_model.train.run.init import find_wan_weights
+from echomotion_model.train.run.mfu import count_step_flops
+from echomotion_model.train.validation import open_validation_index
 from shards.buckets import Bucket, BucketCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """Figures of a run to be."""
+    """Figures of a planned run."""
 
     counts: BucketCounts
-    """Of the data set's split: what the loader uses by bucket, and leaves out by reason."""
+    """Samples of the data set's split: used, by bucket, and left out, by reason."""
     motions: int
-    """Clips of all sets whose motion trains in the first phase."""
+    """Clips of all sets that are used in the first phase."""
     motions_left_out: tuple[tuple[str, dict[str, int]], ...]
-    """Of each set, by its path: those that do not, by reason."""
+    """For each set, by its path: clips left out of the first phase, by reason."""
     parameters: int
     lines: tuple[str, ...]
-    """All of it, for people."""
+    """The summary as text."""
 
 
 def dry_run(config: TrainConfig, dataset: str, motion_only: Sequence[str] = ()) -> DryRun:
-    """What `train` would read of the same arguments. UserError where it could not begin, as far as that shows without
-    the model's and the encoders' weights, or the machines that it would run on."""
-    _check_spread(config)
-    if weights := wan_weights(config):
+    """Summarize what `train` would do with the same arguments.
+
+    UserError if it could not start, as far as that can be checked without weights or the machines of the run.
+    """
+    _check_processes(config)
+    if weights := find_wan_weights(config):
         open_wan(weights, config.model)
     sets = open_sets(dataset, motion_only, config)
     load = Encoders(config.encoders)
     latents = find_latents(sets, config, load)
     _check_encoders(config, load, latents)
-    catalogue = Catalogue(sets.paired, config.data.split, config.data.buckets)
-    counts, motions = catalogue.counts, len(sets.motions)
+    index = SampleIndex(sets.paired, config.data.split, config.data.buckets)
+    counts, motions = index.counts, len(sets.motions)
     paths = (dataset, *motion_only)
     left_out = tuple(zip(paths, sets.motions.left_out, strict=True))
     with torch.device("meta"):
@@ -55,32 +57,32 @@ def dry_run(config: TrainConfig, dataset: str, motion_only: Sequence[str] = ()) 
     lines = [
         f"{dataset}, split {config.data.split}: {counts['used']} of {total} samples train, "
         f"{total - counts['used']} are left out",
-        *(f"  {name}: {number}{_work(config, bucket)}" for (name, number), bucket in zip(
-            counts["buckets"].items(), catalogue.members, strict=True)),
+        *(f"  {name}: {number}{_describe_cost(config, bucket)}" for (name, number), bucket in zip(
+            counts["buckets"].items(), index.members, strict=True)),
         *(f"  left out, {reason}: {number}" for reason, number in counts["left_out"].items()),
         f"phase 1: motion of {motions} clips, {config.phases.motion.steps} steps of "
         f"{config.phases.motion.batch_size * config.phases.motion.accumulate}",
         *(f"  {path}: left out, {why}: {number}" for path, reasons in left_out for why, number in reasons.items()),
         f"phase 2: {config.phases.paired.steps} steps of {config.data.batch_size * config.phases.paired.accumulate}",
-        f"  {_videos(config, latents[0])}",
-        _validation(config, sets),
+        f"  {_describe_video_source(config, latents[0])}",
+        _describe_validation(config, sets),
         f"model: {parameters / 1e6:,.1f} M parameters",
     ]  # fmt: skip
     return DryRun(counts=counts, motions=motions, motions_left_out=left_out, parameters=parameters, lines=tuple(lines))
 
 
-def _check_spread(config: TrainConfig) -> None:
-    """Over the processes, where their number is given."""
+def _check_processes(config: TrainConfig) -> None:
+    """Raise UserError if heads or batches do not divide over the processes, where their number is set."""
     parallel = config.parallel
     parallel.check_heads(config.model.heads)
     if parallel.processes:
-        ranks = parallel.ranks(parallel.processes)
+        ranks = parallel.count_ranks(parallel.processes)
         check_batch(config.phases.motion.batch_size, ranks)
         check_batch(config.data.batch_size, ranks)
 
 
 def _check_encoders(config: TrainConfig, load: Encoders, latents: Sequence[Latents | None]) -> None:
-    """Those that will be loaded, which with latents may be none."""
+    """Check the encoders that the run would load; with latents it may need none."""
     encodes = latents[0] is None and (config.encoders.windows or config.phases.paired.steps)
     if encodes or config.validation.clips:
         load.check_video()
@@ -88,28 +90,27 @@ def _check_encoders(config: TrainConfig, load: Encoders, latents: Sequence[Laten
         load.check_text()
 
 
-def _videos(config: TrainConfig, latents: Latents | None) -> str:
-    """Where the second phase's come from."""
+def _describe_video_source(config: TrainConfig, latents: Latents | None) -> str:
     if latents is not None:
-        return f"{latents.settings.windows} windows in time of each clip, encoded in {latents.path}"
+        return f"{latents.settings.windows} time windows of each clip, encoded in {latents.path}"
     if config.encoders.windows:
-        return f"{config.encoders.windows} windows in time of each clip, to be encoded first"
-    return "windows in time drawn anew at each pass, encoded as they come"
+        return f"{config.encoders.windows} time windows of each clip, to be encoded first"
+    return "new time windows in each epoch, encoded at every step"
 
 
-def _validation(config: TrainConfig, sets: Sets) -> str:
+def _describe_validation(config: TrainConfig, sets: TrainSets) -> str:
     if not config.validation.clips:
         return "validation: none"
-    catalogue = validation_catalogue(sets.paired, config)
-    return f"validation: {min(config.validation.clips, len(catalogue))} clips of split {catalogue.split}"
+    index = open_validation_index(sets.paired, config)
+    return f"validation: {min(config.validation.clips, len(index))} clips of split {index.split}"
 
 
-def _work(config: TrainConfig, bucket: Bucket) -> str:
-    """Tokens and operations of one sample of a bucket."""
+def _describe_cost(config: TrainConfig, bucket: Bucket) -> str:
+    """Format the tokens and operations of one sample of a bucket."""
     _, down, across = config.model.patch
     stride = config.encoders.stride
     latents = (bucket.frames - 1) // config.model.frame_stride + 1
     video = latents * (bucket.height // stride // down) * (bucket.width // stride // across)
     motion = TOKENS * bucket.frames
-    flops = step_flops(config.model, video, motion, config.encoders.text_tokens, adapted=bool(config.lora.rank))
-    return f" (each {video:,} + {motion:,} tokens, {flops / 1e12:,.3g} TFLOP a step)"
+    flops = count_step_flops(config.model, video, motion, config.encoders.text_tokens, adapted=bool(config.lora.rank))
+    return f" (each {video:,} + {motion:,} tokens, {flops / 1e12:,.3g} TFLOP per step)"

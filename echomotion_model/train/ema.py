@@ -1,4 +1,4 @@
-"""A slow average of the weights, which samples better than the last weights do."""
+"""An exponential moving average of the weights, which gives better samples than the last weights."""
 
 from collections.abc import Iterable
 
@@ -6,22 +6,22 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from humove.config import Strict
+from humove.config.strict import Strict
 
 
 class EmaConfig(Strict):
-    """The average; it is kept in float32, sharded as the weights are."""
+    """Settings of the average, which is float32 and sharded as the weights are."""
 
     decay: float = Field(
         0.999,
         ge=0,
         lt=1,
-        description="share of the average that a step keeps; 0 keeps no average, and saves its memory",
+        description="share of the average that a step keeps; 0: no average, which saves its memory",
     )
 
 
 class Ema:
-    """The average of a model's floating-point parameters, by name. Sharded ones (DTensor) are averaged as shards."""
+    """The average of a model's floating-point parameters, by name; of sharded ones (DTensor) each rank's shards."""
 
     def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], decay: float) -> None:
         self._decay, self.updates = decay, 0
@@ -29,7 +29,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
-        """Moves the average towards the weights; quickly at first, so that it forgets where they began."""
+        """Move the average towards the weights, faster in the first steps so that it forgets the initial weights."""
         self.updates += 1
         kept = min(self._decay, (1 + self.updates) / (10 + self.updates))
         for name, parameter in parameters:
@@ -38,7 +38,7 @@ class Ema:
 
     @torch.no_grad()
     def swap(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
-        """Exchanges the average and the weights; a second call undoes it."""
+        """Exchange the average and the weights; a second call restores them."""
         for name, parameter in parameters:
             weights = parameter.detach().clone()
             parameter.copy_(self.weights[name])

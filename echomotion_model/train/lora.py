@@ -1,4 +1,4 @@
-"""Low-rank adapters: training a large model by a few numbers beside each of its matrices."""
+"""Low-rank adapters (LoRA): a few trained weights beside each matrix of a frozen model."""
 
 import math
 
@@ -7,27 +7,29 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
-from echomotion_model.diffusion.streams import stream
-from humove.config import Strict
+from echomotion_model.diffusion.rng import make_generator
+from humove.config.strict import Strict
 from humove.errors import UserError
 
-_WHOLE = ("motion_", "task_embedder.")
-"""Beginnings of names of parameters that train without adapters."""
+_FULLY_TRAINED = ("motion_", "task_embedder.")
+"""Prefixes of the names of parameters that train without adapters."""
 
 
 class LoraConfig(Strict):
-    """Adapters beside the linear layers whose name ends as one of `targets`. Those and the motion's ways in and out,
-    for which there are no weights to start from, train; everything else is frozen."""
+    """Adapters beside the linear layers whose name ends with one of `targets`.
 
-    rank: int = Field(0, ge=0, description="of each adapter; 0: none, all weights train")
-    alpha: float = Field(16.0, gt=0, allow_inf_nan=False, description="the adapter's answer is scaled by alpha / rank")
+    The adapters and the motion's input and output layers, which have no pretrained weights, train; the rest is frozen.
+    """
+
+    rank: int = Field(0, ge=0, description="rank of each adapter; 0: no adapters, all weights train")
+    alpha: float = Field(16.0, gt=0, allow_inf_nan=False, description="the adapter's output is scaled by alpha / rank")
     targets: tuple[str, ...] = Field(
-        ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"), description="ends of layers' names"
+        ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"), description="suffixes of layers' names"
     )
 
 
 class LoraLinear(nn.Linear):
-    """A linear layer with an adapter. Its weight and bias keep their names, so that a checkpoint's keys fit."""
+    """A linear layer with an adapter. Its weight and bias keep their names, so that checkpoints' keys match."""
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float, generator: torch.Generator) -> None:
         super().__init__(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
@@ -42,8 +44,8 @@ class LoraLinear(nn.Linear):
         plain = F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
         return plain + self.scale * F.linear(F.linear(x, self.lora_down.to(x.dtype)), self.lora_up.to(x.dtype))
 
-    def merged(self) -> nn.Linear:
-        """A plain layer that answers the same."""
+    def merge_adapter(self) -> nn.Linear:
+        """Return a plain layer with the same output."""
         layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
         weight = self.weight.detach().float() + self.scale * self.lora_up.detach().float() @ self.lora_down.float()
         layer.weight, layer.bias = nn.Parameter(weight.to(self.weight)), self.bias
@@ -51,29 +53,29 @@ class LoraLinear(nn.Linear):
 
 
 def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> nn.Module:
-    """The model with adapters beside its targets, and Wan's own weights frozen. UserError where nothing is a target."""
+    """Add adapters to the targets and freeze Wan's weights, in place. UserError if no layer is a target."""
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(_WHOLE))
-    found = [
+        parameter.requires_grad_(name.startswith(_FULLY_TRAINED))
+    targets = [
         (name, layer)
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear) and any(f".{name}".endswith(f".{end}") for end in config.targets)
     ]
-    if not found:
+    if not targets:
         raise UserError(f"lora.targets: no layer of the model ends in {', '.join(config.targets)}")
-    for name, layer in found:
-        _put(model, name, LoraLinear(layer, config.rank, config.alpha, stream("lora", seed, name)))
+    for name, layer in targets:
+        _replace_layer(model, name, LoraLinear(layer, config.rank, config.alpha, make_generator("lora", seed, name)))
     return model
 
 
 def merge_lora(model: nn.Module) -> nn.Module:
-    """The model with its adapters added into the weights."""
+    """Merge the adapters into the weights, in place."""
     for name, layer in list(model.named_modules()):
         if isinstance(layer, LoraLinear):
-            _put(model, name, layer.merged())
+            _replace_layer(model, name, layer.merge_adapter())
     return model
 
 
-def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+def _replace_layer(model: nn.Module, name: str, layer: nn.Module) -> None:
     owner, _, last = name.rpartition(".")
     setattr(model.get_submodule(owner), last, layer)

@@ -1,4 +1,4 @@
-"""AdamW and the rate that it learns at."""
+"""AdamW and the learning rate's schedule."""
 
 import math
 from collections.abc import Iterable
@@ -7,31 +7,33 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from humove.config import Strict
+from humove.config.strict import Strict
 
 
 class OptimizerConfig(Strict):
-    """AdamW."""
+    """Settings of AdamW."""
 
-    betas: tuple[float, float] = Field((0.9, 0.999), description="how long it remembers gradients and their squares")
-    eps: float = Field(1e-8, gt=0, description="keeps small gradients from large steps")
-    weight_decay: float = Field(
-        1e-3, ge=0, description="pulls matrices towards zero; biases, norms and tables are left alone"
+    betas: tuple[float, float] = Field(
+        (0.9, 0.999), description="decay of the averages of gradients and of their squares"
     )
-    clip_norm: float = Field(1.0, gt=0, description="gradients longer than this are shortened to it")
+    eps: float = Field(1e-8, gt=0, description="added to the denominator, for numerical stability")
+    weight_decay: float = Field(1e-3, ge=0, description="decay of matrices; biases, norms and tables do not decay")
+    clip_norm: float = Field(1.0, gt=0, description="maximum norm of the gradient")
 
 
 class PhaseConfig(Strict):
-    """One phase of training."""
+    """Settings of one training phase."""
 
-    steps: int = Field(1000, ge=0, description="steps of the optimizer; 0 leaves the phase out")
-    learning_rate: float = Field(8e-6, gt=0, allow_inf_nan=False, description="AdamW's")
-    warmup_steps: int = Field(0, ge=0, description="steps over which the rate rises from zero")
-    cooldown: float = Field(0.0, ge=0, le=1, description="last share of the steps, over which the rate falls to zero")
-    accumulate: int = Field(1, ge=1, description="batches whose gradients are gathered for one step")
+    steps: int = Field(1000, ge=0, description="optimizer steps; 0: skip the phase")
+    learning_rate: float = Field(8e-6, gt=0, allow_inf_nan=False, description="peak learning rate")
+    warmup_steps: int = Field(0, ge=0, description="steps over which the rate rises linearly from zero")
+    cooldown: float = Field(
+        0.0, ge=0, le=1, description="share of the steps, at the end, over which the rate falls to zero"
+    )
+    accumulate: int = Field(1, ge=1, description="batches whose gradients are accumulated for one step")
 
-    def rate(self, step: int) -> float:
-        """The rate of step 0, 1, ... of this phase: linear up, constant, a half cosine down."""
+    def compute_rate(self, step: int) -> float:
+        """Compute the rate of step 0, 1, ... of this phase: linear warmup, constant, cosine decay."""
         rising = min(1.0, (step + 1) / (self.warmup_steps + 1))
         left = (self.steps - step) / max(1.0, self.cooldown * self.steps)
         falling = 1.0 if left >= 1 else 0.5 * (1 - math.cos(math.pi * left))
@@ -39,8 +41,11 @@ class PhaseConfig(Strict):
 
 
 def make_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over the parameters that train. Its state is there from the start, so that every checkpoint of a phase has
-    the same keys, whether or not a parameter has had a gradient yet."""
+    """Make AdamW over the trainable parameters.
+
+    Its state exists from the start, so that all checkpoints of a phase have the same keys, whether or not a parameter
+    has had a gradient yet.
+    """
     training = {name: parameter for name, parameter in parameters if parameter.requires_grad}
     groups = [
         {
@@ -62,7 +67,7 @@ def make_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], config: Optim
 
 
 def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether it multiplies tokens. The modulation's tables and the motion tokens' biases are rows of vectors."""
+    """Return whether it multiplies tokens; modulation tables and motion tokens' biases are rows of vectors."""
     return parameter.ndim > 1 and not name.endswith(("_table", "_bias"))
 
 

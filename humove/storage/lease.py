@@ -1,4 +1,4 @@
-"""One job at a time on a store: a file lock in a local folder, a lease object that is renewed elsewhere."""
+"""Exclusive access to a store: a file lock in a local folder, a renewed lease object in an object store."""
 
 import fcntl
 import json
@@ -21,23 +21,23 @@ log = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
 LEASE_S = 30.0
-"""A lease that was not renewed for so long may be taken over."""
+"""Seconds without renewal after which a lease may be taken over."""
 HEARTBEAT_S = 5.0
 
 
 class Lease:
-    """The right to write to a store. `check` raises UserError once it was lost."""
+    """The exclusive right to write to a store."""
 
     def check(self) -> None:
-        """Nothing where the lease is still held; UserError where another job took it over."""
+        """Raise UserError if another job took the lease over."""
 
 
 @contextmanager
 def lock_store(store: Store, what: str = "build") -> Iterator[Lease]:
-    """One `what` at a time on a store; UserError where there is another.
+    """Hold the lock of a store for a job of the kind `what`; UserError if another job holds it.
 
-    A remote lease whose holder is gone is taken over: at once where it ran on this machine, else after LEASE_S. A
-    holder that lost its lease learns so from `check`, or from the UserError at the end of the block.
+    A remote lease whose holder has ended is taken over: at once if it ran on this machine, else after LEASE_S. A
+    holder that lost its lease gets a UserError from `check` or at the end of the block.
     """
     if store.is_local:
         with _lock_folder(store, what) as lease:
@@ -53,7 +53,7 @@ def lock_store(store: Store, what: str = "build") -> Iterator[Lease]:
 
 
 def is_locked(store: Store) -> bool:
-    """Whether a job holds the store's lock at this moment."""
+    """Tell whether a job holds the store's lock now."""
     if store.is_local:
         try:
             with store.path(LOCK_FILE).open() as lock:
@@ -84,7 +84,7 @@ def _lock_folder(store: Store, what: str) -> Iterator[Lease]:
 
 
 class _RemoteLease(Lease):
-    """A `.lock` object that says who holds the store, written anew every HEARTBEAT_S."""
+    """A `.lock` object that names the holder and is rewritten every HEARTBEAT_S."""
 
     def __init__(self, store: RemoteStore, what: str) -> None:
         self._store, self._what = store, what
@@ -93,32 +93,32 @@ class _RemoteLease(Lease):
         self._lost = ""
         self._stop = threading.Event()
         self._mutex = threading.Lock()
-        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
 
     def acquire(self) -> None:
-        """Create the lease, or take over one that nobody renews. UserError where another job holds it."""
-        while not self._create():
+        """Create the lease, or take over an expired one. UserError if another job holds it."""
+        while not self._create_lease():
             gone = self._watch_holder()
             if gone is not None and self._take_over(gone):
                 break
         self._renewed = time.monotonic()
         if not self._is_ours():
-            # A store without conditional writes let two of them through: the later one holds the lease.
+            # A store without conditional writes accepts two creations: the later one holds the lease.
             raise UserError(_format_held(self._store, self._what, _read_holder(self._store)))
         self._thread.start()
 
     def check(self) -> None:
         if not self._lost and time.monotonic() - self._renewed > LEASE_S - HEARTBEAT_S:
-            self._renew()
+            self._renew_lease()
         if not self._lost and time.monotonic() - self._renewed > LEASE_S:
             self._lost = f"it could not be renewed for {LEASE_S:.0f} s"
         if self._lost:
             raise UserError(
-                f"{self._store}: this {self._what} lost its lock ({self._lost}); what it committed stays, run it again"
+                f"{self._store}: this {self._what} lost its lock ({self._lost}); committed work is kept, run it again"
             )
 
     def release(self) -> None:
-        """Stop renewing, and delete the lease where it is still ours."""
+        """Stop renewing, and delete the lease if this job still holds it."""
         self._stop.set()
         self._thread.join(timeout=LEASE_S)
         try:
@@ -127,33 +127,33 @@ class _RemoteLease(Lease):
         except (ConnectionError, UserError):
             return  # it expires by itself
 
-    def _create(self) -> bool:
-        if _read_holder(self._store) is not None:  # a store may know no conditional writes
+    def _create_lease(self) -> bool:
+        if _read_holder(self._store) is not None:  # a store may lack conditional writes
             return False
         try:
-            self._store.create(LOCK_FILE, self._document())
+            self._store.create(LOCK_FILE, self._make_document())
         except FileExistsError:
-            return self._is_ours()  # a request whose answer was lost is sent again, and finds its own lease
+            return self._is_ours()  # a request is repeated if its answer was lost, and then finds its own lease
         return True
 
     def _is_ours(self) -> bool:
         return (_read_holder(self._store) or {}).get("owner") == self._owner
 
     def _watch_holder(self) -> dict[str, Any] | None:
-        """The holder that did not renew the lease for long enough; None where the lease is gone.
+        """Wait for the holder; return it if it does not renew the lease, None if the lease is gone.
 
-        UserError where the holder renews it.
+        UserError if the holder renews it.
         """
         first = _read_holder(self._store)
         if first is None or _is_gone(first):
             return first
-        # The holder's clock may be wrong, so the time without a renewal is measured here; where the lease ended long
+        # The holder's clock may be wrong, so the time without a renewal is measured here; if the lease expired long
         # ago by the clocks, two missed renewals are enough.
-        patience = LEASE_S if time.time() < first.get("expires", 0) + LEASE_S else 2 * HEARTBEAT_S
-        log.warning("%s: %s may have ended; waiting %.0f s", self._store, _format_holder(first), patience)
+        wait_s = LEASE_S if time.time() < first.get("expires", 0) + LEASE_S else 2 * HEARTBEAT_S
+        log.warning("%s: %s may have ended; waiting %.0f s", self._store, _format_holder(first), wait_s)
         started = time.monotonic()
-        while time.monotonic() - started < patience:
-            time.sleep(min(HEARTBEAT_S, patience) / 5)
+        while time.monotonic() - started < wait_s:
+            time.sleep(min(HEARTBEAT_S, wait_s) / 5)
             now = _read_holder(self._store)
             if now is None:
                 return None
@@ -162,25 +162,25 @@ class _RemoteLease(Lease):
         return first
 
     def _take_over(self, gone: dict[str, Any]) -> bool:
-        """Write this owner over one that is gone; False where another job was faster."""
+        """Replace a holder that has ended; False if another job did so first."""
         try:
             tag = self._store.tag(LOCK_FILE)
             if _read_holder(self._store) != gone:
                 return False
-            self._store.replace_unchanged(LOCK_FILE, self._document(), tag)
+            self._store.replace_unchanged(LOCK_FILE, self._make_document(), tag)
         except FileNotFoundError:
             return False
         except FileExistsError:
             return self._is_ours()
         return True
 
-    def _beat(self) -> None:
+    def _keep_renewing(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            self._renew()
+            self._renew_lease()
             if self._lost:
                 return
 
-    def _renew(self) -> None:
+    def _renew_lease(self) -> None:
         with self._mutex:
             try:
                 tag = self._store.tag(LOCK_FILE)
@@ -188,7 +188,7 @@ class _RemoteLease(Lease):
                 if holder is None or holder.get("owner") != self._owner:
                     self._lost = f"{_format_holder(holder)} took it over" if holder else "it was deleted"
                     return
-                self._store.replace_unchanged(LOCK_FILE, self._document(), tag)
+                self._store.replace_unchanged(LOCK_FILE, self._make_document(), tag)
                 self._renewed = time.monotonic()
             except FileExistsError:
                 if self._is_ours():
@@ -198,9 +198,9 @@ class _RemoteLease(Lease):
             except FileNotFoundError:
                 self._lost = "it was deleted"
             except (ConnectionError, UserError):
-                return  # `check` tells when it lasts too long
+                return  # `check` raises if it lasts too long
 
-    def _document(self) -> bytes:
+    def _make_document(self) -> bytes:
         now = time.time()
         document = {
             "owner": self._owner,
@@ -225,7 +225,7 @@ def _read_holder(store: Store) -> dict[str, Any] | None:
 
 
 def _is_gone(holder: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine that has ended."""
+    """Tell whether the holder was a process of this machine that has ended."""
     if holder.get("machine") != _get_machine() or not isinstance(holder.get("pid"), int):
         return False
     try:
@@ -238,7 +238,7 @@ def _is_gone(holder: dict[str, Any]) -> bool:
 
 
 def _get_machine() -> str:
-    """What tells this machine's processes from those of others: its name, its boot and its process namespace."""
+    """Return an id of this machine's process namespace: host name, boot id and pid namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid")

@@ -1,4 +1,4 @@
-"""A remote file for reading and seeking, of which nothing is fetched that was not asked for."""
+"""A seekable remote file that fetches only the bytes read."""
 
 import io
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class RangedFile(io.RawIOBase):
-    """A file whose every read is one ranged read of a store."""
+    """A file that reads a store; each read is one ranged request."""
 
     def __init__(self, store: "Store", name: str, size: int) -> None:
         self._store, self.name, self._size, self._position = store, name, size, 0

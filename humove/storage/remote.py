@@ -1,4 +1,4 @@
-"""A store on an object store or a web address, through fsspec."""
+"""A store in an object store or at a web address, through fsspec."""
 
 import os
 import threading
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from humove.errors import UserError
-from humove.storage.local import explain, writing
+from humove.storage.local import explain_os_errors, write_atomically
 from humove.storage.ranged_file import RangedFile
 from humove.storage.remote_errors import explain_error
-from humove.storage.store import Entry, Store, check_name
+from humove.storage.store import Store, StoreEntry, check_name
 
 PART_BYTES = 16 << 20
 PARTS_AT_ONCE = 4
 DELETE_AT_ONCE = 1000
-"""The most that S3 deletes in one request."""
+"""S3's limit for one request."""
 _ATTEMPTS = {"s3": 1, "gs": 1}
-"""Tries of a request here: s3fs and gcsfs try again themselves, the other file systems do not."""
+"""Attempts of a request here: s3fs and gcsfs retry themselves, the other file systems do not."""
 _DEFAULT_ATTEMPTS = 4
 _READ_ATTEMPTS = 2
-"""Tries of s3fs, for answers that break off; each of its requests is tried several times below it."""
+"""Attempts of s3fs for interrupted answers; botocore retries each of its requests below it."""
 
 _lock = threading.Lock()
 _open: dict[object, Any] = {}
@@ -30,7 +30,7 @@ _inherited: list[Any] = []
 
 
 def _forget_inherited() -> None:
-    """A forked process opens its own file systems; those of its parent are kept, so that nothing closes them."""
+    """Let a forked process open its own file systems; its parent's are kept so that they are not closed."""
     global _lock, _open
     _inherited.append(_open)
     _lock, _open = threading.Lock(), {}
@@ -51,7 +51,7 @@ class RemoteStore(Store):
         self.protocol = {"s3a": "s3", "gcs": "gs"}.get(protocol := split_protocol(url)[0], protocol)
         self._fs, self._process = None, 0
         self._root = ""
-        self._filesystem()
+        self._get_filesystem()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self.location}
@@ -60,20 +60,20 @@ class RemoteStore(Store):
         self.__init__(state["url"])
 
     def read(self, name: str) -> bytes:
-        return self._call(name, lambda fs, path: fs.cat_file(path))
+        return self._send_request(name, lambda fs, path: fs.cat_file(path))
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         if end <= start:
             return b""
-        data = self._call(name, lambda fs, path: fs.cat_file(path, start=start, end=end))
-        if len(data) > end - start:  # a server that does not know ranges sends the whole file
+        data = self._send_request(name, lambda fs, path: fs.cat_file(path, start=start, end=end))
+        if len(data) > end - start:  # a server without ranged reads sends the whole file
             data = data[start:end]
         if len(data) < end - start:
-            raise EOFError(f"{self.location}/{name} ends at byte {start + len(data)}; {end} were asked for")
+            raise EOFError(f"{self.location}/{name} ends at byte {start + len(data)}; {end} were requested")
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        self._call(name, lambda fs, path: fs.pipe_file(path, data))
+        self._send_request(name, lambda fs, path: fs.pipe_file(path, data))
 
     def write_file(self, name: str, path: Path) -> None:
         options = {"chunksize": PART_BYTES} if self.protocol in ("s3", "gs") else {}
@@ -81,34 +81,34 @@ class RemoteStore(Store):
             options["max_concurrency"] = PARTS_AT_ONCE
         if not path.is_file():
             raise FileNotFoundError(path)
-        self._call(name, lambda fs, target: fs.put_file(str(path), target, **options))
+        self._send_request(name, lambda fs, target: fs.put_file(str(path), target, **options))
         path.unlink()
 
     def fetch(self, name: str, path: Path) -> None:
-        with explain(str(path)), writing(path) as temporary:
-            self._call(name, lambda fs, source: fs.get_file(source, str(temporary)))
+        with explain_os_errors(str(path)), write_atomically(path) as temporary:
+            self._send_request(name, lambda fs, source: fs.get_file(source, str(temporary)))
 
     def exists(self, name: str) -> bool:
         try:
-            return self._info(name)["type"] == "file"
+            return self._get_info(name)["type"] == "file"
         except FileNotFoundError:
             return False
 
     def size(self, name: str) -> int:
-        info = self._info(name)
+        info = self._get_info(name)
         if info["type"] != "file":
             raise FileNotFoundError(f"{self.location}/{name}")
         if info["size"] is None:
             return len(self.read(name))
         return int(info["size"])
 
-    def list(self, folder: str = "") -> list[Entry]:
+    def list(self, folder: str = "") -> list[StoreEntry]:
         try:
-            found = self._call(folder or None, lambda fs, path: fs.find(path, withdirs=False, detail=True))
+            found = self._send_request(folder or None, lambda fs, path: fs.find(path, withdirs=False, detail=True))
         except (FileNotFoundError, NotADirectoryError):
             return []
         skip = len(self._root) + 1
-        listed = (Entry(name=path[skip:], size=int(info["size"] or 0)) for path, info in found.items())
+        listed = (StoreEntry(name=path[skip:], size=int(info["size"] or 0)) for path, info in found.items())
         inside = f"{folder}/" if folder else ""
         return sorted(
             (
@@ -121,30 +121,33 @@ class RemoteStore(Store):
 
     def names(self, folder: str = "") -> set[str]:
         try:
-            found = self._call(folder or None, lambda fs, path: fs.ls(path, detail=True))
+            found = self._send_request(folder or None, lambda fs, path: fs.ls(path, detail=True))
         except (FileNotFoundError, NotADirectoryError):
             return set()
         own = f"{self._root}/{folder}".rstrip("/")
-        return {one["name"].rstrip("/").rpartition("/")[2] for one in found if one["name"].rstrip("/") != own}
+        paths = (info["name"].rstrip("/") for info in found)
+        return {path.rpartition("/")[2] for path in paths if path != own}
 
     def delete(self, names: Iterable[str]) -> None:
-        paths = [self._path(name) for name in names]
+        paths = [self._get_path(name) for name in names]
         if not paths:
             return
         if self.protocol == "s3":
             for first in range(0, len(paths), DELETE_AT_ONCE):
                 part = paths[first : first + DELETE_AT_ONCE]
-                done = self._call(None, lambda fs, _, part=part: fs.call_s3("delete_objects", **_deletion(fs, part)))
+                done = self._send_request(
+                    None, lambda fs, _, part=part: fs.call_s3("delete_objects", **_make_deletion(fs, part))
+                )
                 for failed in done.get("Errors", [])[:1]:
-                    said = f"{failed.get('Code')}: {failed.get('Message')}"
+                    reason = f"{failed.get('Code')}: {failed.get('Message')}"
                     raise UserError(
-                        f"{self.location}: {failed.get('Key')} can't be deleted ({said}); check your rights"
+                        f"{self.location}: {failed.get('Key')} can't be deleted ({reason}); check your rights"
                     )
             return
 
         def delete_one(name: str) -> None:
             try:
-                self._call(name, lambda fs, path: fs.rm_file(path))
+                self._send_request(name, lambda fs, path: fs.rm_file(path))
             except FileNotFoundError:
                 return
 
@@ -153,8 +156,8 @@ class RemoteStore(Store):
             list(pool.map(lambda path: delete_one(path[skip:]), paths))
 
     def copy(self, source: str, target: str) -> None:
-        place = self._path(target)
-        self._call(source, lambda fs, path: fs.cp_file(path, place))
+        place = self._get_path(target)
+        self._send_request(source, lambda fs, path: fs.cp_file(path, place))
 
     def open(self, name: str, size: int | None = None) -> IO[bytes]:
         return RangedFile(self, check_name(name), self.size(name) if size is None else size)
@@ -163,34 +166,34 @@ class RemoteStore(Store):
         return RemoteStore(f"{self.location}/{check_name(folder)}") if folder else self
 
     def create(self, name: str, data: bytes) -> None:
-        """Write a file that must not be there yet. FileExistsError where it is (and the store can tell)."""
-        self._call(name, lambda fs, path: fs.pipe_file(path, data, mode="create"))
+        """Write a new file. FileExistsError if it exists (and the store supports conditional writes)."""
+        self._send_request(name, lambda fs, path: fs.pipe_file(path, data, mode="create"))
 
     def replace_unchanged(self, name: str, data: bytes, tag: str) -> None:
-        """Write a file that must still have the tag that `tag` returned. FileExistsError where it changed."""
+        """Replace a file that still has the tag that `tag` returned. FileExistsError if it changed."""
         options = {"IfMatch": tag} if self.protocol == "s3" and tag else {}
-        self._call(name, lambda fs, path: fs.pipe_file(path, data, **options))
+        self._send_request(name, lambda fs, path: fs.pipe_file(path, data, **options))
 
     def tag(self, name: str) -> str:
-        """What changes with each write of a file; "" where the store has no such thing. FileNotFoundError."""
-        return str(self._info(name).get("ETag") or "")
+        """Return the file's ETag, which changes with each write; "" if the store has none. FileNotFoundError."""
+        return str(self._get_info(name).get("ETag") or "")
 
-    def _info(self, name: str) -> dict[str, Any]:
-        return self._call(name, lambda fs, path: fs.info(path))
+    def _get_info(self, name: str) -> dict[str, Any]:
+        return self._send_request(name, lambda fs, path: fs.info(path))
 
-    def _path(self, name: str) -> str:
-        self._filesystem()
+    def _get_path(self, name: str) -> str:
+        self._get_filesystem()
         return f"{self._root}/{check_name(name)}"
 
-    def _call(self, name: str | None, request: Callable[[Any, str], Any]) -> Any:
-        """Send a request for a file, or, where `name` is None, for the store as a whole."""
-        fs = self._filesystem()
-        path = self._root if name is None else self._path(name)
+    def _send_request(self, name: str | None, request: Callable[[Any, str], Any]) -> Any:
+        """Send a request for a file, or for the store's root if `name` is None."""
+        fs = self._get_filesystem()
+        path = self._root if name is None else self._get_path(name)
         attempts = _ATTEMPTS.get(self.protocol, _DEFAULT_ATTEMPTS)
         for attempt in range(1, attempts + 1):
             try:
                 return request(fs, path)
-            except Exception as error:  # file systems raise errors of their own, of many libraries
+            except Exception as error:  # file systems raise errors of many libraries
                 meaning = explain_error(error, self.location, self.protocol, name or "")
                 if not isinstance(meaning, ConnectionError) or attempt == attempts:
                     if meaning is error:
@@ -199,7 +202,7 @@ class RemoteStore(Store):
             time.sleep(0.2 * 3**attempt)
         raise AssertionError("unreachable")
 
-    def _filesystem(self) -> Any:
+    def _get_filesystem(self) -> Any:
         if self._fs is None or self._process != os.getpid():
             self._fs, self._process = _open_filesystem(self.location, self.protocol), os.getpid()
             self._root = self._fs._strip_protocol(self.location).rstrip("/")
@@ -207,7 +210,7 @@ class RemoteStore(Store):
 
 
 def _open_filesystem(url: str, protocol: str) -> Any:
-    """One file system a process, protocol and set of credentials, shared by all stores and threads."""
+    """Open a file system once per process, protocol and credentials; all stores and threads share it."""
     environment = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith(("AWS_", "GOOGLE_", "STORAGE_"))))
     key = (os.getpid(), protocol, environment)
     with _lock:
@@ -216,11 +219,11 @@ def _open_filesystem(url: str, protocol: str) -> Any:
                 _open[key] = _make_filesystem(protocol)
             except ImportError as error:
                 raise UserError(
-                    f"{url}: {error}; install the extra for this store: make setup EXTRAS={_extra(protocol)}"
+                    f"{url}: {error}; install the extra for this store: make setup EXTRAS={_get_extra(protocol)}"
                 ) from error
             except ValueError as error:
                 raise UserError(f"{url}: {error}; give a folder, or an address such as s3://bucket/set") from error
-            except Exception as error:  # gcsfs looks for credentials when it is made
+            except Exception as error:  # gcsfs looks for credentials on creation
                 meaning = explain_error(error, url, protocol, "")
                 if meaning is error:
                     raise
@@ -240,25 +243,25 @@ def _make_filesystem(protocol: str) -> Any:
             "max_pool_connections": 64,
         }
         if os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
-            # Stores outside AWS seldom have a host name for each bucket.
+            # Stores outside AWS seldom have one host name per bucket.
             config["s3"] = {"addressing_style": "path"}
-        # One connection a read: with more, s3fs asks for a file's size before it reads the file.
+        # One connection per read: with more, s3fs requests a file's size before it reads the file.
         fs = fsspec.filesystem("s3", config_kwargs=config, max_concurrency=1, **options)
         fs.retries = _READ_ATTEMPTS
         return fs
     if protocol == "gs":
-        # gcsfs's own default looks up each bucket's kind first, with an API of its own.
+        # gcsfs's default looks up each bucket's kind first, with another API.
         from gcsfs.core import GCSFileSystem
 
         return GCSFileSystem(**options)
     return fsspec.filesystem(protocol, **(options if protocol in ("http", "https") else {}))
 
 
-def _extra(protocol: str) -> str:
+def _get_extra(protocol: str) -> str:
     return protocol if protocol in ("s3", "gs") else "all"
 
 
-def _deletion(fs: Any, paths: list[str]) -> dict[str, Any]:
+def _make_deletion(fs: Any, paths: list[str]) -> dict[str, Any]:
     places = [fs.split_path(path) for path in paths]
     return {
         "Bucket": places[0][0],

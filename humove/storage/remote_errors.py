@@ -1,4 +1,4 @@
-"""What the errors of object stores mean: missing, refused, or not answering."""
+"""Translation of the errors of object stores: missing, refused, or not answering."""
 
 import errno
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ CREDENTIALS = {
 
 
 def explain_error(error: Exception, location: str, protocol: str, name: str) -> Exception:
-    """The error to raise in place of `error`, which a file system raised for a file of the store at `location`."""
+    """Return the error to raise instead of a file system's `error` about a file of the store at `location`."""
     place = f"{location}/{name}".rstrip("/")
-    code = str(_code(error))
+    code = str(_find_code(error))
     text = " ".join(str(error).split())[:300] or type(error).__name__
     kinds = {kind.__name__ for kind in type(error).__mro__}
     remedy = CREDENTIALS.get(protocol, "check the address and your rights there")
@@ -43,7 +43,7 @@ def explain_error(error: Exception, location: str, protocol: str, name: str) -> 
     if isinstance(error, FileExistsError) or code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
         return FileExistsError(place)
     if code in ("InvalidRange", "416"):
-        return EOFError(f"{place} ends before the bytes that were asked for")
+        return EOFError(f"{place} ends before the requested bytes")
     if isinstance(error, NotImplementedError) or code in ("NotImplemented", "405", "501"):
         return UserError(f"{place}: {protocol} has no such request ({text}); choose a folder, s3:// or gs://")
     if _is_silent(error, code, kinds):
@@ -63,19 +63,19 @@ def _is_silent(error: Exception, code: str, kinds: set[str]) -> bool:
     return bool(kinds & _SILENT) or isinstance(error, OSError) and error.errno in _BUSY
 
 
-def _code(error: Exception) -> object:
-    """The store's own code of an error: S3's word (NoSuchBucket), or an HTTP status."""
-    for one in _chain(error):
-        response = getattr(one, "response", None)
+def _find_code(error: Exception) -> object:
+    """Return the store's error code: S3's name (NoSuchBucket), or an HTTP status."""
+    for cause in _iterate_causes(error):
+        response = getattr(cause, "response", None)
         if isinstance(response, dict):
             return response.get("Error", {}).get("Code", "")
         for field in ("status", "code"):
-            if isinstance(getattr(one, field, None), int):
-                return getattr(one, field)
+            if isinstance(getattr(cause, field, None), int):
+                return getattr(cause, field)
     return ""
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__

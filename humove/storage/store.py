@@ -1,4 +1,4 @@
-"""The interface of a store, and how one is opened."""
+"""The interface of a store, and the function that opens one."""
 
 import os
 import uuid
@@ -12,8 +12,8 @@ from humove.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A file of a store: its name relative to the store, and its bytes."""
+class StoreEntry:
+    """A file of a store: its name relative to the store, and its size in bytes."""
 
     name: str
     size: int
@@ -22,8 +22,8 @@ class Entry:
 class Store(ABC):
     """A folder of files, addressed by names relative to it ("shards/train-000000.tar").
 
-    Picklable and cheap to copy: a file system is opened at the first use, in each process anew. A store that refuses
-    raises UserError in one line, one that does not answer after a few retries raises ConnectionError.
+    Picklable and cheap to copy: each process opens a file system at its first use. A refused request raises UserError
+    in one line, a store that does not answer after a few retries raises ConnectionError.
     """
 
     location: str
@@ -31,48 +31,48 @@ class Store(ABC):
     is_local: bool
 
     def path(self, name: str) -> Path:
-        """The path of a file. ValueError where the store is not a local folder."""
-        raise ValueError(f"{self.location} is no local folder, so {name!r} has no path in it")
+        """Return the path of a file. ValueError if the store is not a local folder."""
+        raise ValueError(f"{self.location} is not a local folder, so {name!r} has no path in it")
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """A file's bytes. FileNotFoundError where there is none."""
+        """Return a file's bytes. FileNotFoundError if it is missing."""
 
     @abstractmethod
     def read_range(self, name: str, start: int, end: int) -> bytes:
-        """Exactly the bytes [start, end) of a file, in one request. EOFError where the file ends before `end`."""
+        """Return exactly the bytes [start, end) of a file, in one request. EOFError if the file ends before `end`."""
 
     @abstractmethod
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, whole or not at all; it replaces the one that is there."""
+        """Write a file atomically; it replaces an existing one."""
 
     @abstractmethod
     def write_file(self, name: str, path: Path) -> None:
-        """Move a finished local file into the store, whole or not at all. Afterwards `path` is gone."""
+        """Move a finished local file into the store atomically. Afterwards `path` is gone."""
 
     @abstractmethod
     def fetch(self, name: str, path: Path) -> None:
-        """Copy a file to a local path, whole or not at all. FileNotFoundError where there is none."""
+        """Copy a file to a local path atomically. FileNotFoundError if it is missing."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
-        """Whether there is a file of that name."""
+        """Tell whether the file exists."""
 
     @abstractmethod
     def size(self, name: str) -> int:
-        """A file's bytes. FileNotFoundError where there is none."""
+        """Return a file's size in bytes. FileNotFoundError if it is missing."""
 
     @abstractmethod
-    def list(self, folder: str = "") -> list[Entry]:
-        """Every file below a folder, sorted by name; none where there is no such folder."""
+    def list(self, folder: str = "") -> list[StoreEntry]:
+        """List every file below a folder, sorted by name; empty if there is no such folder."""
 
     @abstractmethod
     def names(self, folder: str = "") -> set[str]:
-        """Names of the files and folders directly in a folder; none where there is no such folder."""
+        """Return the names of the files and folders directly in a folder; empty if there is no such folder."""
 
     @abstractmethod
     def delete(self, names: Iterable[str]) -> None:
-        """Delete files; those that are not there are passed over."""
+        """Delete files; missing ones are ignored."""
 
     @abstractmethod
     def copy(self, source: str, target: str) -> None:
@@ -82,13 +82,13 @@ class Store(ABC):
     def open(self, name: str, size: int | None = None) -> IO[bytes]:
         """Open a file for reading and seeking.
 
-        On an object store each read is one ranged read of what is asked, and no request is spent on the size where
-        `size` gives it. FileNotFoundError where there is no such file (at the first read, where `size` is given).
+        On an object store each read is one ranged request, and `size` saves the request for the file's size.
+        FileNotFoundError if the file is missing (at the first read, where `size` is given).
         """
 
     @abstractmethod
     def child(self, folder: str) -> "Store":
-        """The store of a folder in this one."""
+        """Return the store of a folder in this one."""
 
     def __str__(self) -> str:
         return self.location
@@ -104,9 +104,9 @@ class Store(ABC):
 
 
 def open_store(location: str | Path) -> Store:
-    """The store at a path or URL; nothing is read yet. A relative path is made absolute here.
+    """Open the store at a path or URL; nothing is read yet. A relative path is made absolute here.
 
-    UserError where the address has no protocol that is known, or what it needs is not installed.
+    UserError if the protocol is unknown, or its library is not installed.
     """
     text = os.fspath(location)
     if text.startswith(("file://", "local://")):
@@ -121,7 +121,7 @@ def open_store(location: str | Path) -> Store:
 
 
 def require_writable(store: Store) -> None:
-    """Write and delete a small file. UserError in one line where that can't be done."""
+    """Write and delete a small file. UserError in one line if that fails."""
     name = f".writable-{uuid.uuid4().hex[:8]}"
     try:
         store.write(name, b"")
@@ -133,7 +133,9 @@ def require_writable(store: Store) -> None:
 
 
 def check_name(name: str) -> str:
-    """A name, where it stays inside the store; ValueError otherwise."""
+    """Return the name if it stays inside the store; ValueError otherwise."""
     if not name or name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
-        raise ValueError(f"{name!r} is no name of a file in a store; names are relative, without empty parts, . and ..")
+        raise ValueError(
+            f"{name!r} is not a valid file name in a store; names are relative, without empty parts, . and .."
+        )
     return name

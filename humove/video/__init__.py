@@ -1,1 +1,1 @@
-"""Video in and out: probe, scan, frames of a clip, crop window, encode."""
+"""Video input and output: probe, scan, frames of a clip, crop window, encode."""

@@ -1,4 +1,4 @@
-"""Writing a clip's stored picture: H.264 in mp4, the same bytes each time."""
+"""Encoding of a clip to H.264 in mp4, with reproducible bytes."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ import imageio_ffmpeg
 import numpy as np
 from pydantic import Field
 
-from humove.config import Strict
+from humove.config.strict import Strict
 from humove.video.frames import Frames
 
 _MATRIX_TAGS = {"bt709": "bt709", "bt601": "smpte170m"}
@@ -19,17 +19,17 @@ class EncodeConfig(Strict):
     """How the stored mp4 is compressed."""
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = Field(
-        "superfast", description="libx264's speed: slower ones give smaller files of the same look"
+        "superfast", description="libx264's speed: slower presets give smaller files of the same quality"
     )
     crf: int = Field(23, ge=0, le=40, description="libx264's quality: lower is better and larger; 18 looks lossless")
 
 
 class EncodeError(RuntimeError):
-    """ffmpeg failed; the message is the last line that it wrote."""
+    """ffmpeg failed; the message holds the last line of its output."""
 
 
 def crop_yuv(yuv: np.ndarray, xyxy: tuple[int, int, int, int]) -> bytes:
-    """The window of (H * 3 / 2, W) uint8 yuv420p planes, as planes one after the other; the window's edges are even."""
+    """Crop (H * 3 / 2, W) uint8 yuv420p planes to a window with even edges; returns concatenated planes."""
     height, width = yuv.shape[0] * 2 // 3, yuv.shape[1]
     x0, y0, x1, y1 = xyxy
     luma = yuv[y0:y1, x0:x1]
@@ -37,7 +37,7 @@ def crop_yuv(yuv: np.ndarray, xyxy: tuple[int, int, int, int]) -> bytes:
     return luma.tobytes() + chroma.tobytes()
 
 
-def encode(
+def encode_clip(
     frames: Frames,
     crop_xyxy: tuple[int, int, int, int],
     out_width: int,
@@ -45,10 +45,10 @@ def encode(
     path: Path,
     config: EncodeConfig,
 ) -> None:
-    """Writes the window crop_xyxy (even px) of every frame to `path`, scaled to out_width x out_height (even).
+    """Encode the window crop_xyxy (even px) of every frame to `path`, scaled to out_width x out_height (even).
 
     Constant rate frames.fps, yuv420p, square pixels, no sound, no metadata; one thread and libav's bit-exact mode, so
-    that the bytes depend on the pictures and the configuration alone. Raises EncodeError where ffmpeg fails.
+    that the bytes depend only on the frames and the configuration. EncodeError if ffmpeg fails.
     """
     x0, y0, x1, y1 = crop_xyxy
     inside = 0 <= x0 < x1 <= frames.width and 0 <= y0 < y1 <= frames.height
@@ -57,29 +57,29 @@ def encode(
             f"window {crop_xyxy} to {out_width}x{out_height}: must be even and inside {frames.width}x{frames.height}"
         )
     whole = crop_xyxy == (0, 0, frames.width, frames.height)
-    process = _command(frames, x1 - x0, y1 - y0, out_width, out_height, path, config)
+    process = _start_ffmpeg(frames, x1 - x0, y1 - y0, out_width, out_height, path, config)
     try:
         for index in range(len(frames)):
-            yuv = frames.yuv(index)
+            yuv = frames.read_yuv(index)
             process.stdin.write(yuv if whole else crop_yuv(yuv, crop_xyxy))
         process.stdin.close()
     except BrokenPipeError:
-        pass  # ffmpeg has ended; its own words follow
+        pass  # ffmpeg has ended; its message is read below
     except BaseException:
         process.kill()
         process.wait()
         raise
-    said = process.stderr.read().decode(errors="replace").strip()
+    log = process.stderr.read().decode(errors="replace").strip()
     process.stderr.close()
     if process.wait() != 0:
-        raise EncodeError(f"ffmpeg could not write {path.name}: {said.splitlines()[-1] if said else 'no message'}")
+        raise EncodeError(f"ffmpeg could not write {path.name}: {log.splitlines()[-1] if log else 'no message'}")
 
 
-def _command(
+def _start_ffmpeg(
     frames: Frames, width: int, height: int, out_width: int, out_height: int, path: Path, config: EncodeConfig
 ) -> subprocess.Popen:
     rate = f"{frames.fps.numerator}/{frames.fps.denominator}"
-    # On the input too: untagged pictures would be taken for bt601 and converted to what the output says.
+    # On the input too: untagged frames would be taken for bt601 and converted to the output's matrix.
     tags = {"color_range": "tv", "colorspace": _MATRIX_TAGS[frames.matrix]}
     stream = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="yuv420p", s=f"{width}x{height}", framerate=rate, threads=1, **tags

@@ -1,4 +1,4 @@
-"""Random access to the frames of one clip, in memory up to a bound."""
+"""Random access to the frames of one clip, with bounded memory."""
 
 import errno
 import os
@@ -18,31 +18,31 @@ from humove.video.decode import SeekError, SpanDecoder
 from humove.video.probe import Probe
 from humove.video.scan import Scan
 from humove.video.span import ScanSpan
-from humove.video.timeline import output_rate, resample
+from humove.video.timeline import compute_output_rate, map_output_frames
 
 
 class Frames(Protocol):
-    """A clip's frames as annotators see them: upright, square pixels, whole, at a constant rate."""
+    """A clip's frames as annotators read them: upright, square pixels, uncropped, at a constant rate."""
 
     fps: Fraction
     width: int
     height: int
     matrix: str
-    """How YUV becomes RGB: "bt709" or "bt601", limited range."""
+    """The matrix from YUV to RGB: "bt709" or "bt601", limited range."""
     source_frames: np.ndarray
-    """(N,) int64: which frame of the source video each one shows."""
+    """(N,) int64: the source video's frame that each one shows."""
 
     def __len__(self) -> int: ...
 
-    def rgb(self, index: int) -> np.ndarray:
-        """(height, width, 3) uint8."""
+    def read_rgb(self, index: int) -> np.ndarray:
+        """Return (height, width, 3) uint8."""
 
-    def yuv(self, index: int) -> np.ndarray:
-        """(height * 3 / 2, width) uint8: the planes of yuv420p, one after the other."""
+    def read_yuv(self, index: int) -> np.ndarray:
+        """Return (height * 3 / 2, width) uint8: the concatenated planes of yuv420p."""
 
 
-def working_size(probe: Probe, max_short_side: int) -> tuple[int, int]:
-    """Width and height that frames are handed out at: as displayed, even, the short side at most `max_short_side`."""
+def compute_working_size(probe: Probe, max_short_side: int) -> tuple[int, int]:
+    """Compute the (width, height) of working frames: as displayed, even, the short side at most `max_short_side`."""
     shrink = min(1.0, max_short_side / min(probe.width, probe.height))
     return tuple(max(2, round(side * shrink) // 2 * 2) for side in (probe.width, probe.height))
 
@@ -51,10 +51,9 @@ class ClipFrames:
     """The frames [start_frame, end_frame) of a scanned video, decoded once; the first `max_bytes` of them are held in
     memory, the others in a file in `scratch`.
 
-    Rotation and sample aspect ratio are applied, fields woven apart, ten bits made eight, a variable rate made
-    constant and rates above 60 fps halved. `source` is the file, or a decoder of it that serves several clips in
-    turn. A context manager: leaving it frees memory and file. Raises SeekError when the file is not the one that was
-    scanned.
+    Rotation and sample aspect ratio are applied, interlaced frames deinterlaced, ten bits reduced to eight, a variable
+    rate made constant and rates above 60 fps halved. `source` is the file, or a decoder of it that serves several
+    clips in turn. A context manager: leaving it frees memory and file. SeekError if the file is not the scanned one.
     """
 
     def __init__(
@@ -70,24 +69,24 @@ class ClipFrames:
         max_bytes: int = 512 << 20,
     ) -> None:
         span = scan if isinstance(scan, ScanSpan) else scan.cut(start_frame, end_frame)
-        self.fps = output_rate(probe.fps)
-        self.width, self.height = working_size(probe, max_short_side)
+        self.fps = compute_output_rate(probe.fps)
+        self.width, self.height = compute_working_size(probe, max_short_side)
         self.matrix = "bt709" if probe.matrix == "other" else probe.matrix
-        shown = resample(span.timestamps(start_frame, end_frame), probe.time_base, probe.fps)
+        shown = map_output_frames(span.get_timestamps(start_frame, end_frame), probe.time_base, probe.fps)
         self.source_frames = shown + start_frame
         stored, self._slots = np.unique(shown, return_inverse=True)
-        self._pictures = _Pictures(len(stored), self.width * self.height * 3 // 2, max_bytes, scratch)
+        self._stored = _FrameStore(len(stored), self.width * self.height * 3 // 2, max_bytes, scratch)
         try:
             with ExitStack() as stack:
                 own = not isinstance(source, SpanDecoder)
                 decoder = stack.enter_context(SpanDecoder(source, probe)) if own else source
                 decoded = decoder.decode(span, start_frame, end_frame)
                 wanted = set(stored.tolist())
-                for index, frame in enumerate(_upright(decoded, probe, self.width, self.height)):
+                for index, frame in enumerate(_convert_frames(decoded, probe, self.width, self.height)):
                     if index in wanted:
-                        self._pictures.append(frame)
-            if self._pictures.count != len(stored):
-                raise SeekError(f"{decoder.path}: {self._pictures.count} of {len(stored)} frames could be read")
+                        self._stored.append(frame)
+            if self._stored.count != len(stored):
+                raise SeekError(f"{decoder.path}: {self._stored.count} of {len(stored)} frames could be read")
         except BaseException:
             self.close()
             raise
@@ -95,14 +94,14 @@ class ClipFrames:
     def __len__(self) -> int:
         return len(self.source_frames)
 
-    def yuv(self, index: int) -> np.ndarray:
-        return self._pictures.read(int(self._slots[index])).reshape(self.height * 3 // 2, self.width)
+    def read_yuv(self, index: int) -> np.ndarray:
+        return self._stored.read(int(self._slots[index])).reshape(self.height * 3 // 2, self.width)
 
-    def rgb(self, index: int) -> np.ndarray:
-        return yuv_to_rgb(self.yuv(index), self.matrix)
+    def read_rgb(self, index: int) -> np.ndarray:
+        return yuv_to_rgb(self.read_yuv(index), self.matrix)
 
     def close(self) -> None:
-        self._pictures.close()
+        self._stored.close()
 
     def __enter__(self) -> "ClipFrames":
         return self
@@ -111,20 +110,20 @@ class ClipFrames:
         self.close()
 
 
-class _Pictures:
-    """Pictures of one size, appended one by one: the first ones in memory, the others in a file."""
+class _FrameStore:
+    """Frames of one size, appended one by one: the first ones in memory, the others in a file."""
 
-    def __init__(self, capacity: int, picture_bytes: int, max_bytes: int, scratch: Path) -> None:
+    def __init__(self, capacity: int, frame_bytes: int, max_bytes: int, scratch: Path) -> None:
         self.count = 0
-        self._bytes = picture_bytes
-        self._memory = np.empty((min(capacity, max_bytes // picture_bytes), picture_bytes), np.uint8)
+        self._bytes = frame_bytes
+        self._memory = np.empty((min(capacity, max_bytes // frame_bytes), frame_bytes), np.uint8)
         self._held = len(self._memory)
         self._file: FileIO | None = None
         if self._held < capacity:
             self._file = tempfile.TemporaryFile(dir=scratch, prefix="clip-", buffering=0)  # noqa: SIM115
 
     def append(self, frame: av.VideoFrame) -> None:
-        """Adds the planes without the padding of their rows."""
+        """Append the planes without the padding of their rows."""
         planes = [
             np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
             for plane in frame.planes
@@ -137,17 +136,17 @@ class _Pictures:
         else:
             pieces = [np.ascontiguousarray(plane) for plane in planes]
             if os.writev(self._file.fileno(), pieces) != self._bytes:
-                raise OSError(errno.ENOSPC, "a frame could not be written whole: is the scratch folder full?")
+                raise OSError(errno.ENOSPC, "a frame was only partly written: is the scratch folder full?")
         self.count += 1
 
     def read(self, index: int) -> np.ndarray:
-        """(picture_bytes,) uint8, read-only."""
+        """Return (frame_bytes,) uint8, read-only."""
         if self._memory is None:
             raise ValueError("the clip's frames are closed")
         if index < self._held:
-            picture = self._memory[index]
-            picture.flags.writeable = False
-            return picture
+            frame = self._memory[index]
+            frame.flags.writeable = False
+            return frame
         return np.frombuffer(os.pread(self._file.fileno(), self._bytes, (index - self._held) * self._bytes), np.uint8)
 
     def close(self) -> None:
@@ -157,7 +156,7 @@ class _Pictures:
 
 
 class ArrayFrames:
-    """Frames held in memory, for tests and short clips."""
+    """Frames in memory, for tests and short clips."""
 
     def __init__(
         self, rgb: Sequence[np.ndarray] | np.ndarray, fps: Fraction | int, source_frames: np.ndarray | None = None
@@ -173,10 +172,10 @@ class ArrayFrames:
     def __len__(self) -> int:
         return len(self._rgb)
 
-    def rgb(self, index: int) -> np.ndarray:
+    def read_rgb(self, index: int) -> np.ndarray:
         return self._rgb[index]
 
-    def yuv(self, index: int) -> np.ndarray:
+    def read_yuv(self, index: int) -> np.ndarray:
         return cv2.cvtColor(self._rgb[index], cv2.COLOR_RGB2YUV_I420)
 
     def close(self) -> None:
@@ -190,14 +189,14 @@ class ArrayFrames:
 
 
 def yuv_to_rgb(yuv: np.ndarray, matrix: str) -> np.ndarray:
-    """(H * 3 / 2, W) uint8 planes of limited-range yuv420p to (H, W, 3) uint8 RGB."""
+    """Convert (H * 3 / 2, W) uint8 planes of limited-range yuv420p to (H, W, 3) uint8 RGB."""
     frame = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
     space = "ITU709" if matrix == "bt709" else "ITU601"
     return frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space).to_ndarray()
 
 
-def _filters(frame: av.VideoFrame, probe: Probe, width: int, height: int) -> list[tuple[str, str]]:
-    """libavfilter's names and arguments that bring a decoded frame to the working size; empty where it is right."""
+def _choose_filters(frame: av.VideoFrame, probe: Probe, width: int, height: int) -> list[tuple[str, str]]:
+    """Choose the libavfilter chain from decoded to working frames, as (name, arguments); empty if none is needed."""
     if probe.rotation % 180:
         width, height = height, width
     chain: list[tuple[str, str]] = []
@@ -221,25 +220,25 @@ def _filters(frame: av.VideoFrame, probe: Probe, width: int, height: int) -> lis
     return chain + turn.get(probe.rotation, [])
 
 
-def _upright(frames: Iterable[av.VideoFrame], probe: Probe, width: int, height: int) -> Iterator[av.VideoFrame]:
-    """One yuv420p frame of width x height for each decoded one."""
+def _convert_frames(frames: Iterable[av.VideoFrame], probe: Probe, width: int, height: int) -> Iterator[av.VideoFrame]:
+    """Convert each decoded frame to yuv420p of width x height, upright."""
     graph = None
     kind = None
     for frame in frames:
         if kind != (now := (frame.width, frame.height, frame.format.name)):
             if graph is not None:
-                yield from _drain(graph)
-            kind, graph = now, _graph(frame, _filters(frame, probe, width, height), probe)
+                yield from _drain_graph(graph)
+            kind, graph = now, _build_graph(frame, _choose_filters(frame, probe, width, height), probe)
         if graph is None:
             yield frame
             continue
         graph.vpush(frame)
-        yield from _pull(graph)
+        yield from _pull_frames(graph)
     if graph is not None:
-        yield from _drain(graph)
+        yield from _drain_graph(graph)
 
 
-def _graph(frame: av.VideoFrame, chain: list[tuple[str, str]], probe: Probe) -> av.filter.Graph | None:
+def _build_graph(frame: av.VideoFrame, chain: list[tuple[str, str]], probe: Probe) -> av.filter.Graph | None:
     if not chain:
         return None
     graph = av.filter.Graph()
@@ -254,7 +253,7 @@ def _graph(frame: av.VideoFrame, chain: list[tuple[str, str]], probe: Probe) -> 
     return graph
 
 
-def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+def _pull_frames(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     while True:
         try:
             yield graph.vpull()
@@ -262,6 +261,6 @@ def _pull(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
             return
 
 
-def _drain(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+def _drain_graph(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     graph.vpush(None)
-    yield from _pull(graph)
+    yield from _pull_frames(graph)

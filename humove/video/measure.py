@@ -1,4 +1,4 @@
-"""What is measured on each frame, and between a frame and the one before it, on pictures small enough to be cheap."""
+"""Measurements of single frames and of consecutive frames, on downscaled images."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 
 SMALL = 96
-"""Side of the square picture that pairs of frames are compared on, px."""
+"""Side of the square image on which pairs of frames are compared, px."""
 THUMB = 32
 CHROMA = 8
 _MID = 160
-"""Least short side of the picture that light and sharpness are measured on, px; it has less than twice that."""
+"""Least short side of the image on which light and sharpness are measured, px; it is below twice that."""
 _PLANAR_SHIFT = {
     f"{kind}{depth}": shift
     for kind in ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p")
@@ -26,8 +26,8 @@ _STILL = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measured:
-    """One frame. Luma is 0..255 over the full range, whatever the stream's."""
+class FrameMeasurement:
+    """The measurements of one frame. Luma is 0..255 over the full range, whatever the stream's."""
 
     small: np.ndarray
     """(SMALL, SMALL) uint8 luma, stretched to a square, upright."""
@@ -42,35 +42,35 @@ class Measured:
     highlights: float
     """Share of pixels that are white."""
     sharpness: float
-    """0 (blurred over) to 1: what share of the edges' energy a further blur takes away."""
+    """0 (blurred) to 1: the share of the edges' energy that a further blur removes."""
     dhash: int
-    """64 bits: whether each of 8x8 places is brighter than its right neighbour."""
+    """64 bits: whether each of 8x8 cells is brighter than its right neighbour."""
 
 
-def _plane(frame: av.VideoFrame, index: int, shift: int) -> np.ndarray:
+def _get_plane(frame: av.VideoFrame, index: int, shift: int) -> np.ndarray:
     plane = frame.planes[index]
     if shift:
         return np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width]
     return np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
 
 
-def _halved(plane: np.ndarray, least: int) -> np.ndarray:
-    """Halved as often as the short side stays at `least` or more; averaging, so that fine texture does not flicker."""
+def _halve_to_size(plane: np.ndarray, least: int) -> np.ndarray:
+    """Halve an image while its short side stays at least `least`; averages, so that fine texture does not flicker."""
     while min(plane.shape) >= 2 * least:
         height, width = plane.shape[0] // 2, plane.shape[1] // 2
         plane = cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
     return plane
 
 
-def _eight_bits(plane: np.ndarray, shift: int) -> np.ndarray:
+def _reduce_to_8_bits(plane: np.ndarray, shift: int) -> np.ndarray:
     return (plane >> shift).astype(np.uint8) if shift else plane
 
 
-def sharpness(luma: np.ndarray) -> float:
-    """Of a (H, W) uint8 picture: 1 - (edge energy after a box blur of H / 30) / (edge energy before).
+def compute_sharpness(luma: np.ndarray) -> float:
+    """Compute the sharpness of a (H, W) uint8 image: 1 - (edge energy after a box blur of H / 30) / (energy before).
 
-    After Crete et al. 2007, "The blur effect", with squared differences, so that strong edges decide and neither flat
-    walls nor faint noise do; of the two directions the sharper counts, so that motion blur alone does not condemn.
+    After Crete et al. 2007, "The blur effect", with squared differences, so that strong edges count more than flat
+    walls or faint noise; the sharper of the two directions counts, so that motion blur alone does not fail a frame.
     """
     size = max(3, min(luma.shape) // 30) | 1
     fine = luma.astype(np.uint16) << 6
@@ -87,51 +87,51 @@ def sharpness(luma: np.ndarray) -> float:
     return best
 
 
-def dhash(small: np.ndarray) -> int:
-    """64-bit difference hash of a (H, W) uint8 picture; bit 63 is the top-left place."""
+def compute_dhash(small: np.ndarray) -> int:
+    """Compute the 64-bit difference hash of a (H, W) uint8 image; bit 63 is the top-left cell."""
     grid = cv2.resize(small, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
     return int.from_bytes(np.packbits(grid[:, :-1] > grid[:, 1:]).tobytes(), "big")
 
 
-def measure(frame: av.VideoFrame, rotation: int, full_range: bool) -> Measured:
-    """Measures one decoded frame; `rotation` is the probe's, in degrees counter-clockwise."""
+def measure_frame(frame: av.VideoFrame, rotation: int, full_range: bool) -> FrameMeasurement:
+    """Measure one decoded frame; `rotation` is the probe's, in degrees counter-clockwise."""
     shift = _PLANAR_SHIFT.get(frame.format.name)
     if shift is None:
         frame = frame.reformat(format="yuv420p", dst_color_range="MPEG")
         shift, full_range = 0, False
-    mid = _eight_bits(_halved(_plane(frame, 0, shift), _MID), shift)
+    mid = _reduce_to_8_bits(_halve_to_size(_get_plane(frame, 0, shift), _MID), shift)
     if not full_range:
         mid = cv2.LUT(mid, _LIMITED_TO_FULL)
     turns = rotation // 90
-    square = cv2.resize(_halved(mid, SMALL), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    square = cv2.resize(_halve_to_size(mid, SMALL), (SMALL, SMALL), interpolation=cv2.INTER_AREA)
     small = np.ascontiguousarray(np.rot90(square, turns))
-    chroma = [_eight_bits(_halved(_plane(frame, index, shift), CHROMA), shift) for index in (1, 2)]
+    chroma = [_reduce_to_8_bits(_halve_to_size(_get_plane(frame, index, shift), CHROMA), shift) for index in (1, 2)]
     chroma = [cv2.resize(plane, (CHROMA, CHROMA), interpolation=cv2.INTER_AREA) for plane in chroma]
     histogram = cv2.calcHist([mid], [0], None, [256], [0, 256]).ravel() / mid.size
-    return Measured(
+    return FrameMeasurement(
         small=small,
         thumb=cv2.resize(small, (THUMB, THUMB), interpolation=cv2.INTER_AREA),
         chroma=np.stack([np.rot90(plane, turns) for plane in chroma]),
         luma=float(histogram @ np.arange(256) / 255),
         shadows=float(histogram[: _SHADOW + 1].sum()),
         highlights=float(histogram[_HIGHLIGHT:].sum()),
-        sharpness=sharpness(mid),
-        dhash=dhash(small),
+        sharpness=compute_sharpness(mid),
+        dhash=compute_dhash(small),
     )
 
 
-def difference(before: np.ndarray, after: np.ndarray) -> float:
-    """Mean absolute difference of two small pictures, in grey levels of 255."""
+def compute_difference(before: np.ndarray, after: np.ndarray) -> float:
+    """Compute the mean absolute difference of two small images, in grey levels of 255."""
     return float(cv2.norm(before, after, cv2.NORM_L1) / before.size)
 
 
-def mismatch(before: np.ndarray, after: np.ndarray) -> float:
-    """What of `difference` no motion explains, in grey levels of 255.
+def compute_mismatch(before: np.ndarray, after: np.ndarray) -> float:
+    """Compute the part of the difference that motion does not explain, in grey levels of 255.
 
-    Each of 8x8 blocks of `after` is looked for in `before` up to an eighth of the picture away; the mean over blocks
-    of the least difference. Where the pictures hardly differ at all, that difference is the answer.
+    Each of 8x8 blocks of `after` is searched in `before` up to an eighth of the image away; the result is the mean
+    over blocks of the least difference. If the images hardly differ, it is their plain difference.
     """
-    plain = difference(before, after)
+    plain = compute_difference(before, after)
     if plain < _STILL:
         return plain
     a, b = (cv2.resize(p, (_MATCH, _MATCH), interpolation=cv2.INTER_AREA) for p in (before, after))

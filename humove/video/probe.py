@@ -1,4 +1,4 @@
-"""What a video file says of itself, as a viewer would see it."""
+"""Properties of a video file's stream, as displayed."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,17 +19,18 @@ _MATRIX_BT709, _MATRIX_RGB, _MATRICES_BT601 = 1, 0, (4, 5, 6)
 _FULL_RANGE = 2
 _FOCAL_KEY = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 _FOCALS_MM = (8.0, 600.0)
-_FRAMES_LOOKED_AT = 200
+_MAX_PACKETS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One file's video stream. `width` and `height` are px as displayed: sample aspect ratio, then rotation applied."""
+    """Properties of a file's video stream. `width` and `height` are px as displayed: sample aspect ratio, then rotation
+    applied."""
 
     width: int
     height: int
     fps: Fraction
-    """Nominal rate: what the timestamps are multiples of, not the average over dropped frames."""
+    """Nominal rate: the timestamps' grid, not the average over dropped frames."""
     codec: str
     container: str
     coded_width: int
@@ -37,26 +38,26 @@ class Probe:
     sar: Fraction
     """Width of a pixel over its height."""
     rotation: int
-    """Degrees counter-clockwise that a stored picture is turned by for display: 0, 90, 180 or 270."""
+    """Degrees counter-clockwise by which a stored frame is rotated for display: 0, 90, 180 or 270."""
     interlaced: bool
     full_range: bool
     matrix: str
-    """How YUV becomes RGB: "bt709", "bt601" or "other" (a matrix that frames are converted from)."""
+    """The matrix from YUV to RGB: "bt709", "bt601" or "other" (frames are then converted to bt709)."""
     time_base: Fraction
-    """Seconds for one unit of a pts."""
+    """Seconds per unit of pts."""
     promised_frames: int
-    """Frames that the header speaks of; 0 where it is silent."""
+    """Number of frames in the header; 0 if missing."""
     duration_s: float
-    """What the header says; 0 where it is silent."""
+    """Duration in the header; 0 if missing."""
     focal_35mm: float
-    """Focal length of the lens in mm, 35 mm equivalent; 0 where the header is silent."""
+    """Focal length of the lens in mm, 35 mm equivalent; 0 if the header has none."""
 
 
-def nominal_fps(base: Fraction | None, average: Fraction | None) -> Fraction:
-    """The rate of the video's clock, from libav's r_frame_rate and average rate (frames / s).
+def compute_nominal_fps(base: Fraction | None, average: Fraction | None) -> Fraction:
+    """Compute the nominal rate from libav's r_frame_rate and average rate (frames / s).
 
-    The base rate is right for jittered and dropped frames; where it is far above the average it is the clock of the
-    timestamps (90 kHz, fields), so that the average is nearer.
+    The base rate is right for jittered and dropped frames; if it is far above the average, it is the clock of the
+    timestamps (90 kHz, fields), and the average is closer.
     """
     if average is not None and average <= 0:
         average = None
@@ -69,8 +70,8 @@ def nominal_fps(base: Fraction | None, average: Fraction | None) -> Fraction:
     return rate.limit_denominator(1001)
 
 
-def video_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
-    """The stream to read: the first that isn't a cover picture, set to one decoding thread."""
+def find_video_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
+    """Return the first stream that is no cover image, set to one decoding thread."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             stream.codec_context.thread_type = "NONE"
@@ -79,67 +80,71 @@ def video_stream(container: av.container.InputContainer) -> av.video.stream.Vide
     return None
 
 
-def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:
+def _decode_first_frame(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> av.VideoFrame | None:
     for packets, packet in enumerate(container.demux(stream)):
         try:
             for frame in packet.decode():
                 return frame
         except av.FFmpegError:
-            pass  # whether a broken packet matters is for the scan to say
-        if packets > _FRAMES_LOOKED_AT:
+            pass  # the scan decides whether a broken packet matters
+        if packets > _MAX_PACKETS:
             break
     return None
 
 
-def _displayed(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
+def _compute_display_size(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
     width = max(1, round(width * sar))
     return (height, width) if rotation % 180 else (width, height)
 
 
-def _focal_35mm(metadata: dict[str, str]) -> float:
-    """What a phone's camera writes: 0 where it is missing, or none that a lens has."""
+def _read_focal_35mm(metadata: dict[str, str]) -> float:
+    """Read the focal length that phone cameras write; 0 if it is missing or implausible."""
     try:
-        said = float(metadata.get(_FOCAL_KEY, "0"))
+        focal = float(metadata.get(_FOCAL_KEY, "0"))
     except ValueError:
         return 0.0
-    return said if _FOCALS_MM[0] <= said <= _FOCALS_MM[1] else 0.0
+    return focal if _FOCALS_MM[0] <= focal <= _FOCALS_MM[1] else 0.0
 
 
-def probe(path: Path) -> Probe | Reject:
-    """Reads a file's header and first frame.
+def probe_video(path: Path) -> Probe | Reject:
+    """Read a file's header and first frame.
 
-    Rejects as `unreadable` what is no video file, `no_video_stream` what has only sound or is a still picture, and
-    `damaged` what yields no frame. A path that does not exist raises FileNotFoundError: that is not the file's fault.
+    Rejects a file that is no video as `unreadable`, one with only sound or a still image as `no_video_stream`, and one
+    that yields no frame as `damaged`. A missing path raises FileNotFoundError.
     """
     if path.stat().st_size == 0:
         return Reject(reason=Reason.UNREADABLE, detail="the file is empty (0 bytes)")
     try:
         with av.open(str(path)) as container:
-            return _probe(container)
+            return _probe_container(container)
     except av.FFmpegError as error:
         log = error.log[2].strip() if error.log else ""
         return Reject(reason=Reason.UNREADABLE, detail=f"not a readable video file: {log or error.strerror}")
 
 
-def _probe(container: av.container.InputContainer) -> Probe | Reject:
+def _probe_container(container: av.container.InputContainer) -> Probe | Reject:
     kind = container.format.name
     if kind == "tty":
         return Reject(reason=Reason.UNREADABLE, detail="not a video file: text")
-    stream = video_stream(container)
+    stream = find_video_stream(container)
     if not (container.streams.video or container.streams.audio):
-        return Reject(reason=Reason.UNREADABLE, detail=f"a broken {kind} file: it names neither video nor sound")
+        return Reject(
+            reason=Reason.UNREADABLE, detail=f"a broken {kind} file: it has neither a video nor an audio stream"
+        )
     if stream is None:
         return Reject(reason=Reason.NO_VIDEO_STREAM, detail=f"no video stream in this {kind} file")
     codec = stream.codec_context
     if kind == "image2" or kind.endswith("_pipe"):
-        return Reject(reason=Reason.NO_VIDEO_STREAM, detail=f"a still picture ({codec.name}), not a video")
+        return Reject(reason=Reason.NO_VIDEO_STREAM, detail=f"a still image ({codec.name}), not a video")
     if codec.width < 1 or codec.height < 1:
-        return Reject(reason=Reason.UNREADABLE, detail=f"the {codec.name} stream has no picture size")
-    # Side data (the rotation) and the field flags come with a decoded frame.
+        return Reject(reason=Reason.UNREADABLE, detail=f"the {codec.name} stream has no frame size")
+    # Side data (the rotation) and the field flags are set on a decoded frame.
     stated = Fraction(stream.sample_aspect_ratio or 1)
     base, average, order = stream.base_rate, stream.average_rate, int(codec.field_order)
     time_base, promised, duration = stream.time_base, stream.frames, container.duration
-    frame = _first_frame(container, stream)
+    frame = _decode_first_frame(container, stream)
     if frame is None:
         return Reject(reason=Reason.DAMAGED, detail=f"no frame of the {codec.name} stream can be decoded")
     sar = stated if Fraction(1, 8) <= stated <= 8 else Fraction(1)
@@ -149,15 +154,15 @@ def _probe(container: av.container.InputContainer) -> Probe | Reject:
         name = "bt709"
     elif matrix in _MATRICES_BT601:
         name = "bt601"
-    elif matrix == 2:  # unspecified: what players do
+    elif matrix == 2:  # unspecified: as players do
         name = "bt709" if codec.height > 576 else "bt601"
     else:
         name = "other"
-    width, height = _displayed(codec.width, codec.height, sar, rotation)
+    width, height = _compute_display_size(codec.width, codec.height, sar, rotation)
     return Probe(
         width=width,
         height=height,
-        fps=nominal_fps(base, average),
+        fps=compute_nominal_fps(base, average),
         codec=codec.name,
         container=kind,
         coded_width=codec.width,
@@ -170,5 +175,5 @@ def _probe(container: av.container.InputContainer) -> Probe | Reject:
         time_base=Fraction(time_base),
         promised_frames=promised,
         duration_s=(duration or 0) / av.time_base,
-        focal_35mm=_focal_35mm({**container.metadata, **stream.metadata}),
+        focal_35mm=_read_focal_35mm({**container.metadata, **stream.metadata}),
     )

@@ -1,7 +1,7 @@
-"""Scans as stored chunks, so that neither a long video's split nor one of its clips holds the whole scan in memory.
+"""Scans as stored chunks, so that neither the split of a long video nor a clip holds the whole scan in memory.
 
-A chunk is the npz of a `ScanPart`: at most CHUNK_FRAMES frames, about 0.5 KB each. Numbers (41 bytes a frame) are
-held for the whole video while it is split; pictures, thirty times as large, are read chunk by chunk.
+A chunk is the npz of a `ScanPart`: at most CHUNK_FRAMES frames, about 0.5 KB each. Numbers (41 bytes per frame)
+are held for the whole video while it is split; images, thirty times as large, are read chunk by chunk.
 """
 
 import io
@@ -13,11 +13,11 @@ from functools import lru_cache
 import numpy as np
 
 from humove.stage import Reject
-from humove.video.measure import difference, mismatch
+from humove.video.measure import compute_difference, compute_mismatch
 from humove.video.probe import Probe
 from humove.video.scan import (
     DTYPES,
-    PICTURES,
+    IMAGES,
     Scan,
     ScanPart,
     count_pts,
@@ -30,16 +30,16 @@ from humove.video.scan import (
 from humove.video.span import ScanSpan
 
 Read = Callable[[str], bytes]
-"""Gives the bytes of a chunk by its name."""
+"""A function that returns the bytes of a chunk by its name."""
 _HELD_CHUNKS = 3
-"""Chunks of pictures in memory at a time; the frames around a chunk's edge need two."""
-_NUMBERS = tuple(name for name in DTYPES if name not in PICTURES)
+"""Chunks of images in memory at a time; frames around a chunk's edge need two."""
+_NUMBERS = tuple(name for name in DTYPES if name not in IMAGES)
 
 
 def write_parts(parts: Iterable[ScanPart], write: Callable[[str, bytes], None], prefix: str = "") -> list[str]:
-    """Writes each part as soon as it is measured; returns the chunks' names in order, `{prefix}00000.npz` and so on.
+    """Write each part when it is measured; returns the chunks' names in order, `{prefix}00000.npz` and so on.
 
-    `prefix` tells a video's units apart.
+    `prefix` distinguishes a video's units.
     """
     names = []
     for number, part in enumerate(parts):
@@ -51,14 +51,14 @@ def write_parts(parts: Iterable[ScanPart], write: Callable[[str, bytes], None], 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanIndex:
-    """Where the frames of a video's scan lie: what a clip's worker needs to read its own span. JSON-able."""
+    """The chunks of a video's scan: what a clip's worker needs to read its own span. Serializable to JSON."""
 
     names: tuple[str, ...]
-    """Of the chunks that hold frames, in order."""
+    """The chunks that hold frames, in order."""
     starts: tuple[int, ...]
     """The number of each chunk's first frame."""
     keys: tuple[int, ...]
-    """The last key frame before each chunk; -1 where there is none."""
+    """The last keyframe before each chunk; -1 if there is none."""
     num_frames: int
     timed: bool
 
@@ -69,17 +69,14 @@ class ScanIndex:
     def from_json(cls, row: dict) -> "ScanIndex":
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
 
-    def chunk_of(self, frame: int) -> int:
+    def find_chunk(self, frame: int) -> int:
         return bisect_right(self.starts, frame) - 1
-
-    def end_of(self, chunk: int) -> int:
-        return self.starts[chunk + 1] if chunk + 1 < len(self.starts) else self.num_frames
 
 
 def read_span(index: ScanIndex, read: Read, probe: Probe, start: int, end: int) -> ScanSpan:
-    """What decoding the frames start to end (exclusive) needs, from the chunks that hold them.
+    """Read what decoding the frames start to end (exclusive) needs, from the chunks that hold them.
 
-    Reads one or two chunks for a clip; more only where the key frame before it lies further back.
+    Reads one or two chunks for a clip; more only if its keyframe is further back.
     """
     if not 0 <= start < end <= index.num_frames:
         raise ValueError(f"span [{start}, {end}) outside the video's {index.num_frames} frames")
@@ -91,13 +88,13 @@ def read_span(index: ScanIndex, read: Read, probe: Probe, start: int, end: int) 
             timed=False,
             num_frames=index.num_frames,
         )
-    chunk = index.chunk_of(start)
-    pieces = {piece: _numbers(read, index, piece) for piece in range(chunk, index.chunk_of(end - 1) + 1)}
+    chunk = index.find_chunk(start)
+    pieces = {piece: _read_numbers(read, index, piece) for piece in range(chunk, index.find_chunk(end - 1) + 1)}
     inside = np.flatnonzero(pieces[chunk]["is_key"][: start - index.starts[chunk] + 1])
     first = index.starts[chunk] + int(inside[-1]) if len(inside) else max(0, index.keys[chunk])
-    for earlier in range(index.chunk_of(first), chunk):
-        pieces[earlier] = _numbers(read, index, earlier)
-    begin = index.starts[index.chunk_of(first)]
+    for earlier in range(index.find_chunk(first), chunk):
+        pieces[earlier] = _read_numbers(read, index, earlier)
+    begin = index.starts[index.find_chunk(first)]
     ordered = [pieces[piece] for piece in sorted(pieces)]
     pts, is_key = (np.concatenate([piece[name] for piece in ordered]) for name in ("pts", "is_key"))
     return ScanSpan(
@@ -109,56 +106,56 @@ def read_span(index: ScanIndex, read: Read, probe: Probe, start: int, end: int) 
     )
 
 
-def _numbers(read: Read, index: ScanIndex, chunk: int) -> dict[str, np.ndarray]:
+def _read_numbers(read: Read, index: ScanIndex, chunk: int) -> dict[str, np.ndarray]:
     with np.load(io.BytesIO(read(index.names[chunk])), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in ("pts", "is_key")}
 
 
-class PictureSeries:
-    """(N, ...) uint8 pictures of a stored scan: indexed, sliced and iterated like an array, a few chunks in memory.
+class ImageSeries:
+    """(N, ...) uint8 images of a stored scan: indexed, sliced and iterated like an array, a few chunks in memory.
 
-    What it returns is read-only.
+    Returned arrays are read-only.
     """
 
     def __init__(self, name: str, index: ScanIndex, read: Read) -> None:
         self._name, self._index, self._read = name, index, read
-        self._chunk = lru_cache(maxsize=_HELD_CHUNKS)(self._load)
+        self._get_chunk = lru_cache(maxsize=_HELD_CHUNKS)(self._load_chunk)
 
-    def _load(self, chunk: int) -> np.ndarray:
+    def _load_chunk(self, chunk: int) -> np.ndarray:
         with np.load(io.BytesIO(self._read(self._index.names[chunk])), allow_pickle=False) as arrays:
-            pictures = from_differences(arrays[self._name])
-        pictures.flags.writeable = False
-        return pictures
+            images = from_differences(arrays[self._name])
+        images.flags.writeable = False
+        return images
 
     def __len__(self) -> int:
         return self._index.num_frames
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for chunk in range(len(self._index.names)):
-            yield from self._chunk(chunk)
+            yield from self._get_chunk(chunk)
 
     def __getitem__(self, key: int | slice) -> np.ndarray:
         if not isinstance(key, slice):
             frame = range(len(self))[key]
-            chunk = self._index.chunk_of(frame)
-            return self._chunk(chunk)[frame - self._index.starts[chunk]]
+            chunk = self._index.find_chunk(frame)
+            return self._get_chunk(chunk)[frame - self._index.starts[chunk]]
         start, stop, step = key.indices(len(self))
         if step != 1:
-            raise ValueError(f"a stored series is sliced with step 1, not {step}")
+            raise ValueError(f"a stored series supports slices of step 1, not {step}")
         if start >= stop:
-            return self._chunk(0)[:0]
-        first, last = self._index.chunk_of(start), self._index.chunk_of(stop - 1)
+            return self._get_chunk(0)[:0]
+        first, last = self._index.find_chunk(start), self._index.find_chunk(stop - 1)
         pieces = []
         for chunk in range(first, last + 1):
             offset = self._index.starts[chunk]
-            pieces.append(self._chunk(chunk)[max(0, start - offset) : stop - offset])
+            pieces.append(self._get_chunk(chunk)[max(0, start - offset) : stop - offset])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 class StoredScan:
-    """A whole video's scan over its stored chunks, with the series of `Scan` under their names.
+    """A whole video's scan in stored chunks, with the attributes of `Scan`.
 
-    The numbers are arrays in memory, 41 bytes a frame; `thumb` and `chroma` are `PictureSeries`.
+    The numbers are arrays in memory, 41 bytes per frame; `thumb` and `chroma` are `ImageSeries`.
     """
 
     def __init__(self, index: ScanIndex, read: Read, numbers: dict[str, np.ndarray]) -> None:
@@ -169,8 +166,8 @@ class StoredScan:
         self.luma, self.shadows, self.highlights = numbers["luma"], numbers["shadows"], numbers["highlights"]
         self.sharpness, self.dhash = numbers["sharpness"], numbers["dhash"]
         self.difference, self.mismatch = numbers["difference"], numbers["mismatch"]
-        self.thumb = PictureSeries("thumb", index, read)
-        self.chroma = PictureSeries("chroma", index, read)
+        self.thumb = ImageSeries("thumb", index, read)
+        self.chroma = ImageSeries("chroma", index, read)
 
     def cut(self, start: int, end: int) -> ScanSpan:
         """As `Scan.cut`."""
@@ -178,15 +175,15 @@ class StoredScan:
             raise ValueError(f"span [{start}, {end}) outside the video's {self.num_frames} frames")
         return cut_span(self.pts, self.is_key, self.timed, start, end)
 
-    def window(self, start: int, end: int) -> Scan:
-        """As `Scan.window`: the series of these frames, in memory."""
+    def take_window(self, start: int, end: int) -> Scan:
+        """As `Scan.take_window`: the series of these frames, in memory."""
         return Scan(**{name: getattr(self, name)[start:end] for name in DTYPES}, timed=self.timed)
 
 
 def join_stored(names: Sequence[str], read: Read, probe: Probe, missing: int) -> StoredScan | Reject:
-    """One video's chunks, in the order of its frames, as a whole: what `join` gives, to the bit.
+    """Join a video's chunks, in frame order; bit-identical to `join_parts`.
 
-    Reads one chunk at a time. `missing` is `missing_bytes` of the file; `judge_scan` says what is rejected.
+    Reads one chunk at a time. `missing` is `count_missing_bytes` of the file; `judge_scan` decides on rejection.
     """
     kept: list[str] = []
     starts: list[int] = []
@@ -202,8 +199,8 @@ def join_stored(names: Sequence[str], read: Read, probe: Probe, missing: int) ->
         if not len(numbers["pts"]):
             continue
         if last is not None:
-            numbers["difference"][0] = difference(last, first)
-            numbers["mismatch"][0] = mismatch(last, first)
+            numbers["difference"][0] = compute_difference(last, first)
+            numbers["mismatch"][0] = compute_mismatch(last, first)
         kept.append(name)
         starts.append(count)
         for series, values in numbers.items():

@@ -1,4 +1,4 @@
-"""The part of a scan that a decode needs: when the frames of a span are shown, and where decoding can start."""
+"""The part of a scan that decoding needs: the timestamps of a span, and where decoding can start."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,28 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScanSpan:
-    """Timestamps of a span of a scanned video, from the key frame at or before its first frame to its end.
+    """Timestamps of a span of a scanned video, from the keyframe at or before its first frame to its end.
 
-    Frames are numbered as in the whole video. About 9 bytes a frame, whatever the length of the video.
+    Frames are numbered as in the whole video. About 9 bytes per frame, independent of the video's length.
     """
 
     first_frame: int
-    """The number of the frame that `pts` begins with."""
+    """The number of the first frame of `pts`."""
     pts: np.ndarray
     """(M,) int64, as `Scan.pts`."""
     is_key: np.ndarray
     """(M,) bool, as `Scan.is_key`."""
     timed: bool
-    """As `Scan.timed`; where False, `pts` begins with the span itself and frames are counted from the file's first."""
+    """As `Scan.timed`; if False, `pts` begins with the span itself and frames are counted from the file's first."""
     num_frames: int
-    """Of the whole video."""
+    """Frames of the whole video."""
 
     @property
     def end_frame(self) -> int:
         return self.first_frame + len(self.pts)
 
-    def timestamps(self, start: int, end: int) -> np.ndarray:
-        """(end - start,) int64: the pts of these frames. ValueError where the span does not hold them."""
+    def get_timestamps(self, start: int, end: int) -> np.ndarray:
+        """Return the pts of these frames, (end - start,) int64. ValueError if the span does not cover them."""
         if not self.first_frame <= start < end <= self.end_frame:
             raise ValueError(
                 f"span [{start}, {end}) outside the scanned frames [{self.first_frame}, {self.end_frame}) of the"
@@ -36,8 +36,8 @@ class ScanSpan:
             )
         return self.pts[start - self.first_frame : end - self.first_frame]
 
-    def key_before(self, frame: int) -> int:
-        """The frame where decoding starts for `frame`: the last key frame up to it, or 0, the file's beginning."""
+    def find_key_before(self, frame: int) -> int:
+        """Find the frame where decoding starts for `frame`: the last keyframe up to it, or 0, the file's beginning."""
         if not self.timed:
             return 0
         keys = np.flatnonzero(self.is_key[: frame - self.first_frame + 1])

@@ -1,4 +1,4 @@
-"""The frames of a stored clip: its mp4 decoded once into a file, so that memory does not grow with it."""
+"""The frames of a stored clip, decoded once into a file, so that memory use does not depend on its length."""
 
 import io
 import os
@@ -16,10 +16,9 @@ _BT601 = (5, 6)
 
 
 class StoredFrames:
-    """The frames of a sample's mp4, in the shape of `humove.video.frames.Frames`.
+    """The frames of a sample's mp4, as `humove.video.frames.Frames`.
 
-    A context manager: leaving it deletes the file in `scratch`. Raises av.error.FFmpegError where the bytes are no
-    video.
+    A context manager: leaving it deletes the file in `scratch`. Raises av.error.FFmpegError if the bytes are no video.
     """
 
     def __init__(self, mp4: bytes, *, fps: Fraction, source_frames: np.ndarray, scratch: Path) -> None:
@@ -36,7 +35,7 @@ class StoredFrames:
                     self._file.write(frame.to_ndarray(format="yuv420p").tobytes())
                     count += 1
             if count != len(self.source_frames):
-                raise ValueError(f"the mp4 has {count} frames, its sample counts {len(self.source_frames)}")
+                raise ValueError(f"the mp4 has {count} frames, its sample {len(self.source_frames)}")
             self._file.flush()
         except BaseException:
             self.close()
@@ -45,13 +44,13 @@ class StoredFrames:
     def __len__(self) -> int:
         return len(self.source_frames)
 
-    def yuv(self, index: int) -> np.ndarray:
+    def read_yuv(self, index: int) -> np.ndarray:
         size = self.width * self.height * 3 // 2
         data = os.pread(self._file.fileno(), size, index * size)
         return np.frombuffer(data, np.uint8).reshape(self.height * 3 // 2, self.width)
 
-    def rgb(self, index: int) -> np.ndarray:
-        return yuv_to_rgb(self.yuv(index), self.matrix)
+    def read_rgb(self, index: int) -> np.ndarray:
+        return yuv_to_rgb(self.read_yuv(index), self.matrix)
 
     def close(self) -> None:
         self._file.close()

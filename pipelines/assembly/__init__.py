@@ -1,1 +1,1 @@
-"""From measured clips to a committed data set: near-duplicates, packing, tables, commit."""
+"""Assembly: near-duplicates, packing, tables and the commit of measured clips as a data set."""

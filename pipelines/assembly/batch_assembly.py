@@ -1,4 +1,4 @@
-"""One measured batch: near-duplicates, the jobs that pack it, and its parts of the tables."""
+"""The assembly of one measured batch: near-duplicates and the jobs that pack its shards."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from humove.near_duplicates import NearDuplicateIndex
+from humove.near_duplicates.index import NearDuplicateIndex
 from humove.types import Clip
 from pipelines.assembly.pack import Packed, PackItem, PackJob
 from pipelines.assembly.sample import ClipFacts
@@ -15,48 +15,43 @@ from pipelines.engine.jobs import Mp4Place
 from pipelines.engine.plan import Plan
 from pipelines.engine.resolve import SPLIT, BatchStates
 from pipelines.engine.rows import from_json
-from pipelines.splits import split_of
-from shards.format import shard_name
+from pipelines.splits import assign_split
+from shards.format import format_shard_name
 
 
 class DuplicateClips:
-    """Near-duplicates over all batches: earlier batches win, then higher resolution, then the lower clip_id."""
+    """Near-duplicates over all batches: earlier batches come first, then higher resolution, then the lower clip_id."""
 
     def __init__(self, plan: Plan) -> None:
         config = plan.config.dedup
         self._index = NearDuplicateIndex(config.max_distance) if config.near == "on" else None
-        self._stayed: list[str] = []
+        self._kept_ids: list[str] = []
 
     def add(self, clip_ids: list[str], signatures: np.ndarray) -> None:
-        """Clips of a committed batch: they stay, whatever they resemble."""
+        """Add clips of a committed batch, which stay in the set."""
         if self._index is not None and len(clip_ids):
             self._index.add(signatures)
-            self._stayed += clip_ids
+            self._kept_ids += clip_ids
 
-    def settle(self, clip_ids: list[str], signatures: np.ndarray) -> list[str]:
-        """For each clip, in order of precedence, the one that it repeats; "" where it stays."""
+    def find_duplicates(self, clip_ids: list[str], signatures: np.ndarray) -> list[str]:
+        """Return for each clip, in order of precedence, the id of the clip that it repeats; "" where it is kept."""
         if self._index is None or not clip_ids:
             return [""] * len(clip_ids)
         repeats = self._index.settle(signatures)
-        self._stayed += [clip_id for clip_id, other in zip(clip_ids, repeats.tolist(), strict=True) if other < 0]
-        return [self._stayed[other] if other >= 0 else "" for other in repeats.tolist()]
+        self._kept_ids += [clip_id for clip_id, other in zip(clip_ids, repeats.tolist(), strict=True) if other < 0]
+        return [self._kept_ids[other] if other >= 0 else "" for other in repeats.tolist()]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class BatchAssembly:
-    """A batch whose measuring is done, until its shards are written."""
+    """A measured batch while its shards are written."""
 
     number: int
     states: BatchStates
     duplicate_of: dict[int, str]
-    """By place among the clips: the clip that a near-duplicate repeats."""
+    """By index among the clips: the id of the clip that a near-duplicate repeats."""
     jobs: list[PackJob]
-    num_kept: int
     packed: list[Packed] = field(default_factory=list)
-
-    @property
-    def is_packed(self) -> bool:
-        return len(self.packed) == len(self.jobs)
 
 
 def begin_assembly(
@@ -67,10 +62,10 @@ def begin_assembly(
     committed: frozenset[str],
     next_numbers: dict[str, int],
 ) -> BatchAssembly:
-    """Settles near-duplicates and cuts the batch into shards.
+    """Find near-duplicates and divide the batch into shards.
 
-    `committed` are the keys of the batch that lie in shards already: they stay there. `next_numbers` holds the first
-    free number of each split's shards, and grows.
+    `committed` are the keys of the batch that are in shards already: they stay there. `next_numbers` holds the first
+    free shard number of each split, and grows.
     """
     clips = states.clips
     kept = np.flatnonzero(clips.kept)
@@ -78,20 +73,18 @@ def begin_assembly(
     ids = clips.clip_ids
     ranked = sorted(kept.tolist(), key=lambda i: (-int(pixels[clips.video[i]]), ids[i]))
     signatures = clips.signatures
-    there = [i for i in ranked if ids[i] in committed]
+    old = [i for i in ranked if ids[i] in committed]
     new = [i for i in ranked if ids[i] not in committed]
-    duplicates.add([ids[i] for i in there], signatures[there])
-    repeated = duplicates.settle([ids[i] for i in new], signatures[new])
+    duplicates.add([ids[i] for i in old], signatures[old])
+    repeated = duplicates.find_duplicates([ids[i] for i in new], signatures[new])
     duplicate_of = {i: other for i, other in zip(new, repeated, strict=True) if other}
     to_pack = sorted((i for i in new if i not in duplicate_of), key=lambda i: ids[i])
     jobs = list(_cut_shards(plan, states, to_pack, next_numbers))
-    return BatchAssembly(
-        number=number, states=states, duplicate_of=duplicate_of, jobs=jobs, num_kept=len(there) + len(to_pack)
-    )
+    return BatchAssembly(number=number, states=states, duplicate_of=duplicate_of, jobs=jobs)
 
 
 def _cut_shards(plan: Plan, states: BatchStates, places: list[int], next_numbers: dict[str, int]) -> Iterator[PackJob]:
-    """Cuts each split's clips, in key order, into shards."""
+    """Divide the clips of each split, in key order, into shards."""
     rows = states.clips.rows.take(pa.array(places, pa.int64()))
     scores = [name for name in rows.column_names if name.startswith("score.")]
     by_split: dict[str, list[PackItem]] = defaultdict(list)
@@ -99,10 +92,9 @@ def _cut_shards(plan: Plan, states: BatchStates, places: list[int], next_numbers
     for row, place in zip(rows.to_pylist(), places, strict=True):
         owner = int(states.clips.video[place])
         if owner not in videos:
-            state = states.videos[owner]
-            video = state.video
-            videos[owner] = (video, split_of(video, plan.config.splits), state.item.input_id)
-        video, split, input_id = videos[owner]
+            video = states.videos[owner].video
+            videos[owner] = (video, assign_split(video, plan.config.splits))
+        video, split = videos[owner]
         facts = ClipFacts(
             clip=Clip(
                 clip_id=row["clip_id"],
@@ -117,7 +109,7 @@ def _cut_shards(plan: Plan, states: BatchStates, places: list[int], next_numbers
         )
         mp4 = Mp4Place(origin=row["mp4_origin"], file=row["mp4_file"], offset=row["mp4_offset"], size=row["mp4_bytes"])
         origins = tuple(row["origin"].split("\n")) if row["origin"] else ()
-        by_split[split].append(PackItem(facts=facts, input_id=input_id, unit=row["unit"], origins=origins, mp4=mp4))
+        by_split[split].append(PackItem(facts=facts, unit=row["unit"], origins=origins, mp4=mp4))
     limit = plan.config.shards.max_megabytes * 1_000_000
     for split, items in sorted(by_split.items()):
         shard: list[PackItem] = []
@@ -134,15 +126,15 @@ def _cut_shards(plan: Plan, states: BatchStates, places: list[int], next_numbers
 def _name_job(split: str, shard: list[PackItem], next_numbers: dict[str, int]) -> PackJob:
     number = next_numbers.get(split, 0)
     next_numbers[split] = number + 1
-    return PackJob(name=shard_name(split, number), items=tuple(shard))
+    return PackJob(name=format_shard_name(split, number), items=tuple(shard))
 
 
-def videos_by_split(plan: Plan, assembly: BatchAssembly) -> dict[str, int]:
-    """How many videos of the batch have a sample, by split."""
+def count_videos_by_split(plan: Plan, assembly: BatchAssembly) -> dict[str, int]:
+    """Return the number of videos of the batch with a sample, by split."""
     clips = assembly.states.clips
     kept = [i for i in np.flatnonzero(clips.kept).tolist() if i not in assembly.duplicate_of]
     owners = sorted({int(clips.video[i]) for i in kept})
     counts: dict[str, int] = defaultdict(int)
     for owner in owners:
-        counts[split_of(assembly.states.videos[owner].video, plan.config.splits)] += 1
+        counts[assign_split(assembly.states.videos[owner].video, plan.config.splits)] += 1
     return dict(sorted(counts.items()))

@@ -1,1 +1,1 @@
-"""How the engine's own work grows: the driver, planning, assembly, and a simulation of many machines."""
+"""Benchmarks of how the engine scales: the driver, planning, assembly, and a simulation of many machines."""

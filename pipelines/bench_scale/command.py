@@ -1,4 +1,4 @@
-"""`humove bench-scale`: a line of JSON for each measure of how the engine grows."""
+"""`humove bench-scale`: a line of JSON for each measure of how the engine scales."""
 
 import json
 import shutil
@@ -13,53 +13,53 @@ from humove.storage import open_store
 from pipelines.bench_scale.curve import draw_curve
 from pipelines.bench_scale.driver_work import make_plan
 from pipelines.bench_scale.results_rate import measure_results
-from pipelines.bench_scale.simulation import Cluster, UnitCost, simulate
+from pipelines.bench_scale.simulation import Cluster, UnitCost, simulate_build
 from pipelines.bench_scale.synthetic import write_synthetic_set
 from pipelines.engine.ledger import Ledger
 
 VIDEO_SECONDS = 60.0
-"""The mean length of the simulated videos; the samples' own, of two seconds, say nothing of a real set."""
+"""The mean length of the simulated videos; the samples, of two seconds, are not representative."""
 MACHINES = (1, 2, 4, 8, 16, 32, 64)
-_MARK = "bench-scale"
+_FOLDER_STAMP = "bench-scale"
 
 
 def bench_scale(videos: int, folder: Path, samples: str, plot: Path | None, workers: int) -> Iterator[str]:
-    """The lines, each as soon as it is measured. `folder` is emptied first; `samples` are the videos whose times feed
-    the simulation, "" for the toolkit's own; `workers` those of each simulated machine."""
-    if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not empty and not a bench folder; choose another")
+    """Yield the lines, each as soon as it is measured. `folder` is emptied first; `samples` are the videos whose times
+    the simulation uses, "" for the toolkit's; `workers` are those of each simulated machine."""
+    if folder.exists() and not (folder / _FOLDER_STAMP).exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty and not a bench folder; choose another")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / _MARK).touch()
+    (folder / _FOLDER_STAMP).touch()
     for executor in ("local", "ray"):
-        yield _line("driver", executor=executor, **measure_results(executor, 20_000))
+        yield _format_line("driver", executor=executor, **measure_results(executor, 20_000))
     yield from _measure_driver_work(videos, folder)
-    yield from _simulate(folder, samples, plot, workers)
+    yield from _simulate_cluster(folder, samples, plot, workers)
 
 
-def _line(measure: str, **figures: object) -> str:
+def _format_line(measure: str, **figures: object) -> str:
     return json.dumps({"measure": measure, **figures})
 
 
 def _measure_driver_work(videos: int, folder: Path) -> Iterator[str]:
     place = folder / "synthetic"
     write_synthetic_set(open_store(place), make_plan(), videos)
-    for what in ("plan", "resume", "assemble"):  # each in a process of its own, for its own peak of memory
+    for what in ("plan", "resume", "assemble"):  # each in its own process, to measure its peak memory
         command = [sys.executable, "-m", "pipelines.bench_scale.driver_work", what, str(place)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"bench-scale: {what} failed: {done.stderr.strip().splitlines()[-1]}")
-        yield _line(what, **json.loads(done.stdout))
+        yield _format_line(what, **json.loads(done.stdout))
     shutil.rmtree(place)
 
 
-def _simulate(folder: Path, samples: str, plot: Path | None, workers: int) -> Iterator[str]:
+def _simulate_cluster(folder: Path, samples: str, plot: Path | None, workers: int) -> Iterator[str]:
     if not samples:
-        from pipelines.progress import reporter
+        from pipelines.progress import make_reporter
         from pipelines.samples.maker import make_samples
 
         samples = str(folder / "videos")
-        make_samples(Path(samples), report=reporter())
+        make_samples(Path(samples), report=make_reporter())
     (folder / "nothing").mkdir()
     (folder / "nothing" / "text.mp4").write_text("no video")
     fixed, fixed_of_two = (
@@ -67,7 +67,7 @@ def _simulate(folder: Path, samples: str, plot: Path | None, workers: int) -> It
     )
     one = _time_build(samples, folder / "one", 1)
     two = _time_build(samples, folder / "two", 2)
-    yield _line("objects_per_video", **_count_objects(folder / "one"))
+    yield _format_line("objects_per_video", **_count_objects(folder / "one"))
     measured = _read_costs(folder / "one")
     scale = (one - fixed) / sum(cost.compute_s for cost in measured)
     costs = [
@@ -78,21 +78,21 @@ def _simulate(folder: Path, samples: str, plot: Path | None, workers: int) -> It
         for cost in measured
     ]  # fmt: skip
     here = Cluster(machines=1, workers=2, request_s=0.0, setup_s=fixed_of_two)
-    predicted = simulate(costs, len(costs), here).seconds
-    yield _line("simulate", check="2 workers", predicted_s=predicted, measured_s=round(two, 2),
+    predicted = simulate_build(costs, len(costs), here).seconds
+    yield _format_line("simulate", check="2 workers", predicted_s=predicted, measured_s=round(two, 2),
                 off=round(predicted / two - 1, 4), one_worker_s=round(one, 2))  # fmt: skip
-    costs = [cost.scale_to(VIDEO_SECONDS / _mean_seconds(folder / "one")) for cost in costs]
-    curve = [simulate(costs, 100_000, Cluster(machines=n, workers=workers)) for n in MACHINES]
+    costs = [cost.scale_to(VIDEO_SECONDS / _compute_mean_seconds(folder / "one")) for cost in costs]
+    curve = [simulate_build(costs, 100_000, Cluster(machines=n, workers=workers)) for n in MACHINES]
     for point in curve:
-        yield _line("simulate", **point.to_json())
+        yield _format_line("simulate", **point.to_json())
     if plot is not None:
         plot.write_text(draw_curve(curve), encoding="utf-8")
 
 
-def _mean_seconds(out: Path) -> float:
-    """The mean length of a build's readable videos."""
+def _compute_mean_seconds(out: Path) -> float:
+    """Compute the mean length of a build's readable videos, in seconds."""
     ledger, seconds = Ledger(open_store(out)), []
-    for number in ledger.batch_numbers():
+    for number in ledger.list_batch_numbers():
         for row in ledger.open_state(number).read().videos.to_pylist():
             if row["shots"]:
                 seconds.append(json.loads(row["shots"])[-1]["times"][1])
@@ -111,16 +111,16 @@ def _time_build(videos: str, out: Path, workers: int, allowed: tuple[int, ...] =
 def _count_objects(out: Path) -> dict:
     ledger = Ledger(open_store(out))
     names = [entry.name for entry in ledger.store.list("ledger")]
-    videos = sum(len(ledger.read_batch(number)) for number in ledger.batch_numbers())
+    videos = sum(len(ledger.read_batch(number)) for number in ledger.list_batch_numbers())
     records = [name for name in names if name.startswith(("ledger/records/", "ledger/videos/"))]
     return {"videos": videos, "objects_per_video": round(len(records) / videos, 2), "others": len(names) - len(records)}
 
 
 def _read_costs(out: Path) -> list[UnitCost]:
-    """What each video of a build cost: the CPU seconds that its workers noted, and the bytes of its files."""
+    """Read the cost of each video of a build: the CPU seconds measured by workers, and the bytes of its files."""
     ledger, costs = Ledger(open_store(out)), []
     sizes = {entry.name: entry.size for entry in ledger.store.list("ledger/records")}
-    for number in ledger.batch_numbers():
+    for number in ledger.list_batch_numbers():
         tables = ledger.open_state(number).read()
         seconds = {
             row["input_id"]: (row["cpu.scan"] or 0) + (row["cpu.split"] or 0) for row in tables.videos.to_pylist()

@@ -1,4 +1,4 @@
-"""The scaling curve as an SVG: how much faster more machines are, and how well they are used."""
+"""The scaling curve as an SVG: speed-up and efficiency against the number of machines."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 640, 400, 70, 50, 40
 
 
 def draw_curve(points: Sequence[Prediction]) -> str:
-    """Speed-up over one machine against machines, both on logarithmic axes, with the efficiency at each point."""
+    """Draw the speed-up over one machine against machines, on logarithmic axes, with the efficiency at each point."""
     first = points[0].seconds
     speedups = [first / point.seconds for point in points]
     most = max(point.machines for point in points)
@@ -20,12 +20,12 @@ def draw_curve(points: Sequence[Prediction]) -> str:
 
     line = " ".join("{:.1f},{:.1f}".format(*place(p.machines, s)) for p, s in zip(points, speedups, strict=True))
     (x0, y0), (x1, y1) = place(1, 1), place(most, most)
-    marks = []
+    points_svg = []
     for point, speedup in zip(points, speedups, strict=True):
         x, y = place(point.machines, speedup)
         _, below = place(point.machines, 1)
         _, beside = place(1, point.machines)
-        marks.append(
+        points_svg.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#1f77b4"/>'
             f'<text x="{x + 8:.1f}" y="{y + 14:.1f}">{point.efficiency:.0%}</text>'
             f'<text x="{x:.1f}" y="{below + 20:.1f}" text-anchor="middle">{point.machines}</text>'
@@ -37,7 +37,7 @@ def draw_curve(points: Sequence[Prediction]) -> str:
         f'font-size="12"><rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>'
         f'<text x="{_LEFT}" y="20" font-size="14">{title}</text>'
         f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="#999" stroke-dasharray="4"/>'
-        f'<polyline points="{line}" fill="none" stroke="#1f77b4" stroke-width="2"/>{"".join(marks)}'
+        f'<polyline points="{line}" fill="none" stroke="#1f77b4" stroke-width="2"/>{"".join(points_svg)}'
         f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">machines (labels: share of the workers\' time '
         "that is computing; dashed: ideal)</text></svg>\n"
     )

@@ -1,4 +1,4 @@
-"""What the driver does beside the workers: planning, resuming and assembling a state of many videos."""
+"""The driver's own work: planning, resuming and assembling a state of many videos."""
 
 import json
 import resource
@@ -12,41 +12,41 @@ from humove.storage import Store, open_store
 from pipelines.assembly.pack import Packed, PackStage
 from pipelines.config import load_config
 from pipelines.engine.batch_run import BatchRun
+from pipelines.engine.executors.task import Task, TaskResult
 from pipelines.engine.ledger import Ledger
 from pipelines.engine.measure import MeasureStage
 from pipelines.engine.plan import Plan
 from pipelines.engine.rows import KEY
 from pipelines.engine.state import StateTables
-from pipelines.engine.task import Done, Task
 from pipelines.jobs.build_loop import BuildLoop
-from shards.card_tally import CardTally
-from shards.documents import ShardRow
+from shards.card.tally import CardTally
 from shards.format import parse_shard_name
+from shards.schemas import ShardRow
 
 
 def make_plan(*overrides: str) -> Plan:
-    return Plan.of(load_config("local", list(overrides)))
+    return Plan.from_config(load_config("local", list(overrides)))
 
 
 def measure_plan(store: Store) -> dict:
-    """Plans a build for which every clip has to run anew from the keypoints on: a task for each video."""
+    """Plan a build in which every clip is measured again from the keypoints on: a task for each video."""
     return _measure_planning(store, make_plan("pose2d.visible_score=0.31"))
 
 
 def measure_resume(store: Store) -> dict:
-    """Plans a build of which the last tenth of the last batch is missing."""
+    """Plan a build that lacks the last tenth of the last batch."""
     plan, ledger = make_plan(), Ledger(store)
-    state = ledger.open_state(ledger.batch_numbers()[-1])
+    state = ledger.open_state(ledger.list_batch_numbers()[-1])
     tables = state.read()
     column = f"{KEY}encode"
     values = tables.clips[column].to_pylist()
     missing = max(1, len(values) // 10)
     values[-missing:] = [None] * missing
-    at = tables.clips.schema.get_field_index(column)
-    clips = tables.clips.set_column(at, column, pa.array(values, pa.string()))
-    state.replace(StateTables(videos=tables.videos, clips=clips))
+    index = tables.clips.schema.get_field_index(column)
+    clips = tables.clips.set_column(index, column, pa.array(values, pa.string()))
+    state.replace_rows(StateTables(videos=tables.videos, clips=clips))
     found = _measure_planning(store, plan)
-    state.replace(tables)
+    state.replace_rows(tables)
     return found
 
 
@@ -54,12 +54,12 @@ def _measure_planning(store: Store, plan: Plan) -> dict:
     start = time.monotonic()
     ledger, earlier, tasks, clips = Ledger(store), set(), 0, 0
     stage = MeasureStage(plan, store)
-    known = {item.input_id for number in ledger.batch_numbers() for item in ledger.read_batch(number)}
-    for number in ledger.batch_numbers():
+    known = {item.input_id for number in ledger.list_batch_numbers() for item in ledger.read_batch(number)}
+    for number in ledger.list_batch_numbers():
         run = BatchRun(
             plan, stage, number, ledger.read_batch(number), ledger.open_state(number), ids_by_size={}, shards=None
         )
-        states = run.resolve(earlier)
+        states = run.resolve_states(earlier)
         clips += len(states.clips)
         run.plan_jobs(states)
         while run.next_task() is not None:
@@ -67,21 +67,21 @@ def _measure_planning(store: Store, plan: Plan) -> dict:
     return {"videos": len(known), "clips": clips, "tasks": tasks, "seconds": round(time.monotonic() - start, 2)}
 
 
-class _NoPacking:
-    """An executor that packs nothing: of each shard it tells what a worker would have told."""
+class _DryExecutor:
+    """An executor that packs nothing, and returns the description of each shard."""
 
     def __init__(self) -> None:
-        self._done: list[Done] = []
+        self._done: list[TaskResult] = []
 
-    def slots(self) -> int:
+    def count_slots(self) -> int:
         return 4
 
     def submit(self, task: Task) -> None:
         if not isinstance(task.stage, PackStage):
-            raise RuntimeError(f"{task.label} was to be measured, though all of it has been")
-        self._done.append(Done(task=task, result=_describe_shard(task)))
+            raise RuntimeError(f"{task.label} was submitted for measurement, though it is complete")
+        self._done.append(TaskResult(task=task, result=_describe_shard(task)))
 
-    def wait(self, timeout_s: float | None = None) -> list[Done]:
+    def wait(self, timeout_s: float | None = None) -> list[TaskResult]:
         done, self._done = self._done, []
         return done
 
@@ -121,8 +121,8 @@ class _NoLease:
     def check(self) -> None: ...
 
 
-class _Silent:
-    """A build's progress, told to nobody."""
+class _SilentProgress:
+    """A build's progress that is not shown."""
 
     def begin(self, videos: int, done: int) -> None: ...
 
@@ -136,12 +136,12 @@ class _Silent:
 
 
 def measure_assemble(store: Store) -> dict:
-    """Assembles and commits the whole state, batch by batch, but for the tars themselves."""
+    """Assemble and commit the whole state by batch, without writing tars."""
     plan, ledger = make_plan(), Ledger(store)
     start = time.monotonic()
     loop = BuildLoop(
-        plan, ledger, _NoPacking(), MeasureStage(plan, store), _Silent(), _NoLease(),
-        doc=None, committed={}, pending=ledger.batch_numbers(),
+        plan, ledger, _DryExecutor(), MeasureStage(plan, store), _SilentProgress(), _NoLease(),
+        doc=None, committed={}, pending=ledger.list_batch_numbers(),
     )  # fmt: skip
     doc = loop.run(0, 0)
     return {
@@ -153,9 +153,9 @@ def measure_assemble(store: Store) -> dict:
 
 
 def main() -> None:
-    """Prints one measure of a synthetic set as JSON, with the process's peak memory."""
-    what, place = sys.argv[1:]
-    found = {"plan": measure_plan, "resume": measure_resume, "assemble": measure_assemble}[what](open_store(place))
+    """Print one measure of a synthetic set as JSON, with the process's peak memory."""
+    measure, place = sys.argv[1:]
+    found = {"plan": measure_plan, "resume": measure_resume, "assemble": measure_assemble}[measure](open_store(place))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps({**found, "peak_mib": peak}))
 

@@ -1,8 +1,8 @@
-"""A discrete-event simulation of a build on many machines, fed with times that were measured on one.
+"""A discrete-event simulation of a build on many machines, from times measured on one.
 
-Every worker takes a unit, downloads it, computes, saves its records; the driver takes up results one after the other.
-When a batch is measured it is packed, while the next one is measured. What is not modelled: machines of different
-speed, machines that are lost, and steps that run on GPUs.
+Each worker takes a unit, downloads it, computes, and saves its records; the driver receives results one after the
+other. A measured batch is packed while the next one is measured. Not modelled: machines of different speed, lost
+machines, and steps on GPUs.
 """
 
 import heapq
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCost:
-    """What one video costs, as measured."""
+    """The measured cost of one video."""
 
     compute_s: float
     """Seconds of one worker."""
@@ -26,7 +26,7 @@ class UnitCost:
     """Seconds of one worker to pack the kept clips."""
 
     def scale_to(self, factor: float) -> "UnitCost":
-        """The cost of a video so many times as long."""
+        """Scale to a video `factor` times as long."""
         return UnitCost(
             compute_s=self.compute_s * factor,
             source_bytes=round(self.source_bytes * factor),
@@ -50,37 +50,37 @@ class Cluster:
     request_s: float = 0.02
     """Latency of one request to the store."""
     driver_results_s: float = 1000.0
-    """Results that the driver takes up in a second."""
+    """Results that the driver receives per second."""
     setup_s: float = 5.0
-    """Before a worker's first unit: the models are loaded."""
+    """Seconds to load models before a worker's first unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """How long a build takes, and how well its workers are used."""
+    """Duration and efficiency of a simulated build."""
 
     machines: int
     workers: int
     videos: int
     seconds: float
     efficiency: float
-    """Share of the workers' time that is computing."""
+    """Share of the workers' time spent on computing."""
 
     def to_json(self) -> dict:
         return asdict(self)
 
 
 _REQUESTS = 5
-"""Of a unit: the source, a look for earlier records, the records, the clips, and a part of the state."""
+"""Requests per unit: the source, a check for earlier records, the records, the clips, and a part of the state."""
 _OPEN_BATCHES = 3
 """As pipelines.jobs.build_loop.OPEN_BATCHES."""
 _PACK_SHARE = 4
-"""A shard is packed with this part of its machine's bandwidth: few workers of a machine pack at a time."""
+"""A shard is packed with this fraction of its machine's bandwidth, as few workers of a machine pack at a time."""
 _AHEAD_S = 1.0
-"""Tasks are given out ahead of time: a worker idles only when the driver is further behind than this."""
+"""Tasks are submitted ahead: a worker idles only if the driver is further behind than this."""
 
 
-def simulate(
+def simulate_build(
     costs: Sequence[UnitCost],
     videos: int,
     cluster: Cluster,
@@ -89,9 +89,9 @@ def simulate(
     shard_samples: int = 1000,
     seed: int = 0,
 ) -> Prediction:
-    """Builds `videos` videos whose costs are drawn from those measured (each of them once, where there are as many).
+    """Simulate a build of `videos` videos with costs drawn from those measured (each once, if there are as many).
 
-    ValueError where there are no costs.
+    ValueError if there are no costs.
     """
     if not costs:
         raise ValueError("no measured costs to draw from")
@@ -114,7 +114,7 @@ def simulate(
         batches.append(
             _Batch(units=sorted(seconds[part].tolist()), pack=[float(packing[part].sum()) / shards] * shards)
         )
-    end = _run(batches, total, cluster)
+    end = _run_batches(batches, total, cluster)
     busy = float(compute.sum()) + sum(c.pack_s for c in (costs[i] for i in drawn))
     return Prediction(
         machines=cluster.machines,
@@ -128,21 +128,21 @@ def simulate(
 @dataclass(slots=True, kw_only=True)
 class _Batch:
     units: list[float]
-    """Seconds of the units that were not given out yet, the longest last."""
+    """Seconds of the units not submitted yet, the longest last."""
     pack: list[float]
     running: int = 0
     is_packing: bool = False
 
 
-def _run(batches: list[_Batch], workers: int, cluster: Cluster) -> float:
-    """When the last batch is packed. Events in the order of time: a task ends, its worker gets the next."""
+def _run_batches(batches: list[_Batch], workers: int, cluster: Cluster) -> float:
+    """Process the ends of tasks in the order of time; return the time at which the last batch is packed."""
     ahead, active = list(reversed(batches)), []
     idle, driver, now = workers, 0.0, cluster.setup_s
     events: list[tuple[float, int, _Batch]] = []
     count = 0
     while True:
         while idle:
-            task = _next_task(ahead, active)
+            task = _take_next_task(ahead, active)
             if task is None:
                 break
             batch, cost = task
@@ -163,8 +163,8 @@ def _run(batches: list[_Batch], workers: int, cluster: Cluster) -> float:
                 batch.is_packing = True
 
 
-def _next_task(ahead: list[_Batch], active: list[_Batch]) -> tuple[_Batch, float] | None:
-    """Shards of a measured batch first, then the units of the batches that are open, the earlier before the later."""
+def _take_next_task(ahead: list[_Batch], active: list[_Batch]) -> tuple[_Batch, float] | None:
+    """Take a shard of a measured batch, else a unit of an open batch, the earlier before the later."""
     for batch in active:
         if batch is active[0] and not batch.units and not batch.running:
             batch.is_packing = True

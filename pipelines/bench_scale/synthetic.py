@@ -1,6 +1,6 @@
-"""A made-up data set in progress: inputs, and a state table as a build of so many videos would leave it.
+"""A synthetic unfinished data set: inputs, and the state table of a build of that many videos.
 
-No video and no record exists: what is measured with it is the driver's own work.
+No video and no record exists: it serves to measure the driver's own work.
 """
 
 import json
@@ -12,14 +12,14 @@ from humove.storage import Store
 from humove.types import Source
 from pipelines.engine.ledger import Ledger
 from pipelines.engine.plan import Plan
-from pipelines.engine.rows import CPU, KEY, SCORE, VIDEO_SCHEMA, clip_schema
+from pipelines.engine.rows import CPU, KEY, SCORE, VIDEO_SCHEMA, make_clip_schema
 from pipelines.engine.state import StateTables
 from pipelines.inputs.reference import InputRef
 
 CLIPS_OF_VIDEO = 5
 _KEPT = 0.4
 _REPEATED = 0.02
-"""Share of the clips that show nearly what another shows."""
+"""Share of the clips that are near-duplicates."""
 _PROBE = {
     "width": 1280, "height": 720, "fps": "30", "codec": "h264", "container": "mov,mp4,m4a,3gp,3g2,mj2",
     "coded_width": 1280, "coded_height": 720, "sar": "1", "rotation": 0, "interlaced": False, "full_range": False,
@@ -35,15 +35,15 @@ _CAPTION = {
 
 
 def write_synthetic_set(store: Store, plan: Plan, videos: int, batch_videos: int = 10_000, seed: int = 0) -> None:
-    """Writes the inputs and the state of a build whose measuring is done."""
+    """Write the inputs and the state of a completely measured build."""
     ledger = Ledger(store)
     ledger.write_version()
-    ledger.write_settings(plan.config.data_settings())
+    ledger.write_settings(plan.config.get_data_settings())
     rng = np.random.default_rng(seed)
     for number, start in enumerate(range(0, videos, batch_videos)):
         items = [make_item(place) for place in range(start, min(start + batch_videos, videos))]
-        ledger.freeze(number, items)
-        ledger.open_state(number).replace(make_state(plan, items, start, rng))
+        ledger.freeze_batch(number, items)
+        ledger.open_state(number).replace_rows(make_state(plan, items, start, rng))
 
 
 def make_item(place: int) -> InputRef:
@@ -57,7 +57,7 @@ def make_item(place: int) -> InputRef:
 
 
 def make_state(plan: Plan, items: list[InputRef], first: int, rng: np.random.Generator) -> StateTables:
-    """The rows of a batch: each video in five clips, four tenths of them kept, the others rejected on their way."""
+    """Make the rows of a batch: five clips per video, 40 % of them kept, the others rejected at some stage."""
     count = len(items) * CLIPS_OF_VIDEO
     video_ids = [f"{(first + place) * 2_654_435_761 % 2**64:016x}" for place in range(len(items))]
     shots = [
@@ -118,23 +118,26 @@ def _make_clips(
         columns[f"{KEY}{step.name}"] = [plan.step_keys[step.name]] * count
         columns[f"{CPU}{step.name}"] = rng.random(count)
     columns |= {f"{SCORE}{name}": values for name, values in _make_scores(plan, count, rng).items()}
-    schema = clip_schema(set(columns))
+    schema = make_clip_schema(set(columns))
     return pa.Table.from_pydict({name: columns[name] for name in schema.names}, schema)
 
 
 def _make_scores(plan: Plan, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Scores that meet every threshold for the clips that are kept, and miss one of them for each of the others."""
-    bars = [(stage, bar) for stage in plan.step_bars.values() for bar in stage.bars]
-    thresholds = {id(bar): float(getattr(getattr(plan.config, s.stage), bar.field)) for s, bar in bars}
+    """Make scores that meet every threshold for the kept clips, and miss one for each of the others."""
+    limits = [
+        (threshold, float(getattr(getattr(plan.config, stage.stage), threshold.field)))
+        for stage in plan.step_thresholds.values()
+        for threshold in stage.thresholds
+    ]
     scores = {}
-    for _, bar in bars:
-        least = max((thresholds[id(b)] for _, b in bars if b.score == bar.score and b.at_least), default=0.0)
-        most = min((thresholds[id(b)] for _, b in bars if b.score == bar.score and not b.at_least), default=least + 1)
-        scores[bar.score] = least + (most - least) * rng.random(count)
+    for threshold, _ in limits:
+        same = [(t.at_least, limit) for t, limit in limits if t.score == threshold.score]
+        least = max((limit for at_least, limit in same if at_least), default=0.0)
+        most = min((limit for at_least, limit in same if not at_least), default=least + 1)
+        scores[threshold.score] = least + (most - least) * rng.random(count)
     missed = np.flatnonzero(rng.random(count) >= _KEPT)
-    strict = [(s, b) for s, b in bars if not b.at_least or float(getattr(getattr(plan.config, s.stage), b.field)) > 0]
+    strict = [(threshold, limit) for threshold, limit in limits if not threshold.at_least or limit > 0]
     for place, which in zip(missed, rng.integers(len(strict), size=len(missed)), strict=True):
-        stage, bar = strict[which]
-        threshold = float(getattr(getattr(plan.config, stage.stage), bar.field))
-        scores[bar.score][place] = threshold - 0.01 if bar.at_least else threshold + 1.0
+        threshold, limit = strict[which]
+        scores[threshold.score][place] = limit - 0.01 if threshold.at_least else limit + 1.0
     return scores

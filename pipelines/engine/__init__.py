@@ -1,1 +1,1 @@
-"""The build engine: what is measured, where it is kept, who measures it, and in which order."""
+"""The build engine: jobs, their order, the workers that run them, and the stored state."""

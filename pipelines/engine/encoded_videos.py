@@ -8,17 +8,17 @@ from pathlib import Path
 from humove.storage.store import Store
 from humove.types import Clip
 from pipelines.engine.jobs import Mp4Place
-from pipelines.stages.records import owner_of
+from pipelines.stages.records import make_owner_name
 from shards.tars import TarWriter
 
 
-def video_member(clip: Clip, encode_key: str) -> str:
-    """The member's name: the clip with its span, and the settings that it was encoded under."""
-    return f"{owner_of(clip)}.{encode_key[:12]}.mp4"
+def name_video_member(clip: Clip, encode_key: str) -> str:
+    """Return the tar member's name: the clip with its span, and the key of the encode settings."""
+    return f"{make_owner_name(clip)}.{encode_key[:12]}.mp4"
 
 
 class EncodedVideos:
-    """The videos of one unit in memory, in the order in which they came."""
+    """The videos of one unit in memory, in the order of arrival."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store, self.name = store, name
@@ -27,7 +27,7 @@ class EncodedVideos:
         self.changed = False
 
     def read(self) -> None:
-        """Takes up what the unit's file holds; nothing where there is none, or where it is damaged."""
+        """Read the unit's file; a missing or damaged one counts as empty."""
         try:
             with tarfile.open(fileobj=io.BytesIO(self._store.read(self.name)), mode="r:") as box:
                 for entry in box:
@@ -45,15 +45,15 @@ class EncodedVideos:
         self._videos[member] = mp4
         self.changed = True
 
-    def place(self, member: str) -> Mp4Place | None:
-        """Where a video lies in the file as it was last saved."""
+    def get_place(self, member: str) -> Mp4Place | None:
+        """Return the place of a video in the file as last saved; None where it is not in it."""
         if member not in self._places:
             return None
         offset, size = self._places[member]
         return Mp4Place(origin="", file=self.name, offset=offset, size=size)
 
     def save(self, scratch: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Write the file atomically."""
         with tempfile.TemporaryDirectory(dir=scratch, prefix="videos-") as folder:
             path = Path(folder) / "videos.tar"
             with TarWriter(path) as tar:

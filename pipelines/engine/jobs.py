@@ -1,4 +1,4 @@
-"""What a worker is asked to do: a short video as a whole, or one part of a long one."""
+"""The jobs of workers: a short video as a whole, or one part of a long one; and their results."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from humove.types import Clip
 from humove.video.probe import Probe
-from humove.video.scan import Unit
+from humove.video.scan import ScanUnit
 from pipelines.inputs.reference import InputRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mp4Place:
-    """Where an encoded clip lies: a span of a file of the set itself (origin ""), or of another one."""
+    """The place of an encoded clip: a span of a file of this data set (origin "") or of another one."""
 
     origin: str
     file: str
@@ -22,17 +22,17 @@ class Mp4Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoJob:
-    """Everything that is missing of one video. Of a long one only what it is: its parts are jobs of their own."""
+    """All missing work on one video; for a long video ingest and split only, since its parts get jobs of their own."""
 
     item: InputRef
     clip_ids: frozenset[str] | None = None
     """The clips to work on; None: all that the thresholds admit."""
     origins: tuple[str, ...] = ()
-    """The data sets that have measured some of this before, the nearest first."""
+    """The data sets that hold earlier records of this video, the nearest first."""
     encoded: Mapping[str, "Mp4Place"] = field(default_factory=dict)
-    """Where the encoded video of a clip lies, where it is in a shard, or in another data set."""
+    """By clip id: the place of an encoded video that is in a shard or in another data set."""
     known_ids: frozenset[str] = frozenset()
-    """Ids of earlier inputs of the same size: where this one is the same file, no more is done."""
+    """Ids of earlier inputs of the same size: where this is the same file, the job ends after ingest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class ScanJob:
 
     item: InputRef
     probe: Probe
-    unit: Unit
+    unit: ScanUnit
     index: int
 
 
@@ -56,11 +56,11 @@ class SplitJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipGroup:
-    """Clips whose records lie in one file."""
+    """Clips whose records share one file."""
 
     index: int
     clips: tuple[tuple[Clip, Mapping], ...]
-    """Each clip, and what the split says of it: index, times, scores, signature."""
+    """Each clip and its facts from the split: index, times, scores, signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +70,14 @@ class ClipsJob:
     item: InputRef
     probe: Probe
     groups: tuple["ClipGroup", ...]
-    """One; of a file without timestamps all, since it is decoded from its beginning on."""
+    """One; all groups for a file without timestamps, which is decoded from its beginning."""
     origins: tuple[str, ...] = ()
     encoded: Mapping[str, "Mp4Place"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeJob:
-    """A long video whose clips are all measured: their records go into its one file."""
+    """A long video whose clips are all measured: their records are merged into one file."""
 
     item: InputRef
     indices: tuple[int, ...]
@@ -93,8 +93,8 @@ class JobResult:
     videos: list[dict] = field(default_factory=list)
     clips: list[dict] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    """What is to be said: a fault in one line."""
+    """Messages for the user: a fault in one line."""
     is_long: bool = False
-    """The video was split, and its clips are so many that they are jobs of their own."""
+    """Whether the video was split and its clips get jobs of their own."""
     measured: Counter[str] = field(default_factory=Counter)
-    """How often each stage and step has run: nothing, where all was measured before."""
+    """The number of runs of each stage and step; empty where all was measured before."""

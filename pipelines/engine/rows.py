@@ -1,6 +1,6 @@
-"""The rows of the state table: what became of a video, and of a clip, as a worker tells the driver.
+"""The rows of the state table: the state of a video or a clip, as workers report it to the driver.
 
-Small values alone: where arrays and videos lie, never what they hold.
+Rows hold small values and the places of arrays and videos, never their content.
 """
 
 import json
@@ -30,9 +30,9 @@ VIDEO_SCHEMA = pa.schema(
         ("origin", pa.string()),
     ]
 )
-"""A video. The keys name the settings of the stages that it passed, "" for those that it did not reach; `reject`,
-`failure`, `probe`, `units`, `shots` and `transitions` are JSON or "". `origin` names the data sets whose ledgers hold
-what the set's own does not, the nearest first, a line each; "" where there are none."""
+"""A video. The keys name the settings of the stages that it passed, "" for stages that it did not reach; `reject`,
+`failure`, `probe`, `units`, `shots` and `transitions` are JSON or "". `origin` lists the data sets with records that
+this set's ledger lacks, the nearest first, one per line; "" where there are none."""
 
 CLIP_COLUMNS: list[tuple[str, pa.DataType]] = [
     ("input_id", pa.string()),
@@ -56,14 +56,14 @@ CLIP_COLUMNS: list[tuple[str, pa.DataType]] = [
     ("mp4_offset", pa.int64()),
     ("mp4_bytes", pa.int64()),
 ]
-"""A clip. `reject` is a precondition that failed at `reject_stage`, whatever the thresholds; `facts` the small values
-of its steps by step, as JSON; `mp4_file` the file, relative to the set `mp4_origin` ("" for the set itself), that holds
-its video. Then follow, for each step, key.STEP and cpu.STEP, and score.NAME for each score."""
+"""A clip. `reject` is a precondition that failed at `reject_stage`, independent of thresholds; `facts` holds the small
+values of its steps by step, as JSON; `mp4_file` is the file with its video, relative to the data set `mp4_origin` ("":
+this set). The further columns are key.STEP and cpu.STEP for each step, and score.NAME for each score."""
 KEY, CPU, SCORE = "key.", "cpu.", "score."
 
 
-def clip_schema(columns: set[str]) -> pa.Schema:
-    """The schema of a table of clips that has these columns beside the fixed ones."""
+def make_clip_schema(columns: set[str]) -> pa.Schema:
+    """Return the schema of a table of clips with these columns beside the fixed ones."""
     more = sorted(columns - {name for name, _ in CLIP_COLUMNS})
     kinds = [(name, pa.string() if name.startswith(KEY) else pa.float64()) for name in more]
     return pa.schema([*CLIP_COLUMNS, *kinds])
@@ -74,13 +74,13 @@ def pack_signature(words: list[int]) -> bytes:
 
 
 def unpack_signatures(column: pa.ChunkedArray) -> np.ndarray:
-    """(N, 8) uint64."""
+    """Return the signatures, (N, 8) uint64."""
     raw = b"".join(column.to_pylist())
     return np.frombuffer(raw, "<u8").reshape(-1, 8)
 
 
 def to_json(value: Any) -> str:
-    """A value as JSON text; "" for None."""
+    """Return a value as JSON text; "" for None."""
     return "" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
@@ -88,7 +88,9 @@ def from_json(text: str | None) -> Any:
     return json.loads(text) if text else None
 
 
-def failure_of(stage: str, error: str, traceback: str = "", *, kind: str = "faulted") -> dict:
-    """Why a unit has no record: a fault ("faulted"), or a source that cannot be had now ("rejected"). The next run
-    tries again."""
+def make_failure(stage: str, error: str, traceback: str = "", *, kind: str = "faulted") -> dict:
+    """Return why a unit has no record: a fault ("faulted"), or a source that is unavailable now ("rejected").
+
+    The next run tries again.
+    """
     return {"kind": kind, "stage": stage, "error": error, "traceback": traceback}

@@ -1,9 +1,9 @@
-"""The state of a build: tables of rows, batch by batch. Planning, assembly, the report and the explorer read it alone.
+"""The state of a build: tables of rows by batch. Planning, assembly, the report and the explorer read nothing else.
 
-    OUT/ledger/state/000003/videos-0000.parquet, clips-0000.parquet     rows of batch 3, in parts as they came
+    OUT/ledger/state/000003/videos-0000.parquet, clips-0000.parquet     rows of batch 3, in parts
 
-A later row of a video or clip stands beside the earlier ones: which of them counts depends on the settings that ask
-(pipelines.engine.resolve). Assembly replaces a batch's parts by one.
+A later row of a video or clip does not replace the earlier ones: which row counts depends on the present settings
+(pipelines.engine.resolve). Assembly replaces the parts of a batch by one.
 """
 
 import io
@@ -15,16 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from humove.storage.store import Store
-from pipelines.engine.rows import VIDEO_SCHEMA, clip_schema
+from pipelines.engine.rows import VIDEO_SCHEMA, make_clip_schema
+from pipelines.stages.records import FORMER_STEPS
 from shards.format import LEDGER_FOLDER
 
 _WHOLE = "-whole"
-"""Ends the name of a part that holds all rows of the parts before it."""
+"""The suffix of a part that replaces all parts before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StateTables:
-    """The rows of one batch, in the order in which they came."""
+    """The rows of one batch, in the order of arrival."""
 
     videos: pa.Table
     clips: pa.Table
@@ -32,7 +33,7 @@ class StateTables:
 
 @dataclass(slots=True, kw_only=True)
 class BatchState:
-    """The state of one batch: what is stored, and rows that are not yet."""
+    """The state of one batch: stored rows, and rows that are not stored yet."""
 
     store: Store
     number: int
@@ -49,7 +50,7 @@ class BatchState:
 
     @property
     def num_waiting(self) -> int:
-        """Rows that a kill would lose now; their units would be read again, not measured again."""
+        """The number of rows that are not stored. A kill loses them; their units are read again, not measured again."""
         return len(self._videos) + len(self._clips)
 
     def add(self, videos: list[dict[str, Any]], clips: list[dict[str, Any]]) -> None:
@@ -57,51 +58,46 @@ class BatchState:
         self._clips += clips
 
     def read(self) -> StateTables:
-        """Every row of the batch."""
+        """Return all rows of the batch."""
         if self._stored is None:
             self._stored = self._read_parts()
         if self.num_waiting:
             videos, clips = self._take_waiting()
             self._stored = StateTables(
-                videos=_concat([self._stored.videos, videos]), clips=_concat([self._stored.clips, clips])
+                videos=_concat_tables([self._stored.videos, videos]), clips=_concat_tables([self._stored.clips, clips])
             )
         return self._stored
 
     def save(self) -> None:
-        """Stores the rows that are waiting, as a part of their own."""
+        """Store the waiting rows as a new part."""
         if not self.num_waiting:
             return
         videos, clips = self._take_waiting()
-        self._write(videos, clips, self._parts)
+        self._write_part(videos, clips, self._parts)
         self._parts += 1
         if self._stored is not None:
             self._stored = StateTables(
-                videos=_concat([self._stored.videos, videos]), clips=_concat([self._stored.clips, clips])
+                videos=_concat_tables([self._stored.videos, videos]), clips=_concat_tables([self._stored.clips, clips])
             )
 
-    def replace(self, tables: StateTables) -> None:
-        """Puts these rows in the place of all parts, and of the rows of the base."""
+    def replace_rows(self, tables: StateTables) -> None:
+        """Replace all parts, and the rows of the base, by these rows."""
         parts = [entry.name for entry in self.store.list(self.folder)]
-        kept = self._write(tables.videos, tables.clips, self._parts, whole=True)
+        kept = self._write_part(tables.videos, tables.clips, self._parts, whole=True)
         self.store.delete([name for name in parts if name not in kept])
         self._videos, self._clips, self._stored = [], [], tables
         self._parts += 1
 
-    def forget(self) -> None:
-        """Gives the memory of the rows back; they are read again when they are asked for."""
-        self.save()
-        self._stored = None
-
     def _take_waiting(self) -> tuple[pa.Table, pa.Table]:
         columns = {name for row in self._clips for name in row}
         videos = pa.Table.from_pylist(self._videos, VIDEO_SCHEMA)
-        clips = pa.Table.from_pylist(self._clips, clip_schema(columns))
+        clips = pa.Table.from_pylist(self._clips, make_clip_schema(columns))
         self._videos, self._clips = [], []
         return videos, clips
 
-    def _write(self, videos: pa.Table, clips: pa.Table, part: int, *, whole: bool = False) -> set[str]:
+    def _write_part(self, videos: pa.Table, clips: pa.Table, part: int, *, whole: bool = False) -> set[str]:
         names = set()
-        for kind, table in (("clips", clips), ("videos", videos)):  # videos last: a part without them is none
+        for kind, table in (("clips", clips), ("videos", videos)):  # videos last: a part without them is ignored
             raw = io.BytesIO()
             pq.write_table(table, raw, compression="zstd")
             name = f"{self.folder}/{kind}-{part:04d}{_WHOLE if whole else ''}.parquet"
@@ -116,24 +112,30 @@ class BatchState:
         whole = [at for at, part in enumerate(parts) if part.endswith(_WHOLE)]
         parts = parts[whole[-1] if whole else 0 :]
         self._parts = 1 + max((int(part.partition("-")[0]) for part in parts), default=-1)
-        tables = {"videos": [VIDEO_SCHEMA.empty_table()], "clips": [clip_schema(set()).empty_table()]}
+        tables = {"videos": [VIDEO_SCHEMA.empty_table()], "clips": [make_clip_schema(set()).empty_table()]}
         if self.base is not None and not whole:
             rows = self.base.read()
-            tables["videos"].append(_from_origin(rows.videos, self.base.store.location))
-            tables["clips"].append(_from_origin(rows.clips, self.base.store.location))
+            tables["videos"].append(_prepend_origin(rows.videos, self.base.store.location))
+            tables["clips"].append(_prepend_origin(rows.clips, self.base.store.location))
         for part in parts:
             for kind, found in tables.items():
                 raw = self.store.read(f"{self.folder}/{kind}-{part}.parquet")
-                found.append(pq.read_table(io.BytesIO(raw), use_threads=False))
-        return StateTables(videos=_concat(tables["videos"]), clips=_concat(tables["clips"]))
+                found.append(_rename_steps(pq.read_table(io.BytesIO(raw), use_threads=False)))
+        return StateTables(videos=_concat_tables(tables["videos"]), clips=_concat_tables(tables["clips"]))
 
 
-def _concat(tables: list[pa.Table]) -> pa.Table:
+def _rename_steps(table: pa.Table) -> pa.Table:
+    """Give columns of an earlier version, such as cpu.picture, the present names of their steps."""
+    parts = (name.partition(".") for name in table.column_names)
+    return table.rename_columns([f"{kind}{dot}{FORMER_STEPS.get(step, step)}" for kind, dot, step in parts])
+
+
+def _concat_tables(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="default").combine_chunks()
 
 
-def _from_origin(table: pa.Table, location: str) -> pa.Table:
-    """The rows of another set's state, which name that set before those that they name themselves."""
+def _prepend_origin(table: pa.Table, location: str) -> pa.Table:
+    """Return rows of another data set's state with that set's location put before their own origins."""
     if not len(table):
         return table
     further = pc.binary_join_element_wise(location, table["origin"], "\n")

@@ -1,1 +1,1 @@
-"""The inputs of a build: listing them, and one local file for each while it is read."""
+"""The inputs of a build: their listing, and a local file for each while it is read."""

@@ -13,7 +13,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
 def get_scheme(text: str) -> str:
-    """The scheme in lower case; "" where the text has none."""
+    """Return the scheme in lower case; "" where the text has none."""
     match = _SCHEME.match(text)
     return match[1].lower() if match else ""
 
@@ -27,13 +27,13 @@ def is_http(text: str) -> bool:
 
 
 def get_suffix(text: str) -> str:
-    """The suffix of a path or URL in lower case, with its dot. The query of an http URL is no part of it."""
+    """Return the suffix of a path or URL in lower case, with its dot, without the query of an http URL."""
     path = urlsplit(text).path if is_http(text) else text
     return posixpath.splitext(path.rstrip("/"))[1].lower()
 
 
 def check_address(text: str) -> str:
-    """A path or URL, with file:// taken off. ValueError in one line where the scheme or the URL is not usable."""
+    """Return a path or URL without file://. Raises ValueError in one line where the scheme or URL is not usable."""
     scheme = get_scheme(text)
     if scheme == "file":
         return text[len("file://") :]
@@ -53,7 +53,7 @@ def check_address(text: str) -> str:
 
 
 def join_address(base: str, uri: str) -> str:
-    """Where `uri` of a manifest lies; `base` is the manifest's own address."""
+    """Return the address of a manifest's `uri`; `base` is the manifest's own address."""
     if is_url(uri):
         return uri
     if is_http(base):
@@ -67,17 +67,17 @@ def join_address(base: str, uri: str) -> str:
 
 
 def hide_credentials(text: str) -> str:
-    """An address as it may stand in a log: without user, password, query and fragment."""
+    """Return an address without user, password, query and fragment, for logs."""
     if not is_url(text):
         return text
     scheme, _, rest = text.partition("://")
-    mark = min((rest.find(c) for c in "?#" if c in rest), default=len(rest)) if is_http(text) else len(rest)
-    host, slash, path = rest[:mark].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" + ("?..." if rest[mark : mark + 1] == "?" else "")
+    end = min((rest.find(c) for c in "?#" if c in rest), default=len(rest)) if is_http(text) else len(rest)
+    host, slash, path = rest[:end].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" + ("?..." if rest[end : end + 1] == "?" else "")
 
 
 def format_error(error: BaseException) -> str:
-    """An exception in one line, without the credentials that URLs in its text may hold."""
+    """Return an exception in one line, without the credentials of URLs in its text."""
     text = " ".join(str(error).split())[:300]
     name = type(error).__name__
     return f"{name}: {_URL.sub(lambda match: hide_credentials(match[0]), text)}" if text else name

@@ -1,4 +1,4 @@
-"""Copies of remote files on the local disk, asked for again where a server fails."""
+"""Downloads of remote files, retried where a server fails."""
 
 import random
 import time
@@ -16,23 +16,23 @@ _PROGRESS_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how long a server that fails is asked again."""
+    """The number of retries of a failing server, and the waits between them."""
 
     tries: int = 5
-    """Attempts in a row that bring the download no further, the first one included."""
+    """Consecutive attempts without progress, the first one included."""
     max_wait_s: float = 60.0
-    """The longest wait between two attempts, whatever the server asks for."""
+    """The longest wait between two attempts, even where the server asks for more."""
     timeout_s: float = 60.0
-    """The longest silence of a server."""
+    """The longest time without data from a server."""
 
 
 def download(
     location: str, path: Path, *, size: int = 0, stamp: str = UNKNOWN, retries: RetryPolicy | None = None
 ) -> None:
-    """Copy the file at a URL to `path`, whole.
+    """Download the file at a URL to `path`.
 
-    `size` and `stamp` are those of the listing: another version raises SourceUnavailable, as does a file that is
-    missing or refused. ConnectionError in one line where the server still fails after the last attempt.
+    `size` and `stamp` are those of the listing. Raises SourceUnavailable for another version, a missing or a refused
+    file, and ConnectionError in one line where the server still fails at the last attempt.
     """
     retries = retries or RetryPolicy()
     make = HttpTransfer if is_http(location) else StoreTransfer
@@ -40,7 +40,7 @@ def download(
     failures = furthest = 0
     while True:
         try:
-            transfer.attempt()
+            transfer.try_download()
             return
         except SourceUnavailable as e:
             raise SourceUnavailable(e.reason, f"{e}: {hide_credentials(location)}") from e

@@ -1,4 +1,4 @@
-"""Manifests: CSV, Parquet or JSON Lines, one row a video."""
+"""Manifests: CSV, Parquet or JSON Lines, one row per video."""
 
 import codecs
 import csv
@@ -28,26 +28,26 @@ _SPLITS = ("train", "val", "test")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRow:
     uri: str
-    """As the manifest says it."""
+    """As in the manifest."""
     location: str
-    """An absolute path or a URL; relative uris are relative to the manifest, be it a file or a URL."""
+    """An absolute path or a URL; relative uris are relative to the manifest, a file or a URL."""
     source: Source
 
 
 def read_manifest(manifest: str, ignore_columns: Collection[str] = ()) -> Iterator[ManifestRow]:
-    """Each row of a manifest. UserError in one line for the first one that is malformed."""
-    reader = _ManifestReader(hide_credentials(manifest), {_normalize(name) for name in ignore_columns})
+    """Yield the rows of a manifest. Raises UserError in one line for the first malformed one."""
+    reader = _ManifestReader(hide_credentials(manifest), {_normalize_column(name) for name in ignore_columns})
     suffix = get_suffix(manifest)
     for number, row in enumerate(reader.read_rows(manifest, suffix), start=1):
         yield _parse_row(manifest, f"{reader.name}: row {number}", row)
 
 
 class _ManifestReader:
-    """Reads rows as dicts from known column names to the values that the file holds."""
+    """A reader of rows as dicts from known column names to the values in the file."""
 
     def __init__(self, name: str, ignored: Collection[str]) -> None:
         self.name = name
-        """The manifest in error lines."""
+        """The manifest's name in errors."""
         self.ignored = ignored
 
     def read_rows(self, manifest: str, suffix: str) -> Iterator[dict]:
@@ -60,7 +60,7 @@ class _ManifestReader:
                 if suffix == ".parquet":
                     yield from self._read_parquet(path)
                     return
-                text = self._decode(path.read_bytes())
+                text = self._decode_text(path.read_bytes())
         except (FileNotFoundError, IsADirectoryError) as e:
             raise UserError(f"VIDEOS={self.name}: no such manifest; name a CSV, Parquet or JSON Lines file") from e
         except SourceUnavailable as e:
@@ -71,7 +71,7 @@ class _ManifestReader:
             raise UserError(f"{self.name}: can't be read: {e.strerror or e}; check the file and your rights") from e
         yield from self._read_csv(text) if suffix == ".csv" else self._read_json_lines(text)
 
-    def _decode(self, data: bytes) -> str:
+    def _decode_text(self, data: bytes) -> str:
         utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         try:
             return data.decode("utf-16" if utf16 else "utf-8-sig")
@@ -91,7 +91,7 @@ class _ManifestReader:
                     for row in batch.to_pylist():
                         yield {column: row[name] for name, column in zip(names, columns, strict=True) if column}
         except pa.ArrowException as e:
-            raise UserError(f"{self.name}: can't be read as parquet: {' '.join(str(e).split())}; write it anew") from e
+            raise UserError(f"{self.name}: can't be read as parquet: {' '.join(str(e).split())}; write it again") from e
 
     def _read_csv(self, text: str) -> Iterator[dict]:
         separator = _find_separator(text)
@@ -112,7 +112,7 @@ class _ManifestReader:
                     )
                 yield {column: value for value, column in zip(row, columns, strict=False) if column}
         except csv.Error as e:
-            raise UserError(f"{self.name}: line {reader.line_num + 1} is not CSV: {e}; mend that line") from e
+            raise UserError(f"{self.name}: line {reader.line_num + 1} is not CSV: {e}; correct that line") from e
 
     def _read_json_lines(self, text: str) -> Iterator[dict]:
         matched: dict[tuple[str, ...], list[str | None]] = {}
@@ -122,7 +122,7 @@ class _ManifestReader:
             try:
                 row = json.loads(line)
             except (json.JSONDecodeError, RecursionError) as e:
-                raise UserError(f"{self.name}: line {number} is not JSON: {e}; mend that line") from e
+                raise UserError(f"{self.name}: line {number} is not JSON: {e}; correct that line") from e
             if not isinstance(row, dict):
                 raise UserError(f'{self.name}: line {number} is not an object; write {{"uri": ...}}')
             names = tuple(row)
@@ -133,12 +133,12 @@ class _ManifestReader:
     def _match_columns(
         self, names: Iterable[str], *, where: str = "", unnamed: bool = False, need_uri: bool = True
     ) -> list[str | None]:
-        """The known column for each name; "" for one that is ignored, None for a column of CSV without a name."""
+        """Return the known column for each name; "" for an ignored one, None for a CSV column without a name."""
         names = list(names)
         columns: list[str | None] = []
         for name in names:
-            column = _ALIASES.get(_normalize(name), _normalize(name))
-            if _normalize(name) in self.ignored or column in self.ignored:
+            column = _ALIASES.get(_normalize_column(name), _normalize_column(name))
+            if _normalize_column(name) in self.ignored or column in self.ignored:
                 column = ""
             elif not column and unnamed:
                 column = None
@@ -153,35 +153,35 @@ class _ManifestReader:
                     " it, remove it, or list it in inputs.ignore_columns"
                 )
             if column and columns.count(column) > 1:
-                raise UserError(f"{self.name}: {where}column {column!r} is there twice; remove or rename one")
+                raise UserError(f"{self.name}: {where}column {column!r} occurs twice; remove or rename one")
         return columns
 
 
-def _normalize(name: str) -> str:
+def _normalize_column(name: str) -> str:
     return name.strip().lower()
 
 
 def _find_separator(text: str) -> str:
-    """The separator that makes most known columns of the first line, where none does: most columns."""
+    """Return the separator that gives the most known columns in the first line; else the most columns."""
     first = next((line for line in text.splitlines() if line.strip()), "")
 
-    def count(separator: str) -> tuple[int, int]:
-        names = [_normalize(name) for name in next(csv.reader([first], delimiter=separator), [])]
+    def count_columns(separator: str) -> tuple[int, int]:
+        names = [_normalize_column(name) for name in next(csv.reader([first], delimiter=separator), [])]
         return sum(name in COLUMNS or name in _ALIASES for name in names), len(names)
 
-    return max(_SEPARATORS, key=count)
+    return max(_SEPARATORS, key=count_columns)
 
 
 def _parse_row(manifest: str, where: str, row: dict) -> ManifestRow:
-    given = {name: value for name, value in row.items() if not _is_empty(value)}
-    texts = {name: _parse_text(where, name, given[name]) for name in ("uri", *_TEXTS) if name in given}
+    values = {name: value for name, value in row.items() if not _is_empty(value)}
+    texts = {name: _parse_text(where, name, values[name]) for name in ("uri", *_TEXTS) if name in values}
     texts = {name: text for name, text in texts.items() if text}
     uri = texts.pop("uri", "")
     if not uri:
         raise UserError(f"{where} has no uri; every row needs one in the column 'uri'")
     if texts.get("split", "train") not in _SPLITS:
         raise UserError(f"{where} has split {texts['split']!r}; use train, val or test")
-    _refuse_span(where, given)
+    _refuse_span(where, values)
     if "category" in texts:
         texts["category_source"] = "manifest"
     try:
@@ -191,11 +191,11 @@ def _parse_row(manifest: str, where: str, row: dict) -> ManifestRow:
     return ManifestRow(uri=uri, location=location, source=Source(**texts))
 
 
-def _refuse_span(where: str, given: dict) -> None:
-    """Check the span that a row asks for, and refuse it: builds use whole videos so far."""
-    if not any(name in given for name in _NUMBERS):
+def _refuse_span(where: str, values: dict) -> None:
+    """Check the span of a row, and refuse it: builds only use whole videos so far."""
+    if not any(name in values for name in _NUMBERS):
         return
-    span = {name: _parse_seconds(where, name, given[name]) for name in _NUMBERS if name in given}
+    span = {name: _parse_seconds(where, name, values[name]) for name in _NUMBERS if name in values}
     if span.get("start", 0.0) < 0 or span.get("start", 0.0) >= span.get("end", float("inf")):
         raise UserError(f"{where}: the span from start to end is {span}; it needs 0 <= start < end, in seconds")
     raise UserError(

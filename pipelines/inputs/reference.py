@@ -1,4 +1,4 @@
-"""One input of a build, as it was listed."""
+"""A reference to one input of a build, as it was listed."""
 
 import hashlib
 import json
@@ -13,14 +13,14 @@ __all__ = ["InputRef", "has_changed", "is_url"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRef:
-    """One video as the user named it. Nothing of it has been read yet."""
+    """One video as the user named it, before anything of it is read."""
 
     uri: str
-    """What the manifest says, else the path relative to VIDEOS."""
+    """The uri in the manifest, else the path relative to VIDEOS."""
     location: str
     """Where to read it: an absolute path or a URL."""
     stamp: str
-    """Size and time of change, or the store's tag: tells a changed file from a known one."""
+    """Size and time of change, or the store's tag: identifies a changed file."""
     source: Source
     size: int = 0
     """Bytes; 0 where unknown."""
@@ -31,7 +31,7 @@ class InputRef:
         return hashlib.sha256(f"{self.uri}\0{self.stamp}".encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)  # ASCII: a location may hold bytes that are no UTF-8
+        return json.dumps(asdict(self), sort_keys=True)  # ASCII: a location may hold bytes that are not UTF-8
 
     @classmethod
     def from_json(cls, line: str) -> "InputRef":
@@ -40,5 +40,5 @@ class InputRef:
 
 
 def has_changed(item: InputRef) -> bool:
-    """Whether a local file is gone, or another one than when it was listed. False for a URL, which isn't asked."""
+    """Whether a local file is gone or has changed since it was listed. False for a URL, which is not requested."""
     return not is_url(item.location) and read_local_version(item.location).stamp != item.stamp

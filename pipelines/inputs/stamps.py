@@ -1,4 +1,4 @@
-"""Sizes and stamps of many locations, asked for at once."""
+"""Sizes and stamps of many locations, requested concurrently."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,15 +19,15 @@ _TASKS_PER_ROUND = 256
 _REPORT_S = 0.25
 
 Report = Callable[[int, int], None]
-"""Called with the number of locations done and their total, on the caller's thread."""
+"""A function of the number of finished locations and their total, called on the caller's thread."""
 
 
 def read_versions(
     locations: Sequence[str], *, report: Report | None = None, at_once: int = AT_ONCE, timeout_s: float = TIMEOUT_S
 ) -> list[Version]:
-    """The version of each location. No location raises: one that is missing or silent has a stamp that says so.
+    """Return the version of each location. A missing or silent one does not raise; its stamp states it.
 
-    At most `at_once` are asked at the same moment, each for at most `timeout_s` seconds.
+    At most `at_once` are requested concurrently, each for at most `timeout_s` seconds.
     """
     total = len(locations)
     local = [i for i, location in enumerate(locations) if not is_url(location)]
@@ -49,7 +49,7 @@ def _read_local(
     at_once: int,
     report: Callable[[int], object],
 ) -> None:
-    # Threads pay on network file systems, where each stat waits for an answer.
+    # Threads are faster on network file systems, where each stat waits for a reply.
     done = 0
     with ThreadPoolExecutor(at_once) as pool:
         for start in range(0, len(places), _FILES_PER_TASK * _TASKS_PER_ROUND):
@@ -78,7 +78,7 @@ def _read_remote(
     for i in places:
         if not is_http(locations[i]):
             schemes.setdefault(locations[i].partition("://")[0], locations[i])
-    for location in schemes.values():  # outside the event loop, which some file systems use while they open
+    for location in schemes.values():  # outside the event loop, which some file systems use in their constructor
         store_source.open_filesystem(location)
     done = 0
 
@@ -86,7 +86,7 @@ def _read_remote(
         queue = iter(places)
         async with http_source.open_session(timeout_s=timeout_s, connections=at_once) as session:
 
-            async def work() -> None:
+            async def read_queued() -> None:
                 nonlocal done
                 for i in queue:
                     versions[i] = await _read_one(session, locations[i], timeout_s)
@@ -94,7 +94,7 @@ def _read_remote(
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(at_once, len(places))):
-                    group.create_task(work())
+                    group.create_task(read_queued())
 
     future = asyncio.run_coroutine_threadsafe(read_all(), get_loop())
     try:

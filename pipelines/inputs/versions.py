@@ -1,4 +1,4 @@
-"""The version of a file: what tells a changed file from the one that was listed."""
+"""The version of a file, which identifies a change since the listing."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ MISSING = "missing"
 UNKNOWN = "unknown"
 _LAST_MODIFIED_MARGIN = timedelta(seconds=60)
 _STORE_TAGS = ("generation", "ETag", "etag", "mtime", "LastModified", "created")
-"""What object stores say of an object, the most reliable first."""
+"""The version fields of object stores, the most reliable first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Version:
     size: int = 0
     """Bytes; 0 where unknown."""
     tags: tuple[str, ...] = ()
-    """Entity tag, time of change: each changes with the content."""
+    """Entity tag and time of change; each changes with the content."""
     fallback: str = UNKNOWN
     """The stamp where neither size nor tags are known."""
 
@@ -29,9 +29,9 @@ class Version:
         return "-".join((*((str(self.size),) if self.size else ()), *self.tags)) or self.fallback
 
     def contradicts(self, stamp: str, size: int) -> bool:
-        """Whether this is another version than the one that was listed with `stamp` and `size`.
+        """Whether this differs from the version that was listed with `stamp` and `size`.
 
-        One tag in common is enough: the machines of one service may give the same file different entity tags.
+        One common tag is enough: the machines of one service may give the same file different entity tags.
         """
         if any(f"-{tag}-" in f"-{stamp}-" for tag in self.tags):
             return False
@@ -41,7 +41,7 @@ class Version:
 
 
 def read_local_version(location: str) -> Version:
-    """The version of a local file. A file that is missing or out of reach gets the stamp "missing"."""
+    """Return the version of a local file. A missing or unreachable one gets the stamp "missing"."""
     try:
         stat = os.stat(location)
     except (OSError, ValueError):
@@ -50,14 +50,14 @@ def read_local_version(location: str) -> Version:
 
 
 def make_local_version(stat: os.stat_result) -> Version:
-    # An empty file has a stamp too: its size is no unknown one.
+    # An empty file needs a stamp too: size 0 stands for unknown.
     if not stat.st_size:
         return Version(fallback=f"0-{stat.st_mtime_ns}")
     return Version(stat.st_size, (str(stat.st_mtime_ns),))
 
 
 def make_store_version(info: Mapping) -> Version:
-    """The version of an object, from what fsspec says of it; the same from a listing and from a single request."""
+    """Return the version of an object from fsspec's info; the same from a listing and from a single request."""
     tag = next((info[name] for name in _STORE_TAGS if info.get(name)), "")
     if isinstance(tag, datetime):
         tag = tag.timestamp()
@@ -65,7 +65,7 @@ def make_store_version(info: Mapping) -> Version:
 
 
 def make_http_version(headers: Mapping[str, str]) -> Version:
-    """The version of a file from the headers of a response, to a HEAD or a GET, whole or partial."""
+    """Return the version of a file from the headers of a response to a HEAD or a GET, full or partial."""
     encoded = headers.get("Content-Encoding", "identity") not in ("", "identity")
     length = headers.get("Content-Length", "")
     if "Content-Range" in headers:
@@ -76,7 +76,7 @@ def make_http_version(headers: Mapping[str, str]) -> Version:
 
 
 def _read_last_modified(headers: Mapping[str, str]) -> str:
-    """Last-Modified as seconds since 1970; "" where it tells nothing: for dynamic pages it is the present time."""
+    """Return Last-Modified as seconds since 1970; "" where it is the present time, as for dynamic pages."""
     try:
         modified = parsedate_to_datetime(headers["Last-Modified"])
         now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else None

@@ -1,1 +1,1 @@
-"""What the commands run: one file a job."""
+"""The jobs that commands run, one per file."""

@@ -1,8 +1,8 @@
-"""An annotation added to a finished data set: one annotator over the stored samples, into side shards.
+"""Add an annotation to a finished data set: run one annotator on the stored samples, into side shards.
 
-The annotator runs through the very step that a build runs it in; what that step would read from a clip's records it
-reads here from the sample. So a caption added later is the caption that a build would have written, but that pictures
-are those of the stored mp4. Models that need the source video (tracks, motion) are the business of a build.
+The annotator runs in the same step as in a build, which reads the sample in place of a clip's records. The result is
+that of a build, except that frames come from the stored mp4. Models that need the source video (tracks, motion) require
+a build.
 """
 
 import json
@@ -14,74 +14,73 @@ from pathlib import Path
 
 import humove
 from annotators.network import Network
-from annotators.registry import KINDS, annotator_record, section_name
-from annotators.rights import check_annotator, unset
+from annotators.registry import KINDS, build_annotator_record, get_section_name
+from annotators.rights import check_annotator, find_unset_settings
 from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
-from humove.ids import settings_hash
+from humove.ids import hash_settings
 from humove.storage import Store, lock_store
 from humove.types import Sample
 from pipelines.config import BuildConfig
-from pipelines.engine.executors import make_executor
-from pipelines.engine.model_servers import make_model_servers
+from pipelines.engine.executors.make import make_executor
+from pipelines.engine.executors.run_tasks import run_tasks
+from pipelines.engine.executors.task import Executor, Fault, Task
+from pipelines.engine.models.local_servers import make_model_servers
 from pipelines.engine.plan import Plan
-from pipelines.engine.run_tasks import run_tasks
-from pipelines.engine.task import Executor, Fault, Task
 from pipelines.jobs.stored_view import StoredView
 from pipelines.progress import Reporter
 from pipelines.stages.step import Step
-from shards.annotations import DOC_FILE, NAME, AnnotationDoc, SideRow, SideShard, side_members
-from shards.documents import ShardRow
+from shards.annotations import DOC_FILE, NAME, AnnotationDoc, AnnotationRow, AnnotationShard, encode_annotation_row
 from shards.format import ANNOTATIONS_FOLDER, SHARDS_FOLDER
 from shards.reader import decode_sample, open_dataset, read_members
+from shards.schemas import ShardRow
 from shards.tables import refresh_tables
 from shards.tars import TarWriter
 
 ADDABLE = ("caption", "category", "aesthetic", "pose2d")
-"""The kinds whose annotators need no more than a stored sample."""
+"""Steps whose annotators need only a stored sample."""
 
 
-def chosen_with(said: str) -> tuple[str, list[str]]:
-    """The step of `--with KIND=NAME`, and the settings that choose the annotator."""
-    step, equals, name = said.partition("=")
+def parse_annotator_choice(choice: str) -> tuple[str, list[str]]:
+    """Parse `--with KIND=NAME` into the step and the settings that choose the annotator."""
+    step, equals, name = choice.partition("=")
     if step not in ADDABLE:
-        source = ("track", *(section_name(kind) for kind in KINDS))
-        if step in source:
+        if step in ("track", *(get_section_name(kind) for kind in KINDS)):
             raise UserError(
-                f"--with {said}: {step} is made from the source video: build again with SET {step}.annotator=NAME; "
-                "the ledger spares all that does not depend on it"
+                f"--with {choice}: {step} needs the source video: build again with SET {step}.annotator=NAME; the "
+                "ledger keeps all measurements that do not depend on it"
             )
-        raise UserError(f"--with {said}: write KIND=NAME, as in caption=endpoint; kinds are {', '.join(ADDABLE)}")
+        raise UserError(f"--with {choice}: write KIND=NAME, as in caption=endpoint; kinds are {', '.join(ADDABLE)}")
     if not equals or not name:
-        raise UserError(f"--with {said}: write KIND=NAME, as in caption=endpoint")
+        raise UserError(f"--with {choice}: write KIND=NAME, as in caption=endpoint")
     uses = ["category.sources=[clip]"] if step == "category" else []
     return step, [f"{step}.annotator={name}", *uses]
 
 
 def annotate(config: BuildConfig, step_name: str, name: str, root: str | Path, report: Reporter) -> AnnotationDoc:
-    """Writes, resumes or extends the annotation `name` of the data set at `root`, by the annotator that `config`
-    chooses for the step. Shards that have it already, by the same model and settings, are left as they are.
+    """Write, resume or extend the annotation `name` of the data set at `root`, by the annotator that `config` chooses
+    for the step. Shards that have it by the same model and settings are not changed.
 
-    Raises UserError for bad arguments, for a name that is taken by other settings, and where a shard faulted (those
-    that succeeded stay, and the next call does the rest).
+    Raises UserError for bad arguments, for a name that is used with other settings, and if a shard faulted (the others
+    are kept, and the next call does the rest).
     """
     dataset = open_dataset(str(root))
     refresh_tables(dataset.store, dataset.doc)
     section = getattr(config, step_name)
     check_annotator(step_name, section, config.allow, runs=True)
-    if empty := unset(step_name, section):
-        raise UserError(f"not set: {', '.join(empty)}; name each, as in SET {empty[0]}=...")
+    if empty := find_unset_settings(step_name, section):
+        raise UserError(f"not set: {', '.join(empty)}; set each, as in SET {empty[0]}=...")
     name = name or f"{step_name}-{section.annotator}"
     if not NAME.fullmatch(name):
         raise UserError(f"--name {name}: use small letters, digits, - and _, as in captions-2")
-    config = config.pinned()
+    config = config.pin_files()
     step = _find_step(config, step_name)
-    settings = step.settings()
-    digest = settings_hash([step.name, step.version, settings])
+    settings = step.get_settings()
+    digest = hash_settings([step.name, step.version, settings])
     store = dataset.store.child(f"{ANNOTATIONS_FOLDER}/{name}")
-    _refuse_another(store, digest)
+    _check_settings_hash(store, digest)
     with lock_store(store, "annotation"):
         done = _read_done(store, digest)
-        rows = [r for r in dataset.doc.shards if not _is_whole(store, done.get(r.name), r)]
+        rows = [r for r in dataset.doc.shards if not _is_complete(store, done.get(r.name), r)]
         stage = AnnotateStage(root=dataset.store, store=store, step=step, digest=digest, config=config)
         if rows:
             _annotate_shards(stage, rows, config, report)
@@ -90,53 +89,53 @@ def annotate(config: BuildConfig, step_name: str, name: str, root: str | Path, r
             name=name,
             kind=step_name,
             tool_version=humove.__version__,
-            annotator=annotator_record(step_name, getattr(config, step_name)),
+            annotator=build_annotator_record(step_name, getattr(config, step_name)),
             settings=settings,
             settings_hash=digest,
             shards=tuple(done[r.name] for r in dataset.doc.shards),
         )
         store.write(DOC_FILE, doc.to_text().encode())
-        _tidy(store, doc)
+        _remove_leftovers(store, doc)
     return doc
 
 
 def _find_step(config: BuildConfig, name: str) -> Step:
-    found = next((s for s in Plan.of(config).steps if s.name == name), None)
+    found = next((s for s in Plan.from_config(config).steps if s.name == name), None)
     if found is None:
         raise UserError(f"{name}: no annotator is chosen by these settings")
     return found
 
 
 _PARTS = ".parts"
-"""Notes of shards that are done, until the commit."""
+"""Descriptions of finished shards, until the commit."""
 
 
-def _refuse_another(store: Store, digest: str) -> None:
+def _check_settings_hash(store: Store, digest: str) -> None:
     try:
         before = json.loads(store.read(DOC_FILE))["settings_hash"]
     except FileNotFoundError:
         return
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as e:
-        raise UserError(f"{store}/{DOC_FILE}: is damaged; remove {store} and run the command again") from e
+        raise UserError(f"{store}/{DOC_FILE} is damaged; remove {store} and run the command again") from e
     if before != digest:
-        raise UserError(f"{store}: holds an annotation by another model or settings; give this one a --name of its own")
+        raise UserError(f"{store}: holds an annotation by another model or settings; give this one another --name")
 
 
-def _read_done(store: Store, digest: str) -> dict[str, SideShard]:
-    """The shards that were finished with these settings: those that were committed, and those since."""
+def _read_done(store: Store, digest: str) -> dict[str, AnnotationShard]:
+    """Read the shards finished with these settings, both committed and not."""
     found = {}
     if store.exists(DOC_FILE):
         doc = AnnotationDoc.model_validate_json(store.read(DOC_FILE))
         found = {shard.name: shard for shard in doc.shards if doc.settings_hash == digest}
     for entry in store.list(_PARTS):
         if entry.name.endswith(f".{digest}.json"):
-            shard = SideShard.model_validate_json(store.read(entry.name))
+            shard = AnnotationShard.model_validate_json(store.read(entry.name))
             found[shard.name] = shard
     return found
 
 
-def _is_whole(store: Store, side: SideShard | None, row: ShardRow) -> bool:
-    """Whether a shard has its annotation: made of the very file that is there now, and still lying there."""
+def _is_complete(store: Store, side: AnnotationShard | None, row: ShardRow) -> bool:
+    """Check that a shard's annotation exists, and was made from the present file."""
     if side is None or side.source_sha256 != row.sha256:
         return False
     try:
@@ -152,7 +151,7 @@ def _annotate_shards(stage: "AnnotateStage", rows: Sequence[ShardRow], config: B
     executor = make_executor(config.execution, report.say)
     try:
         with make_model_servers(served, report.say) as servers:
-            stage.networks = servers.clients()
+            stage.networks = servers.make_clients()
             faults = _run_tasks(tasks, executor, report)
     finally:
         report.finish()
@@ -166,7 +165,7 @@ def _annotate_shards(stage: "AnnotateStage", rows: Sequence[ShardRow], config: B
 
 
 def _run_tasks(tasks: list[Task], executor: Executor, report: Reporter) -> list[str]:
-    """What faulted, a line each."""
+    """Run the tasks; return one line per fault."""
     faults = []
     report.start("annotate", len(tasks), sum(task.weight for task in tasks))
     for done in run_tasks(executor, tasks):
@@ -178,19 +177,19 @@ def _run_tasks(tasks: list[Task], executor: Executor, report: Reporter) -> list[
     return faults
 
 
-def _tidy(store: Store, doc: AnnotationDoc) -> None:
+def _remove_leftovers(store: Store, doc: AnnotationDoc) -> None:
     listed = {shard.name for shard in doc.shards}
     names = [entry.name for entry in store.list()]
     store.delete(
         [n for n in names if n.startswith(f"{_PARTS}/") or (n.endswith(".tar") and "/" not in n and n not in listed)]
     )
     if store.is_local:
-        with suppress(OSError):  # there is none, or somebody put a file of their own into it
+        with suppress(OSError):  # it is missing, or holds other files
             store.path(_PARTS).rmdir()
 
 
 class AnnotateStage:
-    """ShardRow -> its side shard, whole or not at all, and a note of it for the commit."""
+    """ShardRow -> its side shard, written atomically, and its description for the commit."""
 
     name = "annotate"
 
@@ -202,7 +201,7 @@ class AnnotateStage:
     def setup(self) -> None:
         self.step.setup(self.networks)
 
-    def process(self, row: ShardRow, attempt: int) -> SideShard:
+    def process(self, row: ShardRow, attempt: int) -> AnnotationShard:
         dataset = open_dataset(self.root.location)
         count = rejected = 0
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="annotate-") as folder:
@@ -211,10 +210,10 @@ class AnnotateStage:
                 for key, members in read_members(source):
                     side = self._annotate(decode_sample(key, row.split, members))
                     count, rejected = count + 1, rejected + (side.reject is not None)
-                    for suffix, raw in side_members(self.step.name, side):
+                    for suffix, raw in encode_annotation_row(self.step.name, side):
                         tar.add(f"{key}.{suffix}", raw)
             self.store.write_file(row.name, path)
-        shard = SideShard(
+        shard = AnnotationShard(
             name=row.name,
             source_sha256=row.sha256,
             num_samples=count,
@@ -225,12 +224,12 @@ class AnnotateStage:
         self.store.write(f"{_PARTS}/{row.name}.{self.digest}.json", shard.model_dump_json().encode())
         return shard
 
-    def _annotate(self, sample: Sample) -> SideRow:
+    def _annotate(self, sample: Sample) -> AnnotationRow:
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="annotate-") as scratch:
-            view = StoredView.of(sample, Path(scratch))
+            view = StoredView.from_sample(sample, Path(scratch))
             try:
                 record, arrays = self.step.measure(view)
             finally:
                 view.close()
         reject = None if record.reject is None else {**asdict(record.reject), "reason": record.reject.reason.value}
-        return SideRow(key=sample.key, facts=record.facts, scores=record.scores, reject=reject, arrays=arrays)
+        return AnnotationRow(key=sample.key, facts=record.facts, scores=record.scores, reject=reject, arrays=arrays)

@@ -1,4 +1,4 @@
-"""A build: freeze the inputs, measure what the ledger lacks, assemble, commit."""
+"""A build: freeze the inputs, compute missing measurements, assemble, commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,72 +6,73 @@ from pathlib import Path
 
 from humove.errors import EXIT_NO_SAMPLES, EXIT_TOO_MANY_FAULTS, UserError
 from humove.storage import Store, lock_store, open_store, require_writable
-from pipelines.assembly.commit import batch_commits, finish_commit
-from pipelines.config import BuildConfig, differences
+from pipelines.assembly.commit import finish_commit, read_batch_commits
+from pipelines.config import BuildConfig, compare_settings, rename_sections
 from pipelines.engine.build_progress import BuildProgress
-from pipelines.engine.executors import make_executor
+from pipelines.engine.executors.make import make_executor
 from pipelines.engine.ledger import Ledger
 from pipelines.engine.measure import MeasureStage
-from pipelines.engine.model_servers import make_model_servers
+from pipelines.engine.models.local_servers import make_model_servers
 from pipelines.engine.plan import Plan
 from pipelines.inputs.listing import list_inputs
 from pipelines.inputs.reference import InputRef, is_url
 from pipelines.jobs.build_loop import BuildLoop
-from pipelines.marks import keep_copy, read_copy
-from shards.documents import DatasetDoc, parse_dataset
+from pipelines.labels import load_build_labels, store_build_labels
 from shards.format import DATASET_FILE, LEDGER_FOLDER
+from shards.schemas import DatasetDoc, parse_dataset
 from shards.tables import name_clips_part
 
 MIN_FAULTS = 10
-"""So many faults never end a build with an error, whatever their share."""
+"""At most this many faults do not end a build with an error, whatever their share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """What a build came to. `worked` is False where everything was there already."""
+class BuildResult:
+    """The result of a build. `worked` is False if everything existed already."""
 
     doc: DatasetDoc
     worked: bool
 
 
-def build(config: BuildConfig, videos: str | Sequence[InputRef], out: str | Path, progress: BuildProgress) -> Built:
-    """Builds, resumes, extends or re-selects the data set at `out`, whichever it takes to make it what is asked for.
+def build(
+    config: BuildConfig, videos: str | Sequence[InputRef], out: str | Path, progress: BuildProgress
+) -> BuildResult:
+    """Build, resume, extend or reselect the data set at `out`, as needed.
 
-    `out` is a folder or the URL of a store. Raises UserError for bad arguments (nothing is written then); where no
-    sample was kept, and where too many units faulted: what succeeded is committed then, and the next run tries the
-    rest again.
+    `out` is a folder or the URL of a store. Raises UserError for bad arguments (nothing is written then); if no sample
+    was kept; and if too many units faulted: then what succeeded is committed, and the next run retries the rest.
     """
     store = open_store(out)
     ledger = Ledger(store)
-    marks = read_copy(config.marks, store)
-    plan = Plan.of(config, marks)
-    plan.check(runs=bool(videos))  # what is only selected anew needs no model, unless a looser threshold admits a clip
+    labels = load_build_labels(config.labels, store)
+    plan = Plan.from_config(config, labels)
+    plan.check_annotators(runs=bool(videos))  # a reselection needs no model unless a looser threshold admits a clip
     ledger.check_version()
-    _check_ours(store, ledger)
+    _check_target(store, ledger)
     inputs = _list_inputs(videos, store, ledger, config.inputs.ignore_columns, progress)
     require_writable(store)
     with lock_store(store, "build") as lease:
-        keep_copy(config.marks, marks, store)
+        store_build_labels(config.labels, labels, store)
         doc = _read_committed(store)
         if doc is not None:
-            finish_commit(ledger, doc, plan.scratch)  # after a kill between the commit and what follows it
-        committed = _stand_as_they_are(plan, store, doc, progress)
+            finish_commit(ledger, doc, plan.scratch)  # after a kill between the commit and its cleanup
+        committed = _find_unchanged_batches(plan, store, doc, progress)
         ledger.write_version()
-        fresh = _freeze(ledger, inputs, config.execution.batch_videos, progress)
-        numbers = ledger.batch_numbers()
+        fresh = _freeze_inputs(ledger, inputs, config.execution.batch_videos, progress)
+        numbers = ledger.list_batch_numbers()
         pending = [n for n in numbers if n not in committed or committed[n].num_faulted]
         if doc is not None and not pending:
-            return Built(doc=_require_samples(doc, store), worked=False)
+            return BuildResult(doc=_require_samples(doc, store), worked=False)
         if fresh:
             progress.say(f"{fresh:,} new inputs")
-        ledger.write_settings(config.data_settings())
+        ledger.write_settings(config.get_data_settings())
         executor = make_executor(config.execution, progress.say)
         try:
             with make_model_servers(config, progress.say) as servers:
                 for step in plan.steps:
                     if hasattr(step, "num_workers"):
-                        step.num_workers = executor.slots()
-                stage = MeasureStage(plan, store, servers.clients())
+                        step.num_workers = executor.count_slots()
+                stage = MeasureStage(plan, store, servers.make_clients())
                 loop = BuildLoop(
                     plan, ledger, executor, stage, progress, lease, doc=doc, committed=committed, pending=pending
                 )
@@ -80,7 +81,7 @@ def build(config: BuildConfig, videos: str | Sequence[InputRef], out: str | Path
         finally:
             executor.close()
     _check_faults(loop, config, store)
-    return Built(doc=_require_samples(doc, store, loop), worked=True)
+    return BuildResult(doc=_require_samples(doc, store, loop), worked=True)
 
 
 def _count_inputs(ledger: Ledger, numbers: list[int]) -> int:
@@ -92,7 +93,7 @@ def _require_samples(doc: DatasetDoc, store: Store, loop: BuildLoop | None = Non
         raise UserError(f"{store}: no sample was kept, and {_describe_faults(loop, store)}", EXIT_NO_SAMPLES)
     if not doc.shards:
         raise UserError(
-            f"{store}: no sample was kept; outcomes.parquet there says why for each input (humove outcomes {store})",
+            f"{store}: no sample was kept; its outcomes.parquet has the reasons (humove outcomes {store})",
             EXIT_NO_SAMPLES,
         )
     return doc
@@ -111,7 +112,7 @@ def _describe_faults(loop: BuildLoop, store: Store) -> str:
     return (
         f"{loop.num_faulted} of {loop.num_units} units faulted; the first is {first['uri']}: {first['stage']}: "
         f"{first['error']} (what succeeded is committed; tracebacks: {store}/{LEDGER_FOLDER}/faults.jsonl; run the "
-        "same command again to try the rest)"
+        "same command again to retry the rest)"
     )
 
 
@@ -122,16 +123,16 @@ def _list_inputs(
     ignore_columns: tuple[str, ...],
     progress: BuildProgress,
 ) -> list[InputRef]:
-    """The inputs, without what lies in OUT itself."""
+    """List the inputs, without files in OUT itself."""
     if not isinstance(videos, str):
         return list(videos)
-    known = {item.uri: item for number in ledger.batch_numbers() for item in ledger.read_batch(number)}
-    told = [0]
+    known = {item.uri: item for number in ledger.list_batch_numbers() for item in ledger.read_batch(number)}
+    last_reported = [0]
 
     def report(done: int, total: int) -> None:
-        if done - told[0] >= 1000:
-            told[0] = done
-            progress.say(f"asked {done:,} of {total:,} addresses for their size")
+        if done - last_reported[0] >= 1000:
+            last_reported[0] = done
+            progress.say(f"requested the sizes of {done:,} of {total:,} URLs")
 
     inputs = list_inputs(videos, known, report, ignore_columns=ignore_columns)
     if store.is_local:
@@ -140,16 +141,16 @@ def _list_inputs(
     else:
         inputs = [i for i in inputs if not i.location.startswith(f"{store.location}/")]
     if not inputs:
-        raise UserError(f"VIDEOS={videos}: holds nothing but the data set at {store}; name another folder")
+        raise UserError(f"VIDEOS={videos}: holds only the data set at {store}; choose another folder")
     return inputs
 
 
-def _check_ours(store: Store, ledger: Ledger) -> None:
-    """Nobody else's files are touched, and a data set whose ledger is gone is not taken for a new one."""
-    if ledger.batch_numbers() or ledger.read_json("base.json") is not None:
+def _check_target(store: Store, ledger: Ledger) -> None:
+    """Check that OUT is new or holds a data set with its ledger; UserError otherwise."""
+    if ledger.list_batch_numbers() or ledger.read_json("base.json") is not None:
         return
     if store.exists(DATASET_FILE):
-        raise UserError(f"OUT={store}: holds a data set without its ledger, which can't be extended: choose a new OUT")
+        raise UserError(f"OUT={store}: holds a data set without its ledger, which cannot be extended; choose a new OUT")
     if store.is_local:
         folder = store.path(".lock").parent
         if folder.is_file() or (
@@ -165,37 +166,35 @@ def _read_committed(store: Store) -> DatasetDoc | None:
         return None
 
 
-def _stand_as_they_are(plan: Plan, store: Store, doc: DatasetDoc | None, progress: BuildProgress) -> dict:
-    """The committed batches that are what these settings ask for; none where all is to be selected anew."""
+def _find_unchanged_batches(plan: Plan, store: Store, doc: DatasetDoc | None, progress: BuildProgress) -> dict:
+    """Find the committed batches that match these settings; none if all must be reselected."""
     if doc is None:
         return {}
     if doc.config_hash != plan.config_hash:
-        changes = differences(doc.config, plan.config.data_settings())
+        changes = compare_settings(rename_sections(doc.config), plan.config.get_data_settings())
         changes = changes or ["another version of the toolkit or its models"]
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        progress.say(
-            f"{store} was built with other settings ({'; '.join(changes[:3])}{more}): all of it is selected anew"
-        )
+        progress.say(f"{store} was built with other settings ({'; '.join(changes[:3])}{more}): reselecting all of it")
         return {}
     there = {entry.name for folder in ("tables", "ledger/tables") for entry in store.list(folder)}
     wanted = [row.name for rows in doc.tables.values() for row in rows]
     wanted += [name_clips_part(row.name) for row in doc.tables.get("outcomes", ())]
     lost = [name for name in wanted if name not in there]
     if lost:
-        progress.say(f"{store} lacks {', '.join(lost[:3])}: all of it is assembled anew")
+        progress.say(f"{store} lacks {', '.join(lost[:3])}: assembling all of it again")
         return {}
-    return batch_commits(doc)
+    return read_batch_commits(doc)
 
 
-def _freeze(ledger: Ledger, inputs: list[InputRef], batch_videos: int, progress: BuildProgress) -> int:
-    """Makes batches of the inputs that no earlier batch holds; how many there are."""
-    numbers = ledger.batch_numbers()
+def _freeze_inputs(ledger: Ledger, inputs: list[InputRef], batch_videos: int, progress: BuildProgress) -> int:
+    """Make batches of the inputs that no earlier batch holds; return the number of inputs."""
+    numbers = ledger.list_batch_numbers()
     known = {item.input_id: item.uri for number in numbers for item in ledger.read_batch(number)}
     fresh = [item for item in inputs if item.input_id not in known]
     replaced = {item.uri for item in fresh} & set(known.values())
     if replaced:
-        progress.say(f"{len(replaced):,} files have changed since: old and new content both belong to the set")
+        progress.say(f"{len(replaced):,} files have changed: the data set contains both the old and the new content")
     following = numbers[-1] + 1 if numbers else 0
     for start in range(0, len(fresh), batch_videos):
-        ledger.freeze(following + start // batch_videos, fresh[start : start + batch_videos])
+        ledger.freeze_batch(following + start // batch_videos, fresh[start : start + batch_videos])
     return len(fresh)

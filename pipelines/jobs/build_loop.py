@@ -1,6 +1,6 @@
-"""The driver of a build: gives out tasks, takes up results, assembles and commits batch after batch.
+"""The driver of a build: submits tasks, receives results, assembles and commits one batch after another.
 
-While one batch is packed the next is measured; a few at most are in memory.
+While one batch is packed the next is measured; at most OPEN_BATCHES are in memory.
 """
 
 import time
@@ -14,20 +14,20 @@ import pyarrow.compute as pc
 from humove.errors import EXIT_TOO_MANY_FAULTS, UserError
 from humove.storage.lease import Lease
 from pipelines.assembly.batch_assembly import BatchAssembly, DuplicateClips, begin_assembly
-from pipelines.assembly.commit import BatchCommit, commit_batches, finish_commit, first_free_numbers, write_batch
+from pipelines.assembly.commit import BatchCommit, commit_batches, find_free_numbers, finish_commit, write_batch
 from pipelines.assembly.pack import PackStage
 from pipelines.engine.batch_run import BatchRun
 from pipelines.engine.build_progress import BuildProgress
+from pipelines.engine.executors.task import Executor, Fault, Task, TaskResult
 from pipelines.engine.jobs import JobResult
 from pipelines.engine.ledger import Ledger
 from pipelines.engine.measure import MeasureStage
 from pipelines.engine.plan import Plan
-from pipelines.engine.task import Done, Executor, Fault, Task
-from shards.documents import DatasetDoc
+from shards.schemas import DatasetDoc
 from shards.tables import TableFile, name_clips_part, read_whole_table
 
 OPEN_BATCHES = 3
-"""Batches in memory: one that is packed, one whose last videos are at the workers, and the next."""
+"""Batches in memory: one being packed, one whose last videos are being measured, and the next."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class _Packing:
 
 
 class BuildLoop:
-    """One run over the batches of a data set. `committed` are the batches that stand as they are under the present
-    settings; `pending` those to be worked on."""
+    """One run over the batches of a data set. `committed` are the batches that match the present settings, `pending`
+    those to be processed."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class BuildLoop:
         self._stage, self._pack_stage = stage, PackStage(plan, ledger.store)
         self._commits = committed
         self._wanted = {row.number for row in doc.batches} if doc else set()
-        """A new set takes the place of an older one only when it holds all batches of it."""
+        """A new set replaces an older one only when it holds all of its batches."""
         self._shards = {f"shards/{row.name}" for row in doc.shards} if doc else set()
         self._doc = doc
         self._pending = set(pending)
@@ -76,21 +76,21 @@ class BuildLoop:
         self._earlier: set[str] = set()
         self._ids_by_size: dict[int, set[str]] = {}
         self._duplicates = DuplicateClips(plan)
-        self._numbers = first_free_numbers(doc)
+        self._numbers = find_free_numbers(doc)
         self.faults: list[dict] = []
         self.num_faulted = self.num_units = 0
 
     def run(self, num_videos: int, num_done: int) -> DatasetDoc:
-        """Works on every pending batch; the data set as it is committed at the end."""
+        """Process every pending batch; return the data set as committed at the end."""
         self.progress.begin(num_videos, num_done)
         try:
             while self._active or self._ahead:
-                self._give_out()
+                self._submit_tasks()
                 if self._in_flight:
                     for done in self.executor.wait(timeout_s=1.0):
-                        self._receive(done)
-                self._assemble()
-                self._save()
+                        self._receive_result(done)
+                self._assemble_batch()
+                self._save_states()
         finally:
             for run in self._active:
                 run.state.save()
@@ -99,18 +99,18 @@ class BuildLoop:
         self.ledger.write_faults(self.faults)
         return self._doc
 
-    # Tasks out
+    # Submission of tasks
 
-    def _give_out(self) -> None:
-        slots = self.executor.slots()
+    def _submit_tasks(self) -> None:
+        slots = self.executor.count_slots()
         while self._in_flight < slots + max(2, slots // 4):
-            task = self._next_task()
+            task = self._take_next_task()
             if task is None:
                 return
             self.executor.submit(task)
             self._in_flight += 1
 
-    def _next_task(self) -> Task | None:
+    def _take_next_task(self) -> Task | None:
         if self._pack_queue:
             return self._pack_queue.popleft()
         for run in self._active:
@@ -121,18 +121,18 @@ class BuildLoop:
             number = self._ahead[0]
             if number not in self._pending:
                 if self._active:
-                    return None  # batches are settled in order
+                    return None  # batches are resolved in order
                 self._ahead.popleft()
-                self._pass_by(number)
+                self._skip_batch(number)
                 continue
             self._ahead.popleft()
-            self._open(number)
+            self._open_batch(number)
             task = self._active[-1].next_task()
             if task is not None:
                 return task
         return None
 
-    def _open(self, number: int) -> None:
+    def _open_batch(self, number: int) -> None:
         run = BatchRun(
             self.plan,
             self._stage,
@@ -142,12 +142,12 @@ class BuildLoop:
             ids_by_size=self._ids_by_size,
             shards=self._shards,
         )
-        run.plan_jobs(run.resolve(set(self._earlier)))
+        run.plan_jobs(run.resolve_states(set(self._earlier)))
         self._active.append(run)
         self.progress.advance(run.num_videos_done, 0, 0, JobResult().measured)
 
-    def _pass_by(self, number: int) -> None:
-        """A committed batch stays as it is: its videos make later ones duplicates, its clips near-duplicates."""
+    def _skip_batch(self, number: int) -> None:
+        """Skip a committed batch: its videos make later ones duplicates, its clips near-duplicates."""
         videos = self.ledger.open_state(number).read().videos
         measured = pc.equal(videos["ingest_key"], self.plan.ingest_key)
         there = pc.and_(measured, pc.not_equal(videos["reject_stage"], "ingest"))
@@ -155,7 +155,7 @@ class BuildLoop:
         self._add_kept(number)
 
     def _add_kept(self, number: int) -> None:
-        """Near-duplicates of a committed batch's samples are found in later ones."""
+        """Register a committed batch's samples, so that near-duplicates in later batches are found."""
         if self.plan.config.dedup.near == "on":
             clips = self._read_part(number, "clips", ["clip_id", "outcome", "signature"])
             kept = clips.filter(pc.equal(clips["outcome"], "kept"))
@@ -170,9 +170,9 @@ class BuildLoop:
             file = TableFile(name=part.name, size=part.bytes)
         return read_whole_table(self.ledger.store, [file], columns)
 
-    # Results in
+    # Receipt of results
 
-    def _receive(self, done: Done) -> None:
+    def _receive_result(self, done: TaskResult) -> None:
         self._in_flight -= 1
         if done.task.stage is self._pack_stage:
             self._receive_packed(done)
@@ -180,7 +180,7 @@ class BuildLoop:
         number = int(done.task.task_id.partition("/")[0])
         run = next(run for run in self._active if run.number == number)
         before = run.num_videos_done, run.num_clips_done
-        for line in run.receive(done):
+        for line in run.receive_result(done):
             self.progress.say(line)
         result = done.result
         kept = measured = None
@@ -190,32 +190,32 @@ class BuildLoop:
             run.num_videos_done - before[0], run.num_clips_done - before[1], kept or 0, measured or JobResult().measured
         )
 
-    def _receive_packed(self, done: Done) -> None:
+    def _receive_packed(self, done: TaskResult) -> None:
         packing = self._packing
         packing.num_out -= 1
         result = done.result
         if isinstance(result, Fault):
-            # A set without this shard would lose samples in silence: the batch is not committed, and the next run
-            # packs it again.
+            # A set without this shard would silently lose samples: the batch is not committed, and the next run packs
+            # it again.
             self.faults.append({"unit": done.task.label, "stage": "pack", "error": result.error,
                                 "traceback": result.traceback})  # fmt: skip
             self.ledger.write_faults(self.faults)
-            raise _refuse_pack(self.ledger, f"{done.task.label} could not be written: {result.error}")
+            raise _make_pack_error(self.ledger, f"{done.task.label} could not be written: {result.error}")
         if result.lost:
             packing.lost.update(result.lost)
         else:
             packing.assembly.packed.append(result)
 
-    def _save(self) -> None:
+    def _save_states(self) -> None:
         if time.monotonic() - self._saved >= self.plan.config.execution.flush_seconds:
             self.lease.check()
             for run in self._active:
                 run.state.save()
             self._saved = time.monotonic()
 
-    # Assembly, batch after batch
+    # Assembly, in the order of batches
 
-    def _assemble(self) -> None:
+    def _assemble_batch(self) -> None:
         if self._packing is None and self._active and self._active[0].is_measured:
             self._begin_packing(self._active[0])
         if self._packing is not None and not self._packing.num_out:
@@ -224,7 +224,7 @@ class BuildLoop:
     def _begin_packing(self, run: BatchRun) -> None:
         run.state.save()
         earlier = set(self._earlier)
-        states = run.resolve(earlier)
+        states = run.resolve_states(earlier)
         before = self._commits.get(run.number)
         committed: frozenset[str] = frozenset()
         if before is not None:
@@ -243,7 +243,7 @@ class BuildLoop:
         packing, self._packing = self._packing, None
         self.progress.set_activity("")
         if packing.lost:
-            self._measure_again(run, packing)
+            self._remeasure_lost(run, packing)
             return
         packing.assembly.packed.sort(key=lambda packed: packed.shard.name)
         self.lease.check()
@@ -258,10 +258,10 @@ class BuildLoop:
             self._doc = commit_batches(self.plan, self.ledger, self._commits, self.plan.scratch)
             self._shards = {f"shards/{row.name}" for row in self._doc.shards}
 
-    def _measure_again(self, run: BatchRun, packing: _Packing) -> None:
-        """Records or videos of some clips are gone or damaged: measure them again, and pack the batch anew."""
+    def _remeasure_lost(self, run: BatchRun, packing: _Packing) -> None:
+        """Measure clips again whose records or videos are lost or damaged, and pack the batch again."""
         if packing.lost <= self._remeasured:
-            raise _refuse_pack(
+            raise _make_pack_error(
                 self.ledger, f"{len(packing.lost)} clips could not be packed, such as {min(packing.lost)}"
             )
         self._remeasured |= packing.lost
@@ -270,12 +270,12 @@ class BuildLoop:
         self._duplicates = DuplicateClips(self.plan)
         for number in sorted(n for n in self._commits if n < run.number):
             self._add_kept(number)
-        run.remeasure(packing.lost, set(self._earlier))
+        run.remeasure_clips(packing.lost, set(self._earlier))
 
 
-def _refuse_pack(ledger: Ledger, what: str) -> UserError:
-    """The error that ends a build whose batch could not be packed; what was committed before stays."""
+def _make_pack_error(ledger: Ledger, message: str) -> UserError:
+    """Make the error that ends a build whose batch could not be packed; earlier commits are kept."""
     return UserError(
-        f"{ledger.store}: {what}; what was committed stays, run the same command again to pack the rest",
+        f"{ledger.store}: {message}; earlier commits are kept, run the same command again to pack the rest",
         EXIT_TOO_MANY_FAULTS,
     )

@@ -1,4 +1,4 @@
-"""What `humove view` shows of a path: a finished data set, a build that is going on, a training run."""
+"""The app of `humove view` for a path: a finished data set, an unfinished build, or a training run."""
 
 import threading
 import time
@@ -11,54 +11,54 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from humove.errors import UserError
 from humove.storage import Store, is_locked, open_store
 from pipelines.engine.ledger import Ledger
-from pipelines.jobs.preview import LedgerMedia, ledger_media
-from pipelines.jobs.snapshot import read_plan, snapshot
-from shards.clips import read_clips
+from pipelines.jobs.preview import LedgerMedia, open_ledger_media
+from pipelines.jobs.snapshot import read_plan, take_snapshot
+from shards.clips_table import read_clips
 from shards.explorer.app import make_app
 from shards.explorer.media import ShardMedia
 from shards.explorer.runs import METRICS_FILE
-from shards.format import DATASET_FILE, MARKS_FILE, SELECTIONS_FOLDER
+from shards.format import DATASET_FILE, LABELS_FILE, SELECTIONS_FOLDER
 from shards.reader import open_dataset
 from shards.tables import refresh_tables
 
 _PAUSE_S = 5.0
-"""A running build is looked at anew when a page is loaded, but not more often than this."""
+"""Minimum interval between reads of a running build; it is read when a page is loaded."""
 
 
-def explorer(path: str | Path, scratch: Path) -> ASGIApp:
-    """The explorer of `path`, a folder or an address; `scratch` takes the videos of dropped clips that are looked at.
+def open_explorer(path: str | Path, scratch: Path) -> ASGIApp:
+    """Open the explorer of `path`, a folder or a URL; videos of dropped clips that are viewed go to `scratch`.
 
-    UserError where the path holds nothing that can be shown.
+    UserError if the path holds nothing that can be shown.
     """
     store = open_store(path)
     if store.exists(DATASET_FILE):
         return _explore_finished(store, scratch)
     if store.exists(METRICS_FILE):
         return make_app(run=Path(store.location))
-    if not Ledger(store).batch_numbers():
+    if not Ledger(store).list_batch_numbers():
         raise UserError(f"{path}: holds no data set, no build that has begun and no training run; give one's folder")
-    return _GrowingExplorer(store, scratch)
+    return _UnfinishedExplorer(store, scratch)
 
 
-def _label_places(store: Store) -> dict[str, Path | Store]:
-    """Where marks and selections are kept: with the set."""
+def _find_label_places(store: Store) -> dict[str, Path | Store]:
+    """Find where labels and selections are kept: with the data set."""
     if store.is_local:
         folder = Path(store.location)
-        return {"marks": folder / MARKS_FILE, "selections": folder / SELECTIONS_FOLDER}
-    return {"marks": store, "selections": store.child(SELECTIONS_FOLDER)}
+        return {"labels": folder / LABELS_FILE, "selections": folder / SELECTIONS_FOLDER}
+    return {"labels": store, "selections": store.child(SELECTIONS_FOLDER)}
 
 
 def _explore_finished(store: Store, scratch: Path) -> Starlette:
     dataset = open_dataset(store.location)
     refresh_tables(dataset.store, dataset.doc)
     clips = read_clips(dataset)
-    media = [ShardMedia(dataset), ledger_media(dataset, clips, scratch)]
-    places = _label_places(store)
+    media = [ShardMedia(dataset), open_ledger_media(dataset, clips, scratch)]
+    places = _find_label_places(store)
     return make_app(dataset=dataset, clips=clips, media=[m for m in media if m is not None], **places)
 
 
-class _GrowingExplorer:
-    """The explorer of a build that is not done: made anew when a page is loaded, until the data set is there."""
+class _UnfinishedExplorer:
+    """The explorer of an unfinished build: reopened when a page is loaded, until the data set exists."""
 
     def __init__(self, store: Store, scratch: Path) -> None:
         self._store, self._scratch = store, scratch
@@ -74,9 +74,9 @@ class _GrowingExplorer:
 
     def _explore_unfinished(self) -> Starlette:
         plan = read_plan(self._store)
-        clips = snapshot(plan, self._store)
+        clips = take_snapshot(plan, self._store)
         media = [LedgerMedia(plan, self._store, clips, self._scratch)]
-        places = _label_places(self._store)
+        places = _find_label_places(self._store)
         return make_app(clips=clips, media=media, building=True, running=is_locked(self._store), **places)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

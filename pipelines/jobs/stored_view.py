@@ -1,4 +1,4 @@
-"""A stored sample as the steps of a clip see it."""
+"""A stored sample as the view of a clip that steps get."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -7,18 +7,18 @@ import numpy as np
 
 from humove.types import Clip, Sample, Source, VideoRef
 from humove.video.stored import StoredFrames
-from pipelines.stages.pose2d import pose_arrays
+from pipelines.stages.pose2d import pack_pose
 from pipelines.stages.records import Record
-from shards.documents import SampleMeta
+from shards.schemas import SampleMeta
 
-_SEEN = 0.3
-"""Keypoints from this score on make the person's box."""
+_VISIBLE_SCORE = 0.3
+"""Keypoints with at least this score determine the person's box."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StoredView:
-    """A stored sample in the shape of `pipelines.stages.step.ClipView`: its frames are the mp4's, decoded when first
-    asked for, and its window is all of them."""
+    """A stored sample with the interface of `pipelines.stages.step.ClipView`: the frames of the mp4, decoded on first
+    use, and the full frame as window."""
 
     clip: Clip
     sample: Sample
@@ -27,7 +27,7 @@ class StoredView:
     _frames: StoredFrames | None = None
 
     @classmethod
-    def of(cls, sample: Sample, scratch: Path) -> "StoredView":
+    def from_sample(cls, sample: Sample, scratch: Path) -> "StoredView":
         meta = SampleMeta.model_validate(sample.meta)
         video = VideoRef(
             video_id=meta.video_id,
@@ -58,18 +58,18 @@ class StoredView:
             )
         return self._frames
 
-    def arrays(self, step: str) -> dict[str, np.ndarray]:
-        """What the build's step of that name measured, as far as a sample keeps it."""
+    def get_arrays(self, step: str) -> dict[str, np.ndarray]:
+        """Return the arrays of a step of the build, as far as a sample stores them."""
         if step == "pose2d":
-            return pose_arrays(self.sample.pose2d)
+            return pack_pose(self.sample.pose2d)
         if step == "motion":
             return {f.name: getattr(self.sample.motion, f.name) for f in fields(self.sample.motion)}
         if step == "track":
-            return _track_arrays(self.sample)
-        raise KeyError(f"a sample keeps no arrays of step {step}")
+            return _make_track_arrays(self.sample)
+        raise KeyError(f"a sample stores no arrays of step {step}")
 
-    def record(self, step: str) -> Record:
-        """The facts of a build's step, of the stored picture."""
+    def get_record(self, step: str) -> Record:
+        """Return the facts of a step of the build, in px of the stored frame."""
         width, height = self.meta.width, self.meta.height
         rate = self.meta.rate
         if step == "track":
@@ -78,7 +78,7 @@ class StoredView:
             return Record(facts={"xyxy": [0, 0, width, height], "width": width, "height": height})
         if step == "caption":
             return Record(facts=self.meta.captions.model_dump())
-        raise KeyError(f"a sample keeps no record of step {step}")
+        raise KeyError(f"a sample stores no record of step {step}")
 
     def close(self) -> None:
         if self._frames is not None:
@@ -86,15 +86,15 @@ class StoredView:
             self._frames = None
 
 
-def _track_arrays(sample: Sample) -> dict[str, np.ndarray]:
-    """The person's boxes around the keypoints that are seen, a tenth larger on each side; of frames that show some."""
-    seen = sample.pose2d.scores >= _SEEN
-    rows = np.flatnonzero(seen.any(axis=1))
+def _make_track_arrays(sample: Sample) -> dict[str, np.ndarray]:
+    """Make boxes around the visible keypoints, a tenth larger on each side, of the frames that have some."""
+    visible = sample.pose2d.scores >= _VISIBLE_SCORE
+    rows = np.flatnonzero(visible.any(axis=1))
     if not len(rows):
-        rows, seen = np.arange(len(seen)), np.ones_like(seen)
+        rows, visible = np.arange(len(visible)), np.ones_like(visible)
     boxes = []
     for row in rows:
-        points = sample.pose2d.keypoints[row][seen[row]]
+        points = sample.pose2d.keypoints[row][visible[row]]
         low, high = points.min(axis=0), points.max(axis=0)
         pad = 0.1 * (high - low)
         boxes.append(np.concatenate([low - pad, high + pad]))

@@ -1,11 +1,11 @@
-"""Which sample videos there are. Two families that share no motion, body, view or dress: `demo` and `held_out`.
+"""The sample videos, in two families that share no motion, body, view or clothes: `demo` and `held_out`.
 
-What is tuned on one family is measured on the other.
+Parameters tuned on one family are measured on the other.
 """
 
 from dataclasses import dataclass
 
-from humove.painter import Clothes
+from humove.drawing.painter import Clothes
 
 FAMILIES = ("demo", "held_out")
 
@@ -23,8 +23,8 @@ _HELD_OUT_DRESS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
-    """One rendered clip; everything that decides its pixels."""
+class SampleSpec:
+    """All parameters of one rendered clip."""
 
     name: str
     category: str
@@ -42,7 +42,7 @@ class Shot:
     camera_height: float = 1.2
 
 
-# motion, category, shape, view, azimuth in degrees, scene; portrait unless the person crosses the picture
+# motion, category, shape, view, azimuth in degrees, scene; portrait unless the person crosses the frame
 _DEMO = (
     ("walk", "Daily Activity", "neutral", "frontal", 0, "room"),
     ("walk", "Daily Activity", "woman", "60", 60, "park"),
@@ -75,16 +75,16 @@ _HELD_OUT = (
 )
 
 
-def shots(family: str) -> tuple[Shot, ...]:
-    """The family's clips. Raises ValueError for a name that is not in FAMILIES."""
+def list_samples(family: str) -> tuple[SampleSpec, ...]:
+    """List the family's clips. Raises ValueError for a name that is not in FAMILIES."""
     if family not in FAMILIES:
-        raise ValueError(f"no family {family!r}: choose one of {', '.join(FAMILIES)}")
+        raise ValueError(f"no family {family!r}; choose one of {', '.join(FAMILIES)}")
     rows, dress, seed = (_DEMO, _DEMO_DRESS, 0) if family == "demo" else (_HELD_OUT, _HELD_OUT_DRESS, 5000)
-    made = []
+    specs = []
     for i, (motion, category, shape, view, azimuth, scene) in enumerate(rows):
         crosses = motion in ("walk", "lunge") and view in ("60", "profile")
-        made.append(
-            Shot(
+        specs.append(
+            SampleSpec(
                 name=f"{motion}_{view}",
                 category=category,
                 motion=motion,
@@ -99,4 +99,4 @@ def shots(family: str) -> tuple[Shot, ...]:
                 fov_deg=55.0 if family == "demo" else (50.0, 55.0, 60.0)[i % 3],
             )
         )
-    return tuple(made)
+    return tuple(specs)

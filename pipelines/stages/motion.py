@@ -1,4 +1,4 @@
-"""SMPL motion of the clip, in the camera of the decoded picture."""
+"""The step that estimates SMPL motion, in the camera of the decoded frames."""
 
 import time
 from collections.abc import Mapping
@@ -11,27 +11,27 @@ from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.motion_clip import MotionClip, WorldMotion
 from annotators.network import NO_NETWORKS, Network
 from annotators.nlf.config import NlfConfig
-from annotators.registry import annotator_settings, load_annotator
+from annotators.registry import get_annotator_settings, load_annotator
 from annotators.results.config import ResultsConfig
-from humove.camera import Focal, intrinsics_from_35mm, intrinsics_from_fov
-from humove.config import Strict
+from humove.config.strict import Strict
+from humove.motion.camera import FocalSource, intrinsics_from_35mm, intrinsics_from_fov
 from humove.stage import Reject
 from humove.types import SmplMotion, VideoRef, WorldCamera
-from pipelines.stages.pose2d import pose_from_arrays, track_of
+from pipelines.stages.pose2d import get_track, unpack_pose
 from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
 
 class MotionConfig(Strict):
-    """Which model gives the motion, and through which camera."""
+    """The model that gives the motion, and the camera."""
 
     annotator: str = "landmark_fit"
     field_of_view_deg: float = Field(
         55.0,
         gt=5,
         lt=150,
-        description="angle of view over the longer side, assumed where neither the file's metadata nor the annotator "
-        "says how long the focal length is",
+        description="angle of view over the longer side, assumed if neither the file's metadata nor the annotator "
+        "gives the focal length",
     )
     landmark_fit: LandmarkFitConfig = LandmarkFitConfig()
     nlf: NlfConfig = NlfConfig()
@@ -39,34 +39,34 @@ class MotionConfig(Strict):
 
 
 WORLD = "world."
-"""Prefix of the arrays of the camera's path, beside the motion's own."""
+"""Prefix of the arrays of the camera's path, stored with those of the motion."""
 
 
-def motion_arrays(motion: SmplMotion) -> dict[str, np.ndarray]:
+def pack_motion(motion: SmplMotion) -> dict[str, np.ndarray]:
     return {f.name: getattr(motion, f.name) for f in fields(motion)}
 
 
-def motion_from_arrays(arrays: dict[str, np.ndarray]) -> SmplMotion:
+def unpack_motion(arrays: dict[str, np.ndarray]) -> SmplMotion:
     return SmplMotion(**{name: value for name, value in arrays.items() if not name.startswith(WORLD)})
 
 
-def world_from_arrays(arrays: dict[str, np.ndarray]) -> WorldCamera | None:
-    """The camera's path, where the motion's annotator knew it."""
+def unpack_world_camera(arrays: dict[str, np.ndarray]) -> WorldCamera | None:
+    """Return the camera's path, if the annotator gave one."""
     found = {name.removeprefix(WORLD): value for name, value in arrays.items() if name.startswith(WORLD)}
     return WorldCamera(**found) if found else None
 
 
-def camera_of(video: VideoRef, width: int, height: int, field_of_view_deg: float) -> tuple[np.ndarray, Focal]:
-    """The camera (3, 3) px of frames of width x height px, by the file's metadata or the assumed field of view."""
+def choose_camera(video: VideoRef, width: int, height: int, field_of_view_deg: float) -> tuple[np.ndarray, FocalSource]:
+    """Return the camera (3, 3) px of frames of width x height px, by the file's metadata or the assumed angle."""
     if video.focal_35mm > 0:
-        said = f"the file's metadata: {video.focal_35mm:g} mm, 35 mm equivalent"
-        return intrinsics_from_35mm(width, height, video.focal_35mm), Focal(source="metadata", detail=said)
-    said = f"assumed: {field_of_view_deg:g} degrees over the longer side"
-    return intrinsics_from_fov(width, height, field_of_view_deg), Focal(source="default", detail=said)
+        detail = f"the file's metadata: {video.focal_35mm:g} mm, 35 mm equivalent"
+        return intrinsics_from_35mm(width, height, video.focal_35mm), FocalSource(source="metadata", detail=detail)
+    detail = f"assumed: {field_of_view_deg:g} degrees over the longer side"
+    return intrinsics_from_fov(width, height, field_of_view_deg), FocalSource(source="default", detail=detail)
 
 
 class MotionStep:
-    """Pictures, track and keypoints -> SmplMotion; where the annotator knows the camera's path, a file of that too."""
+    """Frames, track and keypoints -> SmplMotion, with the camera's path if the annotator gives it."""
 
     name = "motion"
     version = "2"
@@ -76,9 +76,9 @@ class MotionStep:
         self.device = device
         self._annotator = None
 
-    def settings(self) -> dict:
+    def get_settings(self) -> dict:
         return {
-            **annotator_settings("motion", self.config),
+            **get_annotator_settings("motion", self.config),
             "field_of_view_deg": self.config.field_of_view_deg,
         }
 
@@ -86,18 +86,18 @@ class MotionStep:
         self._annotator = load_annotator("motion", self.config, self.device, networks.get("motion"))
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
-        facts = view.record("track").facts
+        facts = view.get_record("track").facts
         width, height = facts["width"], facts["height"]
         start = time.process_time()
-        intrinsics, focal = camera_of(view.clip.video, width, height, self.config.field_of_view_deg)
+        intrinsics, focal = choose_camera(view.clip.video, width, height, self.config.field_of_view_deg)
         item = MotionClip(
-            landmarks=pose_from_arrays(view.arrays("pose2d")),
+            landmarks=unpack_pose(view.get_arrays("pose2d")),
             fps=float(facts["fps"][0] / facts["fps"][1]),
             width=width,
             height=height,
             intrinsics=intrinsics,
-            source_frames=view.arrays("track")["source_frames"],
-            track=track_of(view),
+            source_frames=view.get_arrays("track")["source_frames"],
+            track=get_track(view),
             clip=view.clip,
             open_frames=lambda: view.frames,
         )
@@ -106,7 +106,7 @@ class MotionStep:
             return Record(reject=found, cpu_s=time.process_time() - start), {}
         if not isinstance(found, WorldMotion):
             found = WorldMotion(motion=found, focal=focal)
-        arrays = motion_arrays(found.motion)
+        arrays = pack_motion(found.motion)
         if found.world is not None:
             arrays |= {f"{WORLD}{f.name}": getattr(found.world, f.name) for f in fields(found.world)}
         seconds = time.process_time() - start

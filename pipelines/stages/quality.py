@@ -1,16 +1,16 @@
-"""How good the motion is, by measures that need no truth."""
+"""The step that scores the motion by measures that need no ground truth."""
 
 import time
 from collections.abc import Mapping
 
 import numpy as np
 
-from annotators import motion_quality
+from annotators.motion_quality.config import THRESHOLDS, QualityConfig, judge_motion
 from annotators.network import Network
 from humove.stage import Reject
 from humove.types import Landmarks
-from pipelines.stages.motion import motion_from_arrays
-from pipelines.stages.pose2d import pose_from_arrays
+from pipelines.stages.motion import unpack_motion
+from pipelines.stages.pose2d import unpack_pose
 from pipelines.stages.records import Record
 from pipelines.stages.step import ClipView
 
@@ -20,25 +20,27 @@ class QualityStep:
 
     name = "quality"
     version = "1"
-    bars = motion_quality.BARS
+    thresholds = THRESHOLDS
 
-    def __init__(self, config: motion_quality.QualityConfig) -> None:
+    def __init__(self, config: QualityConfig) -> None:
         self.config = config
 
-    def settings(self) -> dict:
+    def get_settings(self) -> dict:
         return {}
 
     def setup(self, networks: Mapping[str, Network]) -> None:
-        """Nothing to load."""
+        """Load nothing."""
 
     def measure(self, view: ClipView) -> tuple[Record, dict[str, np.ndarray]]:
+        from annotators.motion_quality.measure import measure_motion  # imports torch, which the driver does without
+
         start = time.process_time()
-        rate = view.record("track").facts["fps"]
-        motion = motion_from_arrays(view.arrays("motion"))
-        pose = pose_from_arrays(view.arrays("pose2d"))
+        rate = view.get_record("track").facts["fps"]
+        motion = unpack_motion(view.get_arrays("motion"))
+        pose = unpack_pose(view.get_arrays("pose2d"))
         landmarks = pose if isinstance(pose, Landmarks) else None
-        scores = motion_quality.measure(motion, pose, landmarks, rate[0] / rate[1])
+        scores = measure_motion(motion, pose, landmarks, rate[0] / rate[1])
         return Record(scores=scores, cpu_s=time.process_time() - start), {}
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
-        return motion_quality.judge(scores, self.config)
+        return judge_motion(scores, self.config)

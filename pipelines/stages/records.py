@@ -1,10 +1,10 @@
-"""What was measured of one unit (a video, or a span of a long one): one object in the ledger, read by member.
+"""Measurements of one unit (a video, or a span of a long one): one object in the ledger, read by member.
 
     OUT/ledger/records/ab/UNIT.zip   records.json (scores, facts, rejects) and OWNER/STEP.KEY.npz (arrays)
     OUT/ledger/videos/ab/UNIT.tar    the encoded clips, until they are packed into a shard
 
-An owner is "video" or a clip's id with its span. KEY names the settings that a measurement depends on (Plan.step_keys):
-measurements made under other settings stay beside those of now, so that a setting that is moved back costs nothing.
+An owner is "video" or a clip's id with its span. KEY names the settings that a measurement depends on (Plan.step_keys).
+Measurements under other settings are kept, so that restoring a setting costs nothing.
 """
 
 import io
@@ -27,47 +27,49 @@ _DOCUMENT = "records.json"
 _KEY = 12
 """Hex digits of a key that a member's name holds."""
 _HELD_BYTES = 32_000_000
-"""New arrays that are held in memory; more of them wait in a temporary file."""
+"""New arrays held in memory; more go to a temporary file."""
+FORMER_STEPS = {"picture": "frame_quality"}
+"""Steps by their names in ledgers of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
-    """What one step measured of one owner."""
+    """The measurements of one owner by one step."""
 
     scores: dict[str, float] = field(default_factory=dict)
     facts: dict = field(default_factory=dict)
     """Small JSON values that later steps read: a probe, a crop window, a caption."""
     reject: Reject | None = None
-    """Set where nothing could be measured, so that no later step can run: a precondition, not a threshold."""
+    """Set if nothing could be measured, so that no later step can run: a precondition, not a threshold."""
     cpu_s: float = 0.0
 
 
-def reject_to_json(reject: Reject | None) -> dict | None:
-    """A reject as JSON values; the scores that it carries are stored elsewhere."""
+def dump_reject(reject: Reject | None) -> dict | None:
+    """Return a reject as JSON values, without its scores, which are stored elsewhere."""
     return None if reject is None else {k: v for k, v in asdict(reject).items() if k != "scores"}
 
 
-def reject_from_json(row: dict | None) -> Reject | None:
+def parse_reject(row: dict | None) -> Reject | None:
     return row and Reject(**{**row, "reason": Reason(row["reason"])})
 
 
-def owner_of(clip: Clip) -> str:
-    """The name of a clip's measurements: its id and its span, since other cuts give another span the same id."""
+def make_owner_name(clip: Clip) -> str:
+    """Return the owner of a clip's measurements: id and span, since other cuts give another span the same id."""
     return f"{clip.clip_id}@{clip.start_frame}-{clip.end_frame}"
 
 
-def records_name(unit_id: str) -> str:
+def make_records_name(unit_id: str) -> str:
     return f"{LEDGER_FOLDER}/records/{unit_id[:2]}/{unit_id}.zip"
 
 
-def videos_name(unit_id: str) -> str:
+def make_videos_name(unit_id: str) -> str:
     return f"{LEDGER_FOLDER}/videos/{unit_id[:2]}/{unit_id}.tar"
 
 
 class UnitRecords:
-    """The measurements of one unit in memory. Arrays of a file that was read are unpacked when they are asked for.
+    """The measurements of one unit in memory. Arrays in a file are unpacked when they are read.
 
-    `base` holds what an earlier data set has measured of the unit: it is read, never written.
+    `base` holds the measurements of an earlier data set: it is read, never written.
     """
 
     def __init__(self, base: "UnitRecords | None" = None) -> None:
@@ -81,10 +83,10 @@ class UnitRecords:
 
     @classmethod
     def read(cls, store: Store, name: str, base: "UnitRecords | None" = None, *, whole: bool = True) -> "UnitRecords":
-        """The unit's file; empty where there is none, or a damaged one: what it held is measured again.
+        """Read the unit's file; empty if it is missing or damaged, so that its content is measured again.
 
-        With `whole` the file is read and checked at once; else members are read as they are asked for: of a long
-        video's file one needs few.
+        With `whole` the file is read and checked at once; else members are read on demand, since few of a long video's
+        file are needed.
         """
         found = cls(base)
         try:
@@ -100,22 +102,22 @@ class UnitRecords:
         for owner, steps in document.items():
             for step, keys in steps.items():
                 for key, row in keys.items():
-                    record = Record(**{**row, "reject": reject_from_json(row["reject"])})
-                    found._records.setdefault(owner, {}).setdefault(step, {})[key] = record
+                    record = Record(**{**row, "reject": parse_reject(row["reject"])})
+                    found._records.setdefault(owner, {}).setdefault(FORMER_STEPS.get(step, step), {})[key] = record
         return found
 
     def get(self, owner: str, step: str, key: str) -> Record | None:
-        """The record, or None where the step has not run with this key."""
+        """Return the record; None if the step has not run with this key."""
         record = self._records.get(owner, {}).get(step, {}).get(key[:_KEY])
         return self.base.get(owner, step, key) if record is None and self.base is not None else record
 
-    def arrays(self, owner: str, step: str, key: str) -> dict[str, np.ndarray]:
-        """The arrays that were written with the record. KeyError where there are none."""
-        with np.load(io.BytesIO(self.member(owner, f"{step}.{key[:_KEY]}.npz")), allow_pickle=False) as box:
+    def read_arrays(self, owner: str, step: str, key: str) -> dict[str, np.ndarray]:
+        """Read the arrays that were written with the record. KeyError if there are none."""
+        with np.load(io.BytesIO(self.read_member(owner, f"{step}.{key[:_KEY]}.npz")), allow_pickle=False) as box:
             return {name: box[name] for name in box.files}
 
-    def member(self, owner: str, name: str) -> bytes:
-        """A member by its owner and name. KeyError where there is none."""
+    def read_member(self, owner: str, name: str) -> bytes:
+        """Read a member by its owner and name. KeyError if there is none."""
         full = f"{owner}/{name}"
         if full in self._members:
             offset, size = self._members[full]
@@ -128,13 +130,15 @@ class UnitRecords:
                 pass
         for other in (*self._others, *([self.base] if self.base else [])):
             try:
-                return other.member(owner, name)
+                return other.read_member(owner, name)
             except KeyError:
                 pass
         raise KeyError(full)
 
-    def put(self, owner: str, step: str, key: str, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
-        """Adds a record and its arrays, in memory until `save`."""
+    def put_record(
+        self, owner: str, step: str, key: str, record: Record, arrays: dict[str, np.ndarray] | None = None
+    ) -> None:
+        """Add a record and its arrays, in memory until `save`."""
         if arrays:
             raw = io.BytesIO()
             np.savez_compressed(raw, allow_pickle=False, **arrays)
@@ -143,31 +147,31 @@ class UnitRecords:
         self.changed = True
 
     def put_member(self, owner: str, name: str, raw: bytes) -> None:
-        """Adds bytes of a step that has a format of its own for them."""
+        """Add the bytes of a step that has its own format."""
         offset = self._spool.seek(0, io.SEEK_END)
         self._spool.write(raw)
         self._members[f"{owner}/{name}"] = (offset, len(raw))
         self.changed = True
 
     def merge(self, other: "UnitRecords") -> None:
-        """Takes over all that another unit's file holds; its arrays stay there until `save` copies them."""
+        """Add the content of another unit's file; its arrays stay there until `save` copies them."""
         for owner, steps in other._records.items():
             for step, keys in steps.items():
                 self._records.setdefault(owner, {}).setdefault(step, {}).update(keys)
         self._others.append(other)
         self.changed = True
 
-    def member_names(self) -> list[str]:
-        """Every member of the file itself, those of `base` left out."""
+    def list_members(self) -> list[str]:
+        """List the members of the file, without those of `base`."""
         stored = self._source.namelist() if self._source is not None else []
-        others = (name for other in self._others for name in other.member_names())
+        others = (name for other in self._others for name in other.list_members())
         return sorted({*stored, *self._members, *others} - {_DOCUMENT})
 
     def save(self, store: Store, name: str, scratch: Path) -> None:
-        """Writes the file, whole or not at all, member by member. What `base` holds is not copied."""
+        """Write the file atomically, member by member, without the content of `base`."""
         document = {
             owner: {
-                step: {key: {**asdict(record), "reject": reject_to_json(record.reject)} for key, record in keys.items()}
+                step: {key: {**asdict(record), "reject": dump_reject(record.reject)} for key, record in keys.items()}
                 for step, keys in steps.items()
             }
             for owner, steps in self._records.items()
@@ -176,8 +180,8 @@ class UnitRecords:
             path = Path(folder) / "unit.zip"
             with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as box:
                 box.writestr(_DOCUMENT, json.dumps(document, sort_keys=True, ensure_ascii=False))
-                for member in self.member_names():
+                for member in self.list_members():
                     owner, _, rest = member.partition("/")
-                    box.writestr(member, self.member(owner, rest))
+                    box.writestr(member, self.read_member(owner, rest))
             store.write_file(name, path)
         self.changed = False

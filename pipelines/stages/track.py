@@ -1,4 +1,4 @@
-"""The main person: whether there is exactly one, and where."""
+"""The step that tracks the main person, and scores whether it is the only one."""
 
 import time
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from annotators.main_person import BARS, TrackConfig, judge
+from annotators.main_person import THRESHOLDS, TrackConfig, judge_main_person
 from annotators.network import NO_NETWORKS, Network
-from annotators.registry import annotator_settings, load_annotator
+from annotators.registry import get_annotator_settings, load_annotator
 from humove.reasons import Reason
 from humove.stage import Reject
 from pipelines.stages.records import Record
@@ -16,19 +16,19 @@ from pipelines.stages.step import ClipView
 
 
 class TrackStep:
-    """Frames -> the main person's track, and scores that say whether it is the only one."""
+    """Frames -> the main person's track, and scores of how far it is the only one."""
 
     name = "track"
     version = "1"
-    bars = BARS
+    thresholds = THRESHOLDS
 
     def __init__(self, config: TrackConfig, device: str = "cpu") -> None:
         self.config = config
         self.device = device
         self._annotator = None
 
-    def settings(self) -> dict:
-        return annotator_settings("tracks", self.config)
+    def get_settings(self) -> dict:
+        return get_annotator_settings("tracks", self.config)
 
     def setup(self, networks: Mapping[str, Network] = NO_NETWORKS) -> None:
         self._annotator = load_annotator("tracks", self.config, self.device, networks.get("tracks"))
@@ -49,7 +49,7 @@ class TrackStep:
         arrays = {"source_frames": frames.source_frames}
         reject = None
         if person.track is None:
-            detail = "nobody was found on any frame looked at"
+            detail = "no person was found on any sampled frame"
             reject = Reject(reason=Reason.NO_PERSON, detail=detail, score=0.0, threshold=self.config.min_person_share)
         else:
             track = person.track
@@ -57,4 +57,4 @@ class TrackStep:
         return Record(scores=person.scores, facts=facts, reject=reject, cpu_s=end - start), arrays
 
     def judge(self, scores: dict[str, float]) -> Reject | None:
-        return judge(scores, self.config)
+        return judge_main_person(scores, self.config)

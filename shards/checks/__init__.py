@@ -1,1 +1,1 @@
-"""What `shards.verify` checks, one subject a file. Each check returns its findings; none stops at the first."""
+"""The checks of `shards.verify`, one subject per file. A check returns all its findings."""

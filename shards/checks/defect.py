@@ -1,20 +1,20 @@
-"""A defect: one line that says what is wrong, where, and how to mend it."""
+"""Defects of a data set: what is wrong, where, and the remedy, in one line."""
 
 from dataclasses import dataclass
 
-REBUILD = "restore it from a copy, or remove dataset.json and build again (the ledger spares the measuring)"
+REBUILD = "restore it from a copy, or remove dataset.json and build again (measurements in the ledger are reused)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """One way in which a data set breaks the format."""
+    """One violation of the format."""
 
     where: str
     what: str
-    mend: str = REBUILD
+    remedy: str = REBUILD
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}; {self.mend}"
+        line = f"{self.where}: {self.what}; {self.remedy}"
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
@@ -25,12 +25,12 @@ class Findings(list[Defect]):
         super().__init__()
         self.where = where
 
-    def add(self, what: str, mend: str = REBUILD) -> None:
-        """Notes a defect."""
-        self.append(Defect(where=self.where, what=what, mend=mend))
+    def add(self, what: str, remedy: str = REBUILD) -> None:
+        """Add a defect."""
+        self.append(Defect(where=self.where, what=what, remedy=remedy))
 
-    def expect(self, holds: bool, what: str, mend: str = REBUILD) -> bool:
-        """Notes a defect unless `holds`, which it returns."""
-        if not holds:
-            self.add(what, mend)
-        return bool(holds)
+    def expect(self, condition: bool, what: str, remedy: str = REBUILD) -> bool:
+        """Add a defect unless `condition`; return `condition`."""
+        if not condition:
+            self.add(what, remedy)
+        return bool(condition)

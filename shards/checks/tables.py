@@ -1,4 +1,4 @@
-"""The tables against what dataset.json lists and what the tars really hold."""
+"""Check the tables against dataset.json and the contents of the tars."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from shards.checks.defect import Defect, Findings
 from shards.checks.tar import TarReport
-from shards.documents import TableRow
 from shards.format import INDEX_FILE
-from shards.index import INDEX_COLUMNS, NEW_INDEX_COLUMNS, index_schema
+from shards.index import INDEX_COLUMNS, NEW_INDEX_COLUMNS, make_index_schema
 from shards.reader import Dataset
+from shards.schemas import TableRow
 from shards.tables import (
     MERGED,
     ROOT_FILES,
@@ -24,15 +24,15 @@ from shards.tables import (
     refresh_tables,
 )
 
-_PART = "restore it from a copy; without one the batch must be built again"
-_ROOT = "remove it and open the set again: it is made of the parts in tables/"
+_PART = "restore it from a copy, or build the batch again"
+_ROOT = "remove it and open the set again: it is rebuilt from the parts in tables/"
 
 
 def check_tables(dataset: Dataset, on_note: Callable[[str], None] | None = None) -> list[Defect]:
-    """Every part of a table is the file that was committed, and the files at the root hold the parts' rows.
+    """Check that every part of a table is the committed file, and that the files at the root have the parts' rows.
 
-    Those at the root are brought up to date first, where the set can be written. Where it can't, one that is behind
-    is no defect: readers go by the parts. That is a note.
+    The files at the root are brought up to date first if the set is writable. If not, an outdated one is a note, not a
+    defect: readers use the parts.
     """
     found = [each for rows in dataset.doc.tables.values() for row in rows for each in _check_part(dataset, row)]
     if found:
@@ -60,7 +60,7 @@ def _compare_merged(dataset: Dataset, table: str, on_note: Callable[[str], None]
     found = Findings(name)
     if not is_up_to_date(store, dataset.doc, table):
         if on_note is not None:
-            on_note(f"{name}: is behind the parts in tables/, and the set can't be written; readers go by the parts")
+            on_note(f"{name}: is older than the parts in tables/, and the set is not writable; readers use the parts")
         return found
     files, merged = list_table_files(dataset.doc, table), [TableFile(name=name)]
     try:
@@ -71,11 +71,11 @@ def _compare_merged(dataset: Dataset, table: str, on_note: Callable[[str], None]
             return found
         pairs = zip_longest(iterate_groups(store, files, schema), iterate_groups(store, merged, schema))
         same = all(a is not None and b is not None and _are_equal(a, b) for a, b in pairs)
-        found.expect(same, "holds other rows than its parts", _ROOT)
-    except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
+        found.expect(same, "has other rows than its parts", _ROOT)
+    except (pa.ArrowException, OSError, ValueError) as error:  # pyarrow's errors for damaged bytes
         if isinstance(error, ConnectionError):
             raise
-        found.add(f"is no parquet file: {error}", _ROOT)
+        found.add(f"is not a Parquet file: {error}", _ROOT)
     return found
 
 
@@ -84,7 +84,7 @@ def _are_equal(a: pa.Table, b: pa.Table) -> bool:
 
 
 class IndexCheck:
-    """Holds the index (columnar, well under 1 KB a sample) while shard after shard is held against it."""
+    """A check of the shards against the index, which is kept in memory (well under 1 KB per sample)."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.found = Findings(INDEX_FILE)
@@ -93,14 +93,14 @@ class IndexCheck:
         self._rows: dict[str, int] = {}
         self._splits: dict[str, str] = {}
         try:
-            table = dataset.table("index")
+            table = dataset.read_table("index")
             table.validate(full=True)
-        except (pa.ArrowException, OSError, ValueError) as error:  # whatever pyarrow says of damaged bytes
+        except (pa.ArrowException, OSError, ValueError) as error:  # pyarrow's errors for damaged bytes
             if isinstance(error, ConnectionError):
                 raise
-            self.found.add(f"is no parquet file: {error}")
+            self.found.add(f"is not a Parquet file: {error}")
             return
-        base = index_schema(())
+        base = make_index_schema(())
         self._older = not set(NEW_INDEX_COLUMNS) & set(table.column_names)
         for name in INDEX_COLUMNS:
             if name not in table.column_names:
@@ -118,14 +118,14 @@ class IndexCheck:
         self._table, self._rows = table, {key: number for number, key in enumerate(keys)}
         self.found.expect(len(self._rows) == len(keys), f"lists {len(keys) - len(self._rows)} keys twice")
 
-    def shard(self, report: TarReport, split: str) -> None:
-        """Compares the rows of one shard's samples, and ticks them off."""
+    def check_shard(self, report: TarReport, split: str) -> None:
+        """Compare the index rows of one shard's samples, and check them off."""
         for key in report.keys:
             video = key.rpartition("-s")[0]
             if self._splits.setdefault(video, split) != split:
                 self.found.add(
-                    f"{key}: video {video} lies in the splits {self._splits[video]} and {split}; "
-                    "a model would be tested on what it learnt"
+                    f"{key}: video {video} is in the splits {self._splits[video]} and {split}; "
+                    "a model would be tested on training data"
                 )
             if self._table is None:
                 continue
@@ -133,20 +133,20 @@ class IndexCheck:
             if number is None:
                 self.found.add(f"{key} of shards/{report.name} has no row")
             elif key in report.rows:
-                said = self._table.slice(number, 1).to_pylist()[0]
-                self._compare(key, said, report.rows[key])
+                stated = self._table.slice(number, 1).to_pylist()[0]
+                self._compare_row(key, stated, report.rows[key])
 
-    def _compare(self, key: str, said: dict[str, Any], true: dict[str, Any]) -> None:
-        names = (said.keys() | true.keys()) - (set(NEW_INDEX_COLUMNS) if self._older else set())
-        off = [name for name in names if said.get(name) != true.get(name)]
+    def _compare_row(self, key: str, stated: dict[str, Any], actual: dict[str, Any]) -> None:
+        names = (stated.keys() | actual.keys()) - (set(NEW_INDEX_COLUMNS) if self._older else set())
+        off = [name for name in names if stated.get(name) != actual.get(name)]
         for name in sorted(off):
-            self.found.add(f"{key}: {name} is {said.get(name)!r}, the shard has {true.get(name)!r}")
+            self.found.add(f"{key}: {name} is {stated.get(name)!r}, the shard has {actual.get(name)!r}")
 
     def finish(self) -> None:
-        """Whatever row was not ticked off belongs to no sample."""
+        """Report the rows that were not checked off: they belong to no sample."""
         for key in self._rows:
-            self.found.add(f"{key} stands in no shard that dataset.json lists")
+            self.found.add(f"{key} is in no shard that dataset.json lists")
 
-    def videos(self, split: str) -> int:
-        """How many videos have a sample in the split."""
+    def count_videos(self, split: str) -> int:
+        """Count the videos that have a sample in the split."""
         return sum(each == split for each in self._splits.values())

@@ -1,4 +1,4 @@
-"""One shard, read once from end to end: its hash, its headers, their order, and every sample in it."""
+"""Check a shard in one read: its hash, its headers, their order, and every sample."""
 
 import hashlib
 import tarfile
@@ -8,9 +8,9 @@ from typing import IO, Any
 
 from shards.checks.defect import Findings
 from shards.checks.sample import check_sample
-from shards.documents import ShardRow
 from shards.format import MEMBERS, MEMBERS_WITH_WORLD, WORLD_MEMBER, parse_key
-from shards.index import index_row
+from shards.index import make_index_row
+from shards.schemas import ShardRow
 from shards.tars import BLOCK, measure_member
 from shards.writer import Placement
 
@@ -20,7 +20,7 @@ _READ = 1 << 20
 
 @dataclass(slots=True, kw_only=True)
 class TarReport:
-    """What a shard holds: findings, and for each sound document the index row that it must have, and its span."""
+    """The findings of a shard and, for each valid document, its expected index row and its span."""
 
     name: str
     keys: list[str] = field(default_factory=list)
@@ -29,17 +29,17 @@ class TarReport:
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-class _Hashed:
-    """A stream that hashes and counts what is read from it."""
+class _HashingStream:
+    """A stream that hashes and counts the bytes read."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw, self.digest, self.position = raw, hashlib.sha256(), 0
 
     def read(self, size: int) -> bytes:
-        got = self._raw.read(size)
-        self.digest.update(got)
-        self.position += len(got)
-        return got
+        chunk = self._raw.read(size)
+        self.digest.update(chunk)
+        self.position += len(chunk)
+        return chunk
 
     def drain(self) -> None:
         while self.read(_READ):
@@ -47,37 +47,37 @@ class _Hashed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _TarEntry:
     name: str
     offset: int
     raw: bytes
 
 
 def check_tar(raw: IO[bytes], row: ShardRow, *, config_hash: str, deep: bool) -> TarReport:
-    """Reads the shard `row` from `raw`, one sample in memory at a time."""
+    """Check the shard `row` read from `raw`, one sample in memory at a time."""
     report = TarReport(name=row.name, found=Findings(f"shards/{row.name}"))
-    found, stream = report.found, _Hashed(raw)
+    found, stream = report.found, _HashingStream(raw)
     try:
-        for key, entries in _samples(stream, row.bytes, found):
+        for key, entries in _group_entries(stream, row.bytes, found):
             _check_entries(report, row, key, entries, config_hash, deep)
     except (tarfile.HeaderError, EOFError) as error:
-        found.add(f"is no whole tar: {error}")
+        found.add(f"is not a complete tar: {error}")
     stream.drain()
     found.expect(stream.position == row.bytes, f"is {stream.position} bytes long, dataset.json says {row.bytes}")
     found.expect(stream.digest.hexdigest() == row.sha256, "sha256 differs from dataset.json: its bytes were changed")
     found.expect(
         len(report.keys) == row.num_samples, f"holds {len(report.keys)} samples, dataset.json says {row.num_samples}"
     )
-    found.expect(row.name.startswith(f"{row.split}-"), f"dataset.json counts it to split {row.split}")
+    found.expect(row.name.startswith(f"{row.split}-"), f"dataset.json lists it under split {row.split}")
     return report
 
 
-def _entries(stream: _Hashed, size: int, found: Findings) -> Iterator[_Entry]:
-    """Plain ustar entries, until the two zero blocks. HeaderError or EOFError when the tar is damaged."""
+def _read_entries(stream: _HashingStream, size: int, found: Findings) -> Iterator[_TarEntry]:
+    """Read plain ustar entries up to the two zero blocks. HeaderError or EOFError if the tar is damaged."""
     while True:
         block = stream.read(tarfile.BLOCKSIZE)
         if not block:
-            raise EOFError("it ends without the end mark")
+            raise EOFError("it has no end mark")
         if not block.strip(b"\0"):
             return
         head = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
@@ -87,17 +87,17 @@ def _entries(stream: _Hashed, size: int, found: Findings) -> Iterator[_Entry]:
             raise EOFError(f"{head.name} is cut short")
         stream.read(-head.size % tarfile.BLOCKSIZE)
         if not head.isreg():
-            found.add(f"{head.name} is no plain file")
+            found.add(f"{head.name} is not a regular file")
             continue
         odd = {name: getattr(head, name) for name, value in _FIXED.items() if getattr(head, name) != value}
         found.expect(not odd, f"{head.name} has {odd}, wanted mtime, uid and gid 0 and mode 0644")
-        yield _Entry(head.name, offset, data)
+        yield _TarEntry(head.name, offset, data)
 
 
-def _samples(stream: _Hashed, size: int, found: Findings) -> Iterator[tuple[str, list[_Entry]]]:
-    """Neighbouring entries of the same key."""
+def _group_entries(stream: _HashingStream, size: int, found: Findings) -> Iterator[tuple[str, list[_TarEntry]]]:
+    """Group adjacent entries of the same key."""
     key, group = "", []
-    for entry in _entries(stream, size, found):
+    for entry in _read_entries(stream, size, found):
         name = entry.name.partition(".")[0]
         if group and name != key:
             yield key, group
@@ -109,7 +109,7 @@ def _samples(stream: _Hashed, size: int, found: Findings) -> Iterator[tuple[str,
 
 
 def _check_entries(
-    report: TarReport, row: ShardRow, key: str, entries: list[_Entry], config_hash: str, deep: bool
+    report: TarReport, row: ShardRow, key: str, entries: list[_TarEntry], config_hash: str, deep: bool
 ) -> None:
     found = report.found
     try:
@@ -118,7 +118,7 @@ def _check_entries(
         found.add(f"entry {entries[0].name}: {error}")
         return
     found.expect(
-        not report.keys or report.keys[-1] < key, f"{key} stands after {''.join(report.keys[-1:])}: not in key order"
+        not report.keys or report.keys[-1] < key, f"{key} follows {''.join(report.keys[-1:])}: not in key order"
     )
     report.keys.append(key)
     suffixes = tuple(entry.name.partition(".")[2] for entry in entries)
@@ -140,5 +140,5 @@ def _check_entries(
             mp4_offset=entries[suffixes.index("mp4")].offset,
             mp4_bytes=len(members["mp4"]),
         )
-        report.rows[key] = index_row(checked.meta, place)
+        report.rows[key] = make_index_row(checked.meta, place)
         report.spans[key] = (checked.meta.span.start_frame, checked.meta.span.end_frame)

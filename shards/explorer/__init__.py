@@ -1,1 +1,1 @@
-"""The explorer: a page on loopback that shows every clip, why it was kept or dropped, and what other bars would do."""
+"""The explorer: a local web page of all clips, kept and dropped, with a preview of changed thresholds."""

@@ -1,23 +1,23 @@
-"""What a page may ask for in a request's body. Anything else is refused in one line."""
+"""The bodies of the page's requests. Anything else is refused with a one-line error."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from humove.config import Strict
+from humove.config.strict import Strict
 from humove.errors import UserError
-from humove.near_duplicates import DedupConfig
-from shards.explorer.query import Filter, Sort, Word
+from humove.near_duplicates.index import DedupConfig
+from shards.explorer.query import Filter, ShortText, Sort
 
-Thresholds = dict[Word, Annotated[float, Field(allow_inf_nan=False)]]
+Thresholds = dict[ShortText, Annotated[float, Field(allow_inf_nan=False)]]
 
 
-class Ask(Strict):
-    """The base of every request's body."""
+class RequestBody(Strict):
+    """Base class of request bodies."""
 
     @classmethod
-    def parse(cls, raw: bytes) -> "Ask":
-        """UserError that names the first thing wrong."""
+    def parse(cls, raw: bytes) -> Self:
+        """Parse and validate JSON. UserError naming the first invalid field."""
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:
@@ -26,36 +26,36 @@ class Ask(Strict):
             raise UserError(f"{place}: {first['msg']}") from error
 
 
-class ClipsAsk(Ask):
-    """A window of the clips' table."""
+class ClipsRequest(RequestBody):
+    """Request for a window of the clip table."""
 
-    search: Word = ""
+    search: ShortText = ""
     filters: list[Filter] = Field([], max_length=100)
     sort: list[Sort] = Field([], max_length=20)
-    group: Word | None = None
+    group: ShortText | None = None
     thresholds: Thresholds = {}
     dedup: DedupConfig | None = None
     offset: int = Field(0, ge=0, le=10**9)
     limit: int = Field(100, ge=0, le=500)
 
 
-class SelectAsk(Ask):
-    """Other thresholds; those that are not named are the build's."""
+class SelectRequest(RequestBody):
+    """Changed thresholds, by setting; all others keep the build's limit."""
 
     thresholds: Thresholds = {}
     dedup: DedupConfig | None = None
 
 
-class SelectionAsk(SelectAsk):
-    """Thresholds to be saved under a name."""
+class SaveRequest(SelectRequest):
+    """Thresholds to save under a name."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     replace: bool = False
 
 
-class MarkAsk(Ask):
-    """What someone thinks of a clip."""
+class LabelRequest(RequestBody):
+    """A label for a clip; an empty `label` removes it."""
 
-    clip_id: Word
-    mark: Literal["good", "bad", ""]
-    why: str = Field("", max_length=2000)
+    clip_id: ShortText
+    label: Literal["good", "bad", ""]
+    reason: str = Field("", max_length=2000)

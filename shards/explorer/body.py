@@ -1,16 +1,16 @@
-"""The open body for the page's 3D view: mesh, skinning weights, skeleton."""
+"""The body for the page's 3D view: mesh, skinning weights, skeleton."""
 
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from humove.body import Body
-from humove.skeletons import COCO_WHOLEBODY_133, MEDIAPIPE_33, SMPL_JOINTS, SMPL_PARENTS
+from humove.motion.body import Body
+from humove.motion.skeletons import COCO_WHOLEBODY_133, MEDIAPIPE_33, SMPL_JOINTS, SMPL_PARENTS
 
 _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
 _FACE = ((0, 16), (17, 21), (22, 26), (27, 30), (31, 35), (36, 41), (42, 47), (48, 59), (60, 67))
-"""Runs of the 68 face points that are lines: jaw, brows, nose, eyes, lips."""
+"""Ranges of the 68 face points that form lines: jaw, brows, nose, eyes, lips."""
 _EDGES = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("nose", "left_eye"), ("nose", "right_eye"),
     ("left_eye", "left_ear"), ("right_eye", "right_ear"), ("mouth_left", "mouth_right"),
@@ -25,8 +25,8 @@ _EDGES = (
 assert {name for edge in _EDGES for name in edge} <= {*MEDIAPIPE_33, *COCO_WHOLEBODY_133}
 
 
-def skeleton() -> dict[str, Any]:
-    """What the page draws lines between: pairs of keypoint names, of which a clip may have a part, and SMPL's tree."""
+def make_skeleton_document() -> dict[str, Any]:
+    """Return the pairs of keypoint names to connect (a clip may have only some of them), and SMPL's tree."""
     return {
         "skeleton_edges": [list(edge) for edge in _EDGES],
         "smpl_parents": list(SMPL_PARENTS),
@@ -35,8 +35,8 @@ def skeleton() -> dict[str, Any]:
 
 
 @cache
-def body_document() -> dict[str, Any]:
-    """vertices (V, 3) m, faces (F, 3), weights {indices (V, 4), values (V, 4)}, rest_joints (24, 3) m, rest pose."""
+def make_body_document() -> dict[str, Any]:
+    """Return vertices (V, 3) m, faces (F, 3), weights {indices (V, 4), values (V, 4)}, rest_joints (24, 3) m."""
     body = Body.load()
     weights = body.bone_weights.astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)

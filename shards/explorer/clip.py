@@ -1,64 +1,68 @@
-"""One clip's way through the stages, with every bar that it was held against."""
+"""The outcome of one clip at each stage, with the thresholds applied to it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from humove.bars import StageBars
-from shards.clips import NEAR_DUPLICATES, SCORE, ClipTable
+from humove.config.thresholds import StageThresholds
+from shards.clips_table import NEAR_DUPLICATES, SCORE, ClipTable
 
-_BEFORE = ("ingest", "scan", "split", "clip")
-"""What a clip has behind it when it becomes one."""
+_VIDEO_STAGES = ("ingest", "scan", "split", "clip")
+"""Stages before the first one that works on clips: every clip has passed them."""
 
 
-def clip_path(clips: ClipTable, row: pd.Series) -> list[dict[str, Any]]:
-    """[{stage, outcome, reason, detail, score, threshold, bars}] for every stage, as the build settled them.
+def make_stage_documents(clips: ClipTable, row: pd.Series) -> list[dict[str, Any]]:
+    """Return [{stage, outcome, reason, detail, score, limit, thresholds}] for every stage, as the build decided.
 
-    outcome: passed, rejected, faulted, "not run", or "open" where a running build has still to do it. score and
-    threshold are those of the bar that it was rejected for, or None; bars: [{setting, score, value, threshold,
-    at_least, met, reason}].
+    outcome: passed, rejected, faulted, "not run", or "open" if a running build has not done it yet. score and limit are
+    those of the threshold that rejected the clip, or None; thresholds: [{setting, score, value, limit, at_least, met,
+    reason}].
     """
-    bars = {stage.stage: stage for stage in clips.stage_bars}
+    stage_thresholds = {stage.stage: stage for stage in clips.stage_thresholds}
     steps = [*(clips.steps or ([row["stage"]] if row["stage"] not in ("", NEAR_DUPLICATES) else [])), NEAR_DUPLICATES]
-    path = [_entry(stage, "passed") for stage in _BEFORE]
+    documents = [_make_document(stage, "passed") for stage in _VIDEO_STAGES]
     reached = steps.index(row["reached"]) if row["reached"] in steps else -1
-    over = False
+    ended = False
     for place, stage in enumerate(steps):
-        measured = _bars(clips, bars[stage], row) if stage in bars and place <= reached else []
+        judged = stage in stage_thresholds and place <= reached
+        measured = _describe_thresholds(clips, stage_thresholds[stage], row) if judged else []
         if row["outcome"] != "kept" and stage == row["stage"]:
-            decisive = next((bar for bar in measured if bar["reason"] == row["reason"] and not bar["met"]), None)
-            entry = _entry(stage, row["outcome"], row["reason"], row["detail"], measured)
+            decisive = next((t for t in measured if t["reason"] == row["reason"] and not t["met"]), None)
+            document = _make_document(stage, row["outcome"], row["reason"], row["detail"], measured)
             if decisive:
-                entry |= {"score": decisive["value"], "threshold": decisive["threshold"]}
-            over = True
+                document |= {"score": decisive["value"], "limit": decisive["limit"]}
+            ended = True
         else:
-            entry = _entry(stage, "not run" if over else "passed", bars=measured)
-        path.append(entry)
-    return path
+            document = _make_document(stage, "not run" if ended else "passed", thresholds=measured)
+        documents.append(document)
+    return documents
 
 
-def _entry(stage: str, outcome: str, reason: str = "", detail: str = "", bars: list | None = None) -> dict[str, Any]:
+def _make_document(
+    stage: str, outcome: str, reason: str = "", detail: str = "", thresholds: Sequence[dict] = ()
+) -> dict[str, Any]:
     return {
-        "stage": stage, "outcome": outcome, "reason": reason, "detail": detail, "score": None, "threshold": None,
-        "bars": bars or [],
+        "stage": stage, "outcome": outcome, "reason": reason, "detail": detail, "score": None, "limit": None,
+        "thresholds": list(thresholds),
     }  # fmt: skip
 
 
-def _bars(clips: ClipTable, stage: StageBars, row: pd.Series) -> list[dict[str, Any]]:
+def _describe_thresholds(clips: ClipTable, stage: StageThresholds, row: pd.Series) -> list[dict[str, Any]]:
     found = []
-    for bar in stage.bars:
-        value = row.get(f"{SCORE}{bar.score}", np.nan)
-        known, threshold = bool(np.isfinite(value)), clips.threshold(bar.setting)
+    for threshold in stage.thresholds:
+        value = row.get(f"{SCORE}{threshold.score}", np.nan)
+        known, limit = bool(np.isfinite(value)), clips.get_limit(threshold.setting)
         found.append(
             {
-                "setting": bar.setting,
-                "score": bar.score,
+                "setting": threshold.setting,
+                "score": threshold.score,
                 "value": float(value) if known else None,
-                "threshold": threshold,
-                "at_least": bar.at_least,
-                "met": not bar.missed(float(value), threshold) if known else bar.optional,
-                "reason": str(bar.reason),
+                "limit": limit,
+                "at_least": threshold.at_least,
+                "met": not threshold.is_missed(float(value), limit) if known else threshold.optional,
+                "reason": str(threshold.reason),
             }
         )
     return found

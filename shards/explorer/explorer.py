@@ -1,4 +1,4 @@
-"""Everything that the explorer says about a data set, as JSON-able documents. No HTTP here."""
+"""The explorer's documents about a data set, ready for JSON. No HTTP here."""
 
 import math
 import shlex
@@ -13,32 +13,32 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from humove.body import Body
 from humove.errors import UserError
+from humove.motion.body import Body
 from humove.storage import Store, open_store
-from shards.clips import CPU, SCORE, ClipTable
-from shards.explorer.asks import ClipsAsk, MarkAsk, SelectAsk, SelectionAsk
-from shards.explorer.body import skeleton
-from shards.explorer.clip import clip_path
-from shards.explorer.funnel import funnel_document
-from shards.explorer.marks import Marks, StoredMarks
+from shards.clips_table import CPU, SCORE, ClipTable
+from shards.explorer.asks import ClipsRequest, LabelRequest, SaveRequest, SelectRequest
+from shards.explorer.body import make_skeleton_document
+from shards.explorer.clip import make_stage_documents
+from shards.explorer.funnel import make_funnel_document
 from shards.explorer.media import ClipData, Media, Mp4, ShardMedia
-from shards.explorer.picture import Pictures, jpeg, picture
-from shards.explorer.query import Columns, View, column_kinds
+from shards.explorer.query import Columns, TableView, describe_columns
 from shards.explorer.selection import KEPT, OUTCOMES, Selection, Selector
+from shards.explorer.thumbnail import ThumbnailCache, draw_thumbnail, encode_jpeg
+from shards.labels import LabelFile, StoredLabels
 from shards.reader import Dataset
 
-_MARKS = ("", "good", "bad")
+_LABELS = ("", "good", "bad")
 _BINS = 40
 T = TypeVar("T")
 
 
-class Exists(UserError):
-    """A selection of that name is there already."""
+class SelectionExistsError(UserError):
+    """A selection of that name exists already."""
 
 
 class Explorer:
-    """A table of clips, their media, and what people have marked."""
+    """A table of clips, their media and their labels."""
 
     def __init__(
         self,
@@ -46,218 +46,221 @@ class Explorer:
         dataset: Dataset | None,
         clips: ClipTable,
         media: Sequence[Media],
-        marks: Path | Store,
+        labels: Path | Store,
         selections: Path | Store,
         building: bool,
         running: bool,
     ) -> None:
         self._dataset, self._clips, self._media = dataset, clips, tuple(media)
         self._building, self._running = building, running
-        self.marks = Marks(marks) if isinstance(marks, Path) else StoredMarks(marks)
+        self.labels = LabelFile(labels) if isinstance(labels, Path) else StoredLabels(labels)
         self._selections = selections if isinstance(selections, Store) else open_store(selections)
         self._columns, self._selector = Columns(clips.frame), Selector(clips)
         self._ids = clips.frame["clip_id"].to_numpy(dtype=object)
         self._rows = {clip_id: row for row, clip_id in enumerate(self._ids)}
         self._scores = [name for name in clips.frame.columns if name.startswith(SCORE)]
-        self._pictures, self._body = Pictures(), Body.load()
-        self._columns.searched("a")  # the first search is not to wait
+        self._thumbnails, self._body = ThumbnailCache(), Body.load()
+        self._columns.search("a")  # prepares the index, so that the first search is fast
 
-    def dataset(self) -> dict[str, Any]:
-        """What the page must know before it asks for clips."""
-        frame, doc, dedup = self._clips.frame, self._dataset.doc if self._dataset else None, self._selector.dedup()
-        kept = self._selector.kept_before
+    def describe_dataset(self) -> dict[str, Any]:
+        """Return what the page needs before it requests clips."""
+        frame, doc, dedup = self._clips.frame, self._dataset.doc if self._dataset else None, self._selector.get_dedup()
+        kept = self._selector.kept_in_build
         return {
-            "name": self._name(),
+            "name": self._get_location().rstrip("/").rpartition("/")[2],
             "building": self._building,
             "running": self._running,
             "complete": self._clips.complete,
-            "score_only": self._selector.lifted({}),
+            "score_only": self._selector.ignores_thresholds({}),
             "num_clips": len(frame),
             "num_kept": int(kept.sum()),
             "num_videos": int(frame["video_id"].nunique()),
             "hours_kept": round(float(np.nansum(self._selector.seconds[kept])) / 3600, 6),
             "config_hash": doc.config_hash if doc else "",
-            "columns": column_kinds(self._columns, self._choices()),
-            "bars": [
+            "columns": describe_columns(self._columns, self._list_values()),
+            "thresholds": [
                 {
-                    "setting": bar.setting,
-                    "score": bar.score,
+                    "setting": threshold.setting,
+                    "score": threshold.score,
                     "stage": stage.stage,
-                    "at_least": bar.at_least,
-                    "reason": str(bar.reason),
-                    "description": bar.description,
-                    "low": bar.low,
-                    "high": bar.high,
-                    "minimum": bar.minimum,
-                    "maximum": bar.maximum,
-                    "threshold": self._clips.threshold(bar.setting),
+                    "at_least": threshold.at_least,
+                    "reason": str(threshold.reason),
+                    "description": threshold.description,
+                    "low": threshold.low,
+                    "high": threshold.high,
+                    "minimum": threshold.minimum,
+                    "maximum": threshold.maximum,
+                    "limit": self._clips.get_limit(threshold.setting),
                 }
-                for stage in self._clips.stage_bars
-                for bar in stage.bars
+                for stage in self._clips.stage_thresholds
+                for threshold in stage.thresholds
             ],
             "dedup": dedup.model_dump(mode="json"),
-            **skeleton(),
+            **make_skeleton_document(),
         }
 
-    def _choices(self) -> dict[str, Sequence[str]]:
+    def _list_values(self) -> dict[str, Sequence[str]]:
+        """Return the possible values of the columns that change; none for free text."""
         now = self._selector.select({})
-        return {"now": OUTCOMES, "now_stage": now.stages, "now_reason": now.reasons, "mark": _MARKS, "mark_why": ()}
+        verdict = {"now": OUTCOMES, "now_stage": now.stages, "now_reason": now.reasons}
+        return {**verdict, "label": _LABELS, "label_reason": ()}
 
-    def _name(self) -> str:
-        return self._source().rstrip("/").rpartition("/")[2]
-
-    def _source(self) -> str:
-        """Where the data set lies, or the build that is going on; right wherever a command is run."""
+    def _get_location(self) -> str:
+        """Return the location of the data set or of the running build, valid from any working directory."""
         return self._dataset.store.location if self._dataset else self._selections.location.rpartition("/")[0]
 
-    def clips(self, ask: ClipsAsk) -> dict[str, Any]:
-        """A window of the clips that match, and the groups of all that match."""
-        selection = self._selector.select(ask.thresholds, ask.dedup)
-        view = View(self._columns, self._changing(selection))
-        rows = view.chosen(ask.search, ask.filters)
-        before, groups = None, []
-        if ask.group is not None:
-            before, groups = view.grouped(rows, ask.group, selection.outcome == KEPT)
-        window = view.sorted(rows, ask.sort, before)[ask.offset : ask.offset + ask.limit]
-        shown = self._listed(window, selection)
-        return {"total": len(rows), "offset": ask.offset, "rows": shown, "groups": groups}
+    def list_clips(self, request: ClipsRequest) -> dict[str, Any]:
+        """Return a window of the clips that match, and the groups of all that match."""
+        selection = self._selector.select(request.thresholds, request.dedup)
+        view = TableView(self._columns, self._make_changing_columns(selection))
+        rows = view.find_rows(request.search, request.filters)
+        positions, groups = None, []
+        if request.group is not None:
+            positions, groups = view.group_rows(rows, request.group, selection.outcome == KEPT)
+        window = view.sort_rows(rows, request.sort, positions)[request.offset : request.offset + request.limit]
+        documents = self._make_row_documents(window, selection)
+        return {"total": len(rows), "offset": request.offset, "rows": documents, "groups": groups}
 
-    def _changing(self, selection: Selection) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        marks = self.marks.all()
-        said, why = np.zeros(len(self._ids), np.int64), np.zeros(len(self._ids), np.int64)
-        reasons = list(dict.fromkeys(["", *(mark.why for mark in marks.values())]))
-        place = {reason: number for number, reason in enumerate(reasons)}
-        for clip_id, mark in marks.items():
+    def _make_changing_columns(self, selection: Selection) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        labels = self.labels.read()
+        label_codes, reason_codes = np.zeros(len(self._ids), np.int64), np.zeros(len(self._ids), np.int64)
+        reasons = list(dict.fromkeys(["", *(label.why for label in labels.values())]))
+        codes = {reason: code for code, reason in enumerate(reasons)}
+        for clip_id, label in labels.items():
             if clip_id in self._rows:
-                said[self._rows[clip_id]], why[self._rows[clip_id]] = _MARKS.index(mark.mark), place[mark.why]
+                row = self._rows[clip_id]
+                label_codes[row], reason_codes[row] = _LABELS.index(label.mark), codes[label.why]
         return {
             "now": (selection.outcome, np.array(OUTCOMES, dtype=object)),
             "now_stage": (selection.stage, np.array(selection.stages, dtype=object)),
             "now_reason": (selection.reason, np.array(selection.reasons, dtype=object)),
-            "mark": (said, np.array(_MARKS, dtype=object)),
-            "mark_why": (why, np.array(reasons, dtype=object)),
+            "label": (label_codes, np.array(_LABELS, dtype=object)),
+            "label_reason": (reason_codes, np.array(reasons, dtype=object)),
         }
 
-    def _listed(self, rows: np.ndarray, selection: Selection) -> list[dict[str, Any]]:
+    def _make_row_documents(self, rows: np.ndarray, selection: Selection) -> list[dict[str, Any]]:
         frame = self._clips.frame.iloc[rows].drop(columns="signature")
-        marks = self.marks.all()
-        listed = []
+        labels = self.labels.read()
+        documents = []
         for row, values in zip(rows.tolist(), frame.to_dict("records"), strict=True):
-            shown = {name: _plain(value) for name, value in values.items() if not name.startswith((SCORE, CPU))}
-            mark = marks.get(values["clip_id"])
-            listed.append(
+            plain = {name: _to_json(value) for name, value in values.items() if not name.startswith((SCORE, CPU))}
+            label = labels.get(values["clip_id"])
+            documents.append(
                 {
-                    **shown,
+                    **plain,
                     "now": OUTCOMES[selection.outcome[row]],
                     "now_stage": selection.stages[selection.stage[row]],
                     "now_reason": selection.reasons[selection.reason[row]],
-                    "mark": mark.mark if mark else "",
-                    "mark_why": mark.why if mark else "",
-                    "scores": {name.removeprefix(SCORE): _plain(values[name]) for name in self._scores},
-                    "cpu": {n.removeprefix(CPU): _plain(v) for n, v in values.items() if n.startswith(CPU)},
+                    "label": label.mark if label else "",
+                    "label_reason": label.why if label else "",
+                    "scores": {name.removeprefix(SCORE): _to_json(values[name]) for name in self._scores},
+                    "cpu": {n.removeprefix(CPU): _to_json(v) for n, v in values.items() if n.startswith(CPU)},
                 }
             )
-        return listed
+        return documents
 
-    def select(self, ask: SelectAsk) -> dict[str, Any]:
-        """The funnel under other thresholds."""
-        return funnel_document(self._selector, self._selector.select(ask.thresholds, ask.dedup))
+    def count_selection(self, request: SelectRequest) -> dict[str, Any]:
+        """Return the funnel under changed thresholds."""
+        return make_funnel_document(self._selector, self._selector.select(request.thresholds, request.dedup))
 
-    def save(self, ask: SelectionAsk) -> dict[str, Any]:
-        """Writes the whole configuration with these thresholds; {path, command}: what to run to build with it."""
-        thresholds = self._selector.thresholds(ask.thresholds)
+    def save_selection(self, request: SaveRequest) -> dict[str, Any]:
+        """Write the whole configuration with these thresholds; return {path, command}, the command that builds it."""
+        limits = self._selector.resolve_limits(request.thresholds)
         config = {section: dict(v) if isinstance(v, dict) else v for section, v in self._clips.config.items()}
-        bars = {bar.setting: bar for bar in self._clips.bars}
-        for setting, value in thresholds.items():
-            bar, (section, _, field) = bars[setting], setting.partition(".")
-            low = -math.inf if bar.minimum is None else bar.minimum
-            high = math.inf if bar.maximum is None else bar.maximum
+        known = {threshold.setting: threshold for threshold in self._clips.thresholds}
+        for setting, value in limits.items():
+            threshold, (section, _, field) = known[setting], setting.partition(".")
+            low = -math.inf if threshold.minimum is None else threshold.minimum
+            high = math.inf if threshold.maximum is None else threshold.maximum
             if not low <= value <= high:
-                raise UserError(f"{setting} is {value:g}: it must lie between {low:g} and {high:g}")
+                raise UserError(f"{setting} is {value:g}; it must be between {low:g} and {high:g}")
             whole = isinstance(config[section][field], int) and value == int(value)
             config[section][field] = int(value) if whole else value
-        if ask.dedup is not None:
-            config["dedup"] = ask.dedup.model_dump(mode="json")
-        config["score_only"] = self._selector.lifted(ask.thresholds)
-        name = f"{ask.name}.yaml"
-        if self._selections.exists(name) and not ask.replace:
-            raise Exists(f"{name} exists: save it under another name, or replace it")
+        if request.dedup is not None:
+            config["dedup"] = request.dedup.model_dump(mode="json")
+        config["score_only"] = self._selector.ignores_thresholds(request.thresholds)
+        name = f"{request.name}.yaml"
+        if self._selections.exists(name) and not request.replace:
+            raise SelectionExistsError(f"{name} exists; choose another name, or replace it")
         path = f"{self._selections.location}/{name}"
         try:
             self._selections.write(name, yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode())
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
-        tool = sys.argv[0] if Path(sys.argv[0]).name == "humove" else "humove"
-        return {"path": path, "command": shlex.join([tool, "reselect", self._source(), "OUT", "--preset", path])}
+        program = sys.argv[0] if Path(sys.argv[0]).name == "humove" else "humove"
+        command = [program, "reselect", self._get_location(), "OUT", "--preset", path]
+        return {"path": path, "command": shlex.join(command)}
 
-    def histogram(self, column: str) -> dict[str, Any]:
-        """{edges, kept, rejected}: how a column of numbers is spread; the outer bins hold the outermost 0.5 % too."""
-        values = self._columns.numbers(column)
+    def compute_histogram(self, column: str) -> dict[str, Any]:
+        """Return {edges, kept, rejected} of a numeric column; the outer bins also count the outermost 0.5 %."""
+        values = self._columns.get_numbers(column)
         known = np.isfinite(values)
         if not known.any():
             return {"edges": [], "kept": [], "rejected": []}
         low, high = np.quantile(values[known], (0.005, 0.995))
         edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
         inside = np.clip(values, edges[0], edges[-1])
-        kept = self._selector.kept_before
-        counted = (np.histogram(inside[known & who], bins=edges)[0].tolist() for who in (kept, ~kept))
+        kept = self._selector.kept_in_build
+        counted = (np.histogram(inside[known & clips], bins=edges)[0].tolist() for clips in (kept, ~kept))
         return dict(zip(("edges", "kept", "rejected"), (edges.tolist(), *counted), strict=True))
 
-    def clip(self, clip_id: str) -> dict[str, Any] | None:
-        """A clip's page: its row, what is known of it, its way through the stages, and its neighbours."""
+    def describe_clip(self, clip_id: str) -> dict[str, Any] | None:
+        """Return the contents of a clip's page: row, metadata, stages and neighbours; None for an unknown clip."""
         row = self._rows.get(clip_id)
         if row is None:
             return None
-        data, values = self.data(clip_id), self._clips.frame.iloc[row]
-        listed = self._listed(np.array([row]), self._selector.select({}))[0]
+        data, values = self.read_clip(clip_id), self._clips.frame.iloc[row]
         return {
-            "row": listed,
+            "row": self._make_row_documents(np.array([row]), self._selector.select({}))[0],
             "meta": data.meta if data else {},
-            "path": clip_path(self._clips, values),
+            "stages": make_stage_documents(self._clips, values),
             "previous": self._ids[row - 1] if row else None,
             "next": self._ids[row + 1] if row + 1 < len(self._ids) else None,
-            # Whether another source than the shards has a video shows when it is asked for it: cutting it takes time.
-            "has_video": any(not isinstance(m, ShardMedia) or m.mp4(clip_id) is not None for m in self._media),
+            # Cutting a video from its source takes time, so other media than shards are not checked here.
+            "has_video": any(not isinstance(m, ShardMedia) or m.get_mp4(clip_id) is not None for m in self._media),
             "has_motion": bool(data and data.motion is not None),
             "has_keypoints": bool(data and data.pose2d is not None),
         }
 
-    def data(self, clip_id: str) -> ClipData | None:
-        """The clip's arrays, from the first source that knows it."""
-        return self._first(clip_id, lambda media: media.sample(clip_id))
+    def read_clip(self, clip_id: str) -> ClipData | None:
+        """Read the clip's arrays from the first source that knows it."""
+        return self._find_in_media(clip_id, lambda media: media.read_clip(clip_id))
 
-    def mp4(self, clip_id: str) -> Mp4 | None:
-        """The clip's video, from the first source that has it."""
-        return self._first(clip_id, lambda media: media.mp4(clip_id))
+    def get_mp4(self, clip_id: str) -> Mp4 | None:
+        """Return the clip's video from the first source that has it."""
+        return self._find_in_media(clip_id, lambda media: media.get_mp4(clip_id))
 
-    def _first(self, clip_id: str, ask: Callable[[Media], T | None]) -> T | None:
+    def _find_in_media(self, clip_id: str, find: Callable[[Media], T | None]) -> T | None:
         if clip_id not in self._rows:
             return None
         for media in self._media:
-            with suppress(OSError, EOFError, av.FFmpegError):  # a file that is gone or damaged cannot be had
-                found = ask(media)
+            with suppress(OSError, EOFError, av.FFmpegError):  # a missing or damaged file
+                found = find(media)
                 if found is not None:
                     return found
         return None
 
-    def thumbnail(self, clip_id: str, plain: bool) -> bytes | None:
-        """The middle frame as JPEG, 320 px wide; with the body drawn over the person unless `plain`."""
+    def get_thumbnail(self, clip_id: str, plain: bool) -> bytes | None:
+        """Return the middle frame as JPEG, 320 px wide; with the body drawn over the person unless `plain`."""
 
-        def make() -> bytes | None:
-            frame = self._first(clip_id, lambda media: media.still(clip_id))
-            return None if frame is None else jpeg(picture(frame, None if plain else self.data(clip_id), self._body))
+        def render() -> bytes | None:
+            frame = self._find_in_media(clip_id, lambda media: media.read_frame(clip_id))
+            if frame is None:
+                return None
+            return encode_jpeg(draw_thumbnail(frame, None if plain else self.read_clip(clip_id), self._body))
 
-        return self._pictures.get(clip_id, plain, make)
+        return self._thumbnails.get(clip_id, plain, render)
 
-    def mark(self, ask: MarkAsk) -> dict[str, str]:
-        """Marks a clip of the table; UserError for one that is not in it."""
-        if ask.clip_id not in self._rows:
-            raise UserError(f"no clip {ask.clip_id[:80]!r} to mark")
-        return self.marks.add(ask.clip_id, ask.mark, ask.why).model_dump()
+    def add_label(self, request: LabelRequest) -> dict[str, str]:
+        """Label a clip of the table; UserError for an unknown clip."""
+        if request.clip_id not in self._rows:
+            raise UserError(f"no clip {request.clip_id[:80]!r} in the table")
+        label = self.labels.add(request.clip_id, request.label, request.reason)
+        return {"clip_id": label.clip_id, "label": label.mark, "reason": label.why, "time": label.time}
 
 
-def _plain(value: Any) -> Any:
-    """A value of the table as JSON has it: None where there is none."""
+def _to_json(value: Any) -> Any:
+    """Convert a value of the table to JSON; None for a missing value."""
     if isinstance(value, str | bool) or value is None:
         return value
     if pd.isna(value):

@@ -1,4 +1,4 @@
-"""Keeps other pages out: the explorer answers to its own name alone, and only to its own page."""
+"""Protection against other web pages: requests are accepted only for this host name and from this page."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -20,16 +20,16 @@ _HEADERS = {
 }
 
 
-class TooLarge(HTTPException):
-    """A request's body is longer than any of ours."""
+class BodyTooLargeError(HTTPException):
+    """A request's body is longer than MAX_BODY."""
 
     def __init__(self) -> None:
         super().__init__(413, f"the request is longer than {MAX_BODY} bytes")
 
 
 class Guard:
-    """ASGI middleware. A name that another host's page has made point at this machine is refused by its Host, a
-    request from another page by its Origin; a form cannot post, since it cannot send JSON's type."""
+    """ASGI middleware against DNS rebinding (by the Host header), requests from other pages (by Origin), and posts
+    from forms, which cannot send JSON's content type."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,10 +38,10 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # no page of ours opens a socket
+        if scope["type"] != "http":  # the page opens no web socket
             return
 
-        async def headed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -49,14 +49,15 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        refusal = _refusal(scope)
+        refusal = _find_refusal(scope)
         if refusal is None:
-            await self._app(scope, _bounded(receive), headed)
+            await self._app(scope, _limit_body(receive), send_with_headers)
         else:
-            await JSONResponse({"error": refusal[1]}, status_code=refusal[0])(scope, receive, headed)
+            await JSONResponse({"error": refusal[1]}, status_code=refusal[0])(scope, receive, send_with_headers)
 
 
-def _refusal(scope: Scope) -> tuple[int, str] | None:
+def _find_refusal(scope: Scope) -> tuple[int, str] | None:
+    """Return the status and the message with which to refuse the request; None to accept it."""
     headers = Headers(scope=scope)
     port = scope["server"][1]
     names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
@@ -64,11 +65,11 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         names |= {"127.0.0.1", "localhost"}
     hosts = headers.getlist("host")
     if len(hosts) != 1 or hosts[0].lower() not in names:
-        return 403, f"this server answers to 127.0.0.1:{port} and localhost:{port} alone"
+        return 403, f"this server accepts only the hosts 127.0.0.1:{port} and localhost:{port}"
     if any(origin.lower() not in {f"http://{name}" for name in names} for origin in headers.getlist("origin")):
-        return 403, "a request from another page is not answered"
+        return 403, "requests from other pages are refused"
     if scope["method"] not in ("GET", "HEAD", "POST"):
-        return 405, "GET, HEAD and POST alone are answered"
+        return 405, "only GET, HEAD and POST are allowed"
     if scope["method"] == "POST":
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
@@ -76,15 +77,15 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def _bounded(receive: Receive) -> Receive:
-    taken = 0
+def _limit_body(receive: Receive) -> Receive:
+    size = 0
 
-    async def bounded() -> Message:
-        nonlocal taken
+    async def receive_limited() -> Message:
+        nonlocal size
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY:
-            raise TooLarge
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise BodyTooLargeError
         return message
 
-    return bounded
+    return receive_limited

@@ -1,20 +1,20 @@
-"""A clip's motion for the page: arrays as lists, and the curves that are drawn of them."""
+"""A clip's motion for the page: arrays as lists, and the curves drawn from them."""
 
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from humove.skeletons import SMPL_JOINTS
+from humove.motion.skeletons import SMPL_JOINTS
 from humove.types import SmplMotion
 from shards.explorer.media import ClipData
 
 
-def motion_document(data: ClipData) -> dict[str, Any]:
-    """What a page needs to draw a clip's motion and keypoints; None for what was not measured. Finite numbers alone.
+def make_motion_document(data: ClipData) -> dict[str, Any]:
+    """Return what the page needs to draw a clip's motion and keypoints, in finite numbers; None for what is missing.
 
-    angles: degrees that each joint is turned by from the rest pose, 0 to 180 (the pelvis: from the camera's axes);
-    speed: m/s, the mean over the joints of how fast they move in the camera's frame.
+    angles: each joint's rotation from the rest pose in degrees, 0 to 180 (pelvis: from the camera's axes);
+    speed: m/s in the camera's frame, mean over the joints.
     """
     motion, pose = data.motion, data.pose2d
     rate = float(Fraction(data.meta["fps"]))
@@ -26,14 +26,14 @@ def motion_document(data: ClipData) -> dict[str, Any]:
         "width": data.meta.get("width"),
         "height": data.meta.get("height"),
         "crop_xyxy": list(crop) if crop is not None else None,
-        "keypoints": _listed(pose.keypoints, 1) if pose is not None else None,
-        "keypoint_scores": _listed(pose.scores, 3) if pose is not None else None,
+        "keypoints": _to_list(pose.keypoints, 1) if pose is not None else None,
+        "keypoint_scores": _to_list(pose.scores, 3) if pose is not None else None,
         "keypoint_names": list(pose.names) if pose is not None else None,
     }
     for name, digits in _ARRAYS.items():
-        document[name] = _listed(getattr(motion, name), digits) if motion is not None else None
-    document["angles"] = angles(motion) if motion is not None else None
-    document["speed"] = _listed(speed(motion.joints, rate), 4) if motion is not None else None
+        document[name] = _to_list(getattr(motion, name), digits) if motion is not None else None
+    document["angles"] = compute_joint_angles(motion) if motion is not None else None
+    document["speed"] = _to_list(compute_mean_speed(motion.joints, rate), 4) if motion is not None else None
     return document
 
 
@@ -43,23 +43,23 @@ _ARRAYS = {
 }  # fmt: skip
 
 
-def angles(motion: SmplMotion) -> dict[str, list[float]]:
-    """By joint: degrees of rotation, 0 to 180, row by row."""
+def compute_joint_angles(motion: SmplMotion) -> dict[str, list[float]]:
+    """Compute each joint's rotation in degrees, 0 to 180, by joint name and row."""
     pose = np.concatenate([motion.global_orient[:, None], motion.body_pose], axis=1).astype(np.float64)
-    turned = np.linalg.norm(pose, axis=-1) % (2 * np.pi)
-    degrees = np.degrees(np.minimum(turned, 2 * np.pi - turned))
-    return {name: _listed(degrees[:, joint], 2) for joint, name in enumerate(SMPL_JOINTS)}
+    radians = np.linalg.norm(pose, axis=-1) % (2 * np.pi)
+    degrees = np.degrees(np.minimum(radians, 2 * np.pi - radians))
+    return {name: _to_list(degrees[:, joint], 2) for joint, name in enumerate(SMPL_JOINTS)}
 
 
-def speed(joints: np.ndarray, fps: float) -> np.ndarray:
-    """(N,) m/s of joints (N, 24, 3) m: the mean over the joints, by central differences."""
+def compute_mean_speed(joints: np.ndarray, fps: float) -> np.ndarray:
+    """Compute the speed (N,) m/s of joints (N, 24, 3) m, mean over the joints, by central differences."""
     if len(joints) < 2:
         return np.zeros(len(joints))
-    moved = np.gradient(joints.astype(np.float64), axis=0) * fps
-    return np.linalg.norm(moved, axis=-1).mean(axis=-1)
+    velocity = np.gradient(joints.astype(np.float64), axis=0) * fps
+    return np.linalg.norm(velocity, axis=-1).mean(axis=-1)
 
 
-def _listed(array: np.ndarray, digits: int) -> list:
+def _to_list(array: np.ndarray, digits: int) -> list:
     if array.dtype.kind in "bi":
         return array.tolist()
     return np.nan_to_num(np.round(array.astype(np.float64), digits)).tolist()

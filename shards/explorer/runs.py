@@ -1,4 +1,4 @@
-"""A training run as the page shows it: curves of its metrics, and its validation videos."""
+"""A training run as the page shows it: metric curves and validation videos."""
 
 import json
 import math
@@ -11,30 +11,31 @@ METRICS_FILE, VALIDATION_FOLDER = "metrics.jsonl", "validation"
 _POINTS = 2000
 
 
-class Run:
-    """The folder of a training run. It is read anew for each question: the run may be going on."""
+class TrainingRun:
+    """The folder of a training run, read again for each request because the run may be active."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def document(self) -> dict[str, Any]:
-        """{name, curves: {metric: [[step, value], ...]}, samples: [{step, name, url}]}; curves have 2000 points at
-        the most, the last one among them. Lines that are not whole yet, and values that are no numbers, are left out.
-        """
-        return {"name": self._folder.name, "curves": self._curves(), "samples": self._samples()}
+    def make_document(self) -> dict[str, Any]:
+        """Return {name, curves: {metric: [[step, value], ...]}, samples: [{step, name, url}]}.
 
-    def _curves(self) -> dict[str, list[list[float]]]:
+        Curves have at most 2000 points, including the last one. Incomplete lines and non-numeric values are skipped.
+        """
+        return {"name": self._folder.name, "curves": self._read_curves(), "samples": self._list_samples()}
+
+    def _read_curves(self) -> dict[str, list[list[float]]]:
         curves: dict[str, list[list[float]]] = defaultdict(list)
         path = self._folder / METRICS_FILE
         if path.is_file():
             with path.open(encoding="utf-8", errors="replace") as lines:
                 for line in lines:
-                    for name, point in _points(line):
+                    for name, point in _parse_points(line):
                         curves[name].append(point)
-        return {name: _thinned(points) for name, points in sorted(curves.items())}
+        return {name: _thin_points(points) for name, points in sorted(curves.items())}
 
-    def _videos(self) -> dict[str, tuple[int, Path]]:
-        """By its path below the run: the step and the file of each validation video that is really there."""
+    def _find_videos(self) -> dict[str, tuple[int, Path]]:
+        """Find the validation videos inside the folder: step and file, by path relative to the run."""
         root = (self._folder / VALIDATION_FOLDER).resolve()
         found = {}
         for path in (self._folder / VALIDATION_FOLDER).glob("*/*.mp4"):
@@ -42,17 +43,17 @@ class Run:
                 found[f"{VALIDATION_FOLDER}/{path.parent.name}/{path.name}"] = (int(path.parent.name), path)
         return found
 
-    def _samples(self) -> list[dict[str, Any]]:
-        rows = sorted((step, path.stem, name) for name, (step, path) in self._videos().items())
+    def _list_samples(self) -> list[dict[str, Any]]:
+        rows = sorted((step, path.stem, name) for name, (step, path) in self._find_videos().items())
         return [{"step": step, "name": stem, "url": f"/runs/{quote(name)}"} for step, stem, name in rows]
 
-    def video(self, name: str) -> Path | None:
-        """The file of a listed video, by its path below the run; None for any other path."""
-        step_and_path = self._videos().get(name)
+    def find_video(self, name: str) -> Path | None:
+        """Return the file of a listed video by its path relative to the run; None for any other path."""
+        step_and_path = self._find_videos().get(name)
         return step_and_path[1] if step_and_path else None
 
 
-def _points(line: str) -> list[tuple[str, list[float]]]:
+def _parse_points(line: str) -> list[tuple[str, list[float]]]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError:
@@ -66,6 +67,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _thinned(points: list[list[float]]) -> list[list[float]]:
+def _thin_points(points: list[list[float]]) -> list[list[float]]:
     stride = -(-len(points) // _POINTS)
     return points[::-1][::stride][::-1] if stride > 1 else points

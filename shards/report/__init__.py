@@ -1,1 +1,1 @@
-"""The quality report: every figure of a data set, a page that shows them, gates on them, and two sets compared."""
+"""The quality report of a data set: figures, a page, gates on figures, and the comparison of two sets."""

@@ -1,25 +1,25 @@
-"""report/index.html and report/report.json of a data set: both whole, or both as they were."""
+"""Write report/index.html and report/report.json of a data set, atomically."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from humove.atomic import replacing
 from humove.storage import open_store
-from shards.clips import read_clips
+from humove.storage.atomic import replace_atomically
+from shards.clips_table import read_clips
 from shards.format import REPORT_FOLDER
 from shards.reader import open_dataset
-from shards.report.figures import figures
-from shards.report.page import render
-from shards.report.pictures import RejectedPicture, draw_pictures
+from shards.report.drawing.figures import compute_report_figures
+from shards.report.drawing.frames import RejectedImage, draw_images
+from shards.report.page import render_page
 from shards.tables import refresh_tables
 
 PAGE_FILE, FIGURES_FILE = "index.html", "report.json"
 
 
 def read_figures(page: Path | str) -> dict[str, Any]:
-    """The figures that lie beside a report's page."""
+    """Read the figures beside a report's page."""
     folder, _, _ = str(page).rpartition("/")
     return json.loads(open_store(folder).read(FIGURES_FILE))
 
@@ -27,28 +27,31 @@ def read_figures(page: Path | str) -> dict[str, Any]:
 def build_report(
     path: str,
     out: Path | None = None,
-    report: Callable[[str], None] = lambda line: None,
-    rejected_picture: RejectedPicture | None = None,
+    log: Callable[[str], None] = lambda line: None,
+    rejected_image: RejectedImage | None = None,
 ) -> Path | str:
-    """Writes the report on the data set at `path`, a folder or an address, and returns where its page lies.
+    """Write the report on the data set at `path`, a folder or an address, and return the location of its page.
 
-    It goes to the folder `out`, or to the data set's own report folder, on an object store too. `report` hears a line
-    for each step. `rejected_picture` gives a picture (H, W, 3) uint8 RGB of a clip that was dropped, by clip_id, or
-    None. Until everything is counted and drawn an older report stays. UserError where there is no data set, or no
-    place to write into.
+    The report is written to the folder `out`, or to the data set's own report folder, also on an object store. `log`
+    is called with a line for each step. `rejected_image` returns an image (H, W, 3) uint8 RGB of a dropped clip by
+    clip_id, or None. An older report is kept until the new one is complete. UserError if there is no data set, or the
+    folder is not writable.
     """
     dataset = open_dataset(path)
     refresh_tables(dataset.store, dataset.doc)
-    found = figures(dataset, read_clips(dataset), report)
+    found = compute_report_figures(dataset, read_clips(dataset), log)
     unsound = {row["name"] for row in found["shards"]["rows"] if row["check"] not in ("sound", "size agrees")}
-    shard_of = {row["key"]: row["shard"] for row in dataset.index_rows(["key", "shard"])} if unsound else {}
-    pictures = draw_pictures(dataset, found, lambda key: shard_of.get(key) not in unsound, rejected_picture, report)
-    page = render(found, pictures)
+    shard_of = {row["key"]: row["shard"] for row in dataset.iterate_index_rows(["key", "shard"])} if unsound else {}
+    images = draw_images(dataset, found, lambda key: shard_of.get(key) not in unsound, rejected_image, log)
+    page = render_page(found, images)
     document = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     store = open_store(out) if out is not None else dataset.store.child(REPORT_FOLDER)
     if store.is_local:
         folder = out if out is not None else Path(store.location)
-        with replacing(folder / FIGURES_FILE) as figures_file, replacing(folder / PAGE_FILE) as page_file:
+        with (
+            replace_atomically(folder / FIGURES_FILE) as figures_file,
+            replace_atomically(folder / PAGE_FILE) as page_file,
+        ):
             figures_file.write_text(document, encoding="utf-8")
             page_file.write_text(page, encoding="utf-8")
         return folder / PAGE_FILE

@@ -1,4 +1,4 @@
-"""Two builds side by side: samples added, removed and changed, settings and figures that differ."""
+"""Compare two builds: samples added, removed and changed, settings and figures that differ."""
 
 import hashlib
 import json
@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shards.clips import read_clips
+from shards.clips_table import read_clips
 from shards.format import SHARDS_FOLDER
 from shards.reader import Dataset, open_dataset, read_members
-from shards.report.figures import figures
-from shards.report.paths import numbers
+from shards.report.drawing.figures import compute_report_figures
+from shards.report.paths import iterate_numbers
 
 _PLACE = ("shard", "offset", "bytes", "mp4_offset")
-"""Where a sample lies is no part of it: the same sample in another shard has not changed."""
+"""Columns of a sample's place: the same sample in another shard has not changed."""
 _LEFT_OUT = ("report_version", "dataset", "costs")
 _TIMES = ".cpu_s"
-"""What differs between any two runs, whatever they made."""
+"""Figures that always differ between two runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What build B has otherwise than build A. Keys are in order."""
+    """The differences of build B from build A. Keys are sorted."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -36,111 +36,112 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.settings or self.figures)
 
-    def lines(self, most: int | None = 20) -> list[str]:
-        """For a terminal: counts, then at most so many of each kind; all of them with None."""
-        said = [f"samples: {len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"]
-        said += _most([f"  + {key}" for key in self.added], most)
-        said += _most([f"  - {key}" for key in self.removed], most)
+    def format_lines(self, most: int | None = 20) -> list[str]:
+        """Format the differences for a terminal: counts, then at most `most` of each kind; all if None."""
+        lines = [f"samples: {len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"]
+        lines += _limit_lines([f"  + {key}" for key in self.added], most)
+        lines += _limit_lines([f"  - {key}" for key in self.removed], most)
         parts = Counter(part for each in self.changed.values() for part in each)
-        said += [f"  {part} differs in {number}" for part, number in parts.most_common()]
-        said += _most([f"  ~ {key}: {', '.join(each)}" for key, each in self.changed.items()], most)
-        said.append(f"settings: {len(self.settings)} differ")
-        said += [f"  {name}: {_said(a)} -> {_said(b)}" for name, (a, b) in self.settings.items()]
-        said.append(f"figures: {len(self.figures)} differ")
-        said += _most(
-            [f"  {path}: {_said(a)} -> {_said(b)}" for path, (a, b) in self.figures.items()], most and 3 * most
+        lines += [f"  {part} differs in {number}" for part, number in parts.most_common()]
+        lines += _limit_lines([f"  ~ {key}: {', '.join(each)}" for key, each in self.changed.items()], most)
+        lines.append(f"settings: {len(self.settings)} differ")
+        lines += [f"  {name}: {_format_value(a)} -> {_format_value(b)}" for name, (a, b) in self.settings.items()]
+        lines.append(f"figures: {len(self.figures)} differ")
+        lines += _limit_lines(
+            [f"  {path}: {_format_value(a)} -> {_format_value(b)}" for path, (a, b) in self.figures.items()],
+            most and 3 * most,
         )
-        return ["".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in said]
+        return ["".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines]
 
 
-def diff(a: str, b: str) -> Difference:
-    """What the data set at `b` has otherwise than that at `a`, folders or addresses. UserError where one is none."""
+def compare_datasets(a: str, b: str) -> Difference:
+    """Compare the data set at `b` with that at `a`, folders or addresses. UserError if one is not a data set."""
     first, second = open_dataset(a), open_dataset(b)
     same = {(row.name, row.sha256) for row in first.doc.shards} & {(row.name, row.sha256) for row in second.doc.shards}
-    before, after = _rows(first), _rows(second)
+    before, after = _read_rows(first), _read_rows(second)
     both = before.keys() & after.keys()
     skip = {name for name, _ in same}
-    digests = dict(_digests(first, both, skip))
+    digests = dict(_hash_samples(first, both, skip))
     changed: dict[str, tuple[str, ...]] = {}
-    for key, parts in _digests(second, both, skip):
-        found = _otherwise(digests.pop(key, {}), parts)
+    for key, parts in _hash_samples(second, both, skip):
+        found = _list_differing(digests.pop(key, {}), parts)
         if found:
             changed[key] = found
     for key in sorted(both):
         if before[key] != after[key]:
-            one, two = _row_parts(before[key]), _row_parts(after[key])
-            changed[key] = (*changed.get(key, ()), *(f"index.{name}" for name in _otherwise(one, two)))
-    numbers_a, numbers_b = (dict(_figures(dataset)) for dataset in (first, second))
+            one, two = _unpack_row(before[key]), _unpack_row(after[key])
+            changed[key] = (*changed.get(key, ()), *(f"index.{name}" for name in _list_differing(one, two)))
+    numbers_a, numbers_b = (dict(_compute_numbers(dataset)) for dataset in (first, second))
     return Difference(
         added=tuple(sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=dict(sorted(changed.items())),
-        settings=_unequal(dict(_leaves(first.doc.config)), dict(_leaves(second.doc.config))),
-        figures=_unequal(numbers_a, numbers_b),
+        settings=_find_differing(dict(_flatten_settings(first.doc.config)), dict(_flatten_settings(second.doc.config))),
+        figures=_find_differing(numbers_a, numbers_b),
     )
 
 
-def _rows(dataset: Dataset) -> dict[str, bytes]:
-    """Each sample's row of the index, packed, without its place."""
+def _read_rows(dataset: Dataset) -> dict[str, bytes]:
+    """Read each sample's row of the index as packed JSON, without its place."""
     return {
         row["key"]: json.dumps({k: v for k, v in row.items() if k not in _PLACE and v is not None}).encode()
-        for row in dataset.index_rows()
+        for row in dataset.iterate_index_rows()
     }
 
 
-def _row_parts(packed: bytes) -> dict[str, Any]:
+def _unpack_row(packed: bytes) -> dict[str, Any]:
     return json.loads(packed)
 
 
-def _digests(dataset: Dataset, keys: set[str], skip: set[str]) -> Iterator[tuple[str, dict[str, int]]]:
-    """(key, hash by member and by field of the .json) of those samples, but for the shards in `skip`."""
+def _hash_samples(dataset: Dataset, keys: set[str], skip: set[str]) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield (key, hash by member and by field of the .json) of `keys`, except in the shards `skip`."""
     for row in dataset.doc.shards:
         if row.name in skip:
             continue
         with dataset.stream(f"{SHARDS_FOLDER}/{row.name}") as raw:
             for key, members in read_members(raw):
                 if key in keys:
-                    parts = {name: _hash(content) for name, content in members.items() if name != "json"}
+                    parts = {name: _hash_bytes(content) for name, content in members.items() if name != "json"}
                     fields = json.loads(members["json"])
-                    del fields["config_hash"]  # every sample has it anew; what it stands for is told by the settings
-                    yield key, parts | {f"json.{name}": _hash(_packed(value)) for name, value in fields.items()}
+                    del fields["config_hash"]  # changes with any setting; settings are compared themselves
+                    yield key, parts | {f"json.{name}": _hash_bytes(_to_json(value)) for name, value in fields.items()}
 
 
-def _packed(value: Any) -> bytes:
+def _to_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
 
 
-def _hash(content: bytes) -> int:
+def _hash_bytes(content: bytes) -> int:
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
 
 
-def _otherwise(a: dict[str, Any], b: dict[str, Any]) -> tuple[str, ...]:
+def _list_differing(a: dict[str, Any], b: dict[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in {**a, **b} if a.get(name) != b.get(name))
 
 
-def _figures(dataset: Dataset) -> Iterator[tuple[str, float | None]]:
-    found = figures(dataset, read_clips(dataset))
-    told = numbers({name: value for name, value in found.items() if name not in _LEFT_OUT})
-    return ((path, value) for path, value in told if not path.endswith(_TIMES))
+def _compute_numbers(dataset: Dataset) -> Iterator[tuple[str, float | None]]:
+    found = compute_report_figures(dataset, read_clips(dataset))
+    numbers = iterate_numbers({name: value for name, value in found.items() if name not in _LEFT_OUT})
+    return ((path, value) for path, value in numbers if not path.endswith(_TIMES))
 
 
-def _unequal(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _find_differing(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
 
 
-def _leaves(settings: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten_settings(settings: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(settings, dict):
         for key, value in settings.items():
-            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+            yield from _flatten_settings(value, f"{name}.{key}" if name else str(key))
     else:
         yield name, settings
 
 
-def _said(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _most(lines: list[str], most: int | None) -> list[str]:
+def _limit_lines(lines: list[str], most: int | None) -> list[str]:
     return (
         lines
         if most is None or len(lines) <= most

@@ -1,44 +1,44 @@
-"""Every score of every clip, kept or not, against its threshold."""
+"""Figures of the clips' scores and thresholds."""
 
 from typing import Any
 
 import numpy as np
 
-from shards.clips import SCORE, ClipTable
-from shards.report.distribution import edges_of, histogram, share, summary, tidy
+from shards.clips_table import SCORE, ClipTable
+from shards.report.drawing.distribution import compute_share, count_bins, make_edges, round_figure, summarize_values
 
 
-def scores(clips: ClipTable) -> dict[str, Any]:
-    """For each score: kept and rejected (quantiles and histogram on shared edges), its bar, how many miss that.
+def summarize_scores(clips: ClipTable) -> dict[str, Any]:
+    """Summarize each score: kept and rejected (quantiles and histogram on shared edges), threshold, clips missing it.
 
-    Scores that a threshold hangs on come first, in the order in which they are judged.
+    Scores with a threshold come first, in the order of their checks.
     """
     measured = [name.removeprefix(SCORE) for name in clips.frame.columns if name.startswith(SCORE)]
-    bars = {bar.score: (stage.stage, bar) for stage in clips.stage_bars for bar in stage.bars}
+    thresholds = {t.score: (stage.stage, t) for stage in clips.stage_thresholds for t in stage.thresholds}
     outcome = clips.frame["outcome"].to_numpy()
     found = {}
-    for name in [*(n for n in bars if n in measured), *sorted(n for n in measured if n not in bars)]:
+    for name in [*(n for n in thresholds if n in measured), *sorted(n for n in measured if n not in thresholds)]:
         values = clips.frame[SCORE + name].to_numpy(dtype=np.float64)
         entry = {"measured": int(np.isfinite(values).sum()), "bar": None}
-        threshold = None
-        if name in bars:
-            stage, bar = bars[name]
-            threshold = clips.threshold(bar.setting)
-            missed = values < threshold if bar.at_least else values > threshold
+        limit = None
+        if name in thresholds:
+            stage, threshold = thresholds[name]
+            limit = clips.get_limit(threshold.setting)
+            missed = values < limit if threshold.at_least else values > limit
             entry["bar"] = {
                 "stage": stage,
-                "setting": bar.setting,
-                "threshold": tidy(threshold),
-                "at_least": bar.at_least,
-                "reason": str(bar.reason),
-                "description": bar.description,
+                "setting": threshold.setting,
+                "threshold": round_figure(limit),
+                "at_least": threshold.at_least,
+                "reason": str(threshold.reason),
+                "description": threshold.description,
                 "missed": int(missed.sum()),
-                "missed_share": share(int(missed.sum()), entry["measured"]),
+                "missed_share": compute_share(int(missed.sum()), entry["measured"]),
             }
-        edges = edges_of(values, also=threshold)
-        entry["edges"] = [tidy(edge) for edge in edges]
+        edges = make_edges(values, also=limit)
+        entry["edges"] = [round_figure(edge) for edge in edges]
         for kind in ("kept", "rejected"):
             own = values[outcome == kind]
-            entry[kind] = summary(own) | {"counts": histogram(own, edges)}
+            entry[kind] = summarize_values(own) | {"counts": count_bins(own, edges)}
         found[name] = entry
     return found

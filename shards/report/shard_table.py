@@ -1,25 +1,25 @@
-"""The shards side by side: what each holds, whether its bytes are right, and how it differs from the others."""
+"""Figures of the shards: contents, checks of their bytes, and outliers."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from shards.index import INDEX_COLUMNS, score_name
-from shards.report.distribution import share, tidy
+from shards.index import INDEX_COLUMNS, get_score_name
+from shards.report.drawing.distribution import compute_share, round_figure
 from shards.report.source import ReportSource
 
-_TELLING = ("mean_confidence", "jitter", "reprojection_pct", "mirror_disagreement_mm", "sharpness", "brightness")
+_SCORES = ("mean_confidence", "jitter", "reprojection_pct", "mirror_disagreement_mm", "sharpness", "brightness")
 _OUTLIER = 5.0
-"""Robust deviations (median and its absolute deviation) from the other shards at which one is marked."""
+"""Robust deviations (median absolute deviation) from the other shards that make an outlier."""
 _FEWEST_SHARDS, _FEWEST_SAMPLES = 5, 10
 
 
-def shard_table(source: ReportSource) -> dict[str, Any]:
-    """rows: one a shard, with its check and medians; outliers: which of its figures stand out from the others'."""
+def summarize_shards(source: ReportSource) -> dict[str, Any]:
+    """Summarize the shards; `rows` has one per shard with its check, medians and the names of its outlying figures."""
     index = source.index
     own = [name for name in index.columns if name not in INDEX_COLUMNS]
-    scores = [name for name in _TELLING if name in own] or own[:4]
+    scores = [name for name in _SCORES if name in own] or own[:4]
     groups = dict(list(index.groupby("shard")))
     rows = []
     for row in source.doc.shards:
@@ -32,15 +32,17 @@ def shard_table(source: ReportSource) -> dict[str, Any]:
                 "samples": row.num_samples,
                 "index_rows": len(held),
                 "bytes": row.bytes,
-                "hours": tidy(seconds / 3600),
-                "seconds_per_sample": share(seconds, len(held)),
-                "bytes_per_second": share(row.bytes, seconds),
-                "medians": {score_name(name): tidy(held[name].median()) if len(held) else None for name in scores},
+                "hours": round_figure(seconds / 3600),
+                "seconds_per_sample": compute_share(seconds, len(held)),
+                "bytes_per_second": compute_share(row.bytes, seconds),
+                "medians": {
+                    get_score_name(name): round_figure(held[name].median()) if len(held) else None for name in scores
+                },
                 "check": source.checks[row.name].found,
                 "outliers": [],
             }
         )
-    _mark(rows)
+    _flag_outliers(rows)
     found = pd.Series([row["check"] for row in rows], dtype=object).value_counts()
     return {
         "count": len(rows),
@@ -48,18 +50,18 @@ def shard_table(source: ReportSource) -> dict[str, Any]:
         "unsound": sum(not check.readable for check in source.checks.values()),
         "hashed": int(found.get("sound", 0) + found.get("wrong sha256", 0)),
         "miscounted": sum(row["samples"] != row["index_rows"] for row in rows),
-        "scores": [score_name(name) for name in scores],
+        "scores": [get_score_name(name) for name in scores],
         "rows": rows,
     }
 
 
-def _mark(rows: list[dict[str, Any]]) -> None:
-    """Names in each row the figures that lie far from those of the other shards of its size or more."""
+def _flag_outliers(rows: list[dict[str, Any]]) -> None:
+    """Add to each row the names of figures that are far from those of the other shards with enough samples."""
     fit = [row for row in rows if row["index_rows"] >= _FEWEST_SAMPLES]
     if len(fit) < _FEWEST_SHARDS:
         return
 
-    def look(name: str, values: list[float | None]) -> None:
+    def flag(name: str, values: list[float | None]) -> None:
         known = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
         middle = np.nanmedian(known) if np.isfinite(known).any() else np.nan
         spread = max(1.4826 * np.nanmedian(np.abs(known - middle)), 0.02 * abs(middle), 1e-12)
@@ -68,6 +70,6 @@ def _mark(rows: list[dict[str, Any]]) -> None:
                 row["outliers"].append(name)
 
     for name in ("seconds_per_sample", "bytes_per_second"):
-        look(name, [row[name] for row in fit])
+        flag(name, [row[name] for row in fit])
     for name in fit[0]["medians"]:
-        look(name, [row["medians"][name] for row in fit])
+        flag(name, [row["medians"][name] for row in fit])

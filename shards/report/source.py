@@ -1,4 +1,4 @@
-"""What a report is made of: the tables of a data set, and the small members of its samples, read once."""
+"""The input of a report: the tables of a data set, and the small members of its samples, read once."""
 
 import json
 from collections import Counter
@@ -13,23 +13,23 @@ import numpy as np
 import pandas as pd
 
 from humove.errors import EXIT_DEFECT, UserError
-from shards.clips import ClipTable
-from shards.documents import DatasetDoc
+from shards.clips_table import ClipTable
 from shards.format import MEMBERS_WITH_WORLD, SHARDS_FOLDER
 from shards.reader import Dataset, find_member
 from shards.report.shard_check import ShardCheck, check_shards
+from shards.schemas import DatasetDoc
 from shards.tables import list_table_files
 from shards.tars import BLOCK, measure_member
 
 NOT_STATED = "not stated"
 _READS_AT_ONCE = 16
 _VERIFY = "run `humove verify` on it"
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
-    """What the samples' documents add up to: clips and seconds by licence, source and the like."""
+class DocumentTally:
+    """Counts over the samples' documents: clips and seconds by licence, source and others."""
 
     clips: int = 0
     consent: int = 0
@@ -43,7 +43,7 @@ class Tally:
 
     def add(self, meta: dict[str, Any], seconds: float) -> None:
         rights, body = meta["rights"], meta["body_model"]
-        licence, source = rights["licence"] or NOT_STATED, source_of(meta["uri"], rights["source_url"])
+        licence, source = rights["licence"] or NOT_STATED, get_source_name(meta["uri"], rights["source_url"])
         self.clips += 1
         self.consent += bool(rights["consent"])
         self.licences[licence] += 1
@@ -55,8 +55,8 @@ class Tally:
         self.category_sources[meta["category"]["source"] or NOT_STATED] += 1
 
 
-def source_of(uri: str, source_url: str) -> str:
-    """Where a clip comes from: the host of its source, the place of its file, or the folder that holds it."""
+def get_source_name(uri: str, source_url: str) -> str:
+    """Get the source of a clip: the host of its source, the bucket of its file, or its top folder."""
     for address in (source_url, uri):
         try:
             parts = urlsplit(address)
@@ -69,11 +69,11 @@ def source_of(uri: str, source_url: str) -> str:
 
 
 class ReportSource:
-    """The tables of a data set in memory, and its tars as far as they are there."""
+    """The tables of a data set in memory, and access to its sound tars."""
 
-    def __init__(self, dataset: Dataset, clips: ClipTable, say: Say) -> None:
-        self.dataset, self.clips, self.say = dataset, clips, say
-        say("reading the tables")
+    def __init__(self, dataset: Dataset, clips: ClipTable, log: Log) -> None:
+        self.dataset, self.clips, self.log = dataset, clips, log
+        log("reading the tables")
         self.index = self._read_table("index")
         self.outcomes = self._read_table("outcomes")
 
@@ -83,42 +83,42 @@ class ReportSource:
 
     def _read_table(self, table: str) -> pd.DataFrame:
         try:
-            return self.dataset.table(table).to_pandas(use_threads=False)
+            return self.dataset.read_table(table).to_pandas(use_threads=False)
         except FileNotFoundError as error:
             names = ", ".join(file.name for file in list_table_files(self.doc, table))
-            raise UserError(f"{self.dataset.path} has no {names}; run `humove verify` on it", EXIT_DEFECT) from error
+            raise UserError(f"{self.dataset.path} has no {names}; {_VERIFY}", EXIT_DEFECT) from error
 
     @cached_property
     def checks(self) -> dict[str, ShardCheck]:
-        """Each shard against dataset.json."""
-        return check_shards(self.dataset, self.say)
+        """The check of each shard."""
+        return check_shards(self.dataset, self.log)
 
     @cached_property
-    def tally(self) -> Tally:
-        """Of every sample whose shard is sound."""
-        self.say("reading the samples' documents")
-        tally = Tally()
-        for row, raw in self.members(self.index, "json"):
+    def tally(self) -> DocumentTally:
+        """Counts over the samples whose shard is sound."""
+        self.log("reading the samples' documents")
+        tally = DocumentTally()
+        for row, raw in self.iterate_members(self.index, "json"):
             tally.add(json.loads(raw), float(row.duration_s))
         return tally
 
-    def members(self, rows: pd.DataFrame, suffix: str) -> Iterator[tuple[Any, bytes]]:
-        """(row of the index, bytes of that member) of those rows whose shard is sound, in shard order."""
+    def iterate_members(self, rows: pd.DataFrame, suffix: str) -> Iterator[tuple[Any, bytes]]:
+        """Iterate over (row of the index, bytes of that member) of the rows whose shard is sound, in shard order."""
         for shard, group in rows.groupby("shard", sort=True):
             if not self.checks[shard].readable:
                 continue
-            rows_here = group.sort_values("mp4_offset")
+            group = group.sort_values("mp4_offset")
             if self.dataset.store.is_local or not {"offset", "bytes"} <= set(rows.columns):
                 with self.dataset.open(f"{SHARDS_FOLDER}/{shard}") as raw:
-                    for row in rows_here.itertuples(index=False):
+                    for row in group.itertuples(index=False):
                         yield row, read_member(raw, int(row.mp4_offset) - BLOCK, suffix)
             else:
-                yield from self._read_remote_members(f"{SHARDS_FOLDER}/{shard}", rows_here, suffix)
+                yield from self._read_remote_members(f"{SHARDS_FOLDER}/{shard}", group, suffix)
 
     def _read_remote_members(self, name: str, rows: pd.DataFrame, suffix: str) -> Iterator[tuple[Any, bytes]]:
-        """Members of samples by a ranged read of what follows each one's video, several at once."""
+        """Read members by range reads of what follows each sample's video, several at once."""
 
-        def read(row: Any) -> bytes:
+        def read_row(row: Any) -> bytes:
             start = int(row.mp4_offset) + measure_member(int(row.mp4_bytes)) - BLOCK
             end = int(row.offset) + int(row.bytes)
             raw = self.dataset.store.read_range(name, start, end)
@@ -129,10 +129,10 @@ class ReportSource:
 
         listed = list(rows.itertuples(index=False))
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-            yield from zip(listed, pool.map(read, listed), strict=True)
+            yield from zip(listed, pool.map(read_row, listed), strict=True)
 
-    def spread(self, most: int) -> pd.DataFrame:
-        """At most so many rows of the index, evenly spread over those whose shard is sound."""
+    def pick_rows(self, most: int) -> pd.DataFrame:
+        """Pick at most `most` rows of the index, evenly spread over those whose shard is sound."""
         good = [name for name, check in self.checks.items() if check.readable]
         rows = self.index[self.index["shard"].isin(good)].sort_values("key", ignore_index=True)
         if len(rows) <= most:
@@ -141,7 +141,7 @@ class ReportSource:
 
 
 def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
-    """A member of the sample whose first header lies at `offset` of a tar. UserError when it has none."""
+    """Read a member of the sample whose first header is at `offset` of a tar. UserError if it has none."""
     for _ in MEMBERS_WITH_WORLD:
         raw.seek(offset)
         header = raw.read(BLOCK)
@@ -153,6 +153,6 @@ def read_member(raw: IO[bytes], offset: int, suffix: str) -> bytes:
             return raw.read(length)
         offset += BLOCK + -(-length // BLOCK) * BLOCK
     raise UserError(
-        f"no .{suffix} at byte {offset} of a shard, where the index says that a sample lies; run `humove verify` on it",
+        f"no .{suffix} at byte {offset} of a shard, where the index lists a sample; {_VERIFY}",
         EXIT_DEFECT,
     )

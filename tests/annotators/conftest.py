@@ -1,4 +1,4 @@
-"""What the annotators' tests share."""
+"""Fixtures of the annotators' tests."""
 
 import ipaddress
 import socket
@@ -7,7 +7,7 @@ import pytest
 
 
 class NetworkBlocked(OSError):
-    """Somebody asked for a host that is not this one."""
+    """A test opened a connection outside loopback."""
 
 
 def _is_loopback(host: object) -> bool:
@@ -29,7 +29,7 @@ def no_network(monkeypatch):
 
     def refuse(host: object) -> None:
         tried.append(str(host))
-        raise NetworkBlocked(f"the test blocks the network: {host!r} was asked for")
+        raise NetworkBlocked(f"the test blocks the network: {host!r} was requested")
 
     def guarded(name: str):
         real = getattr(socket.socket, name)
@@ -59,4 +59,4 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(socket, "gethostbyname", gethostbyname)
     yield tried
-    assert not tried, f"asked for hosts outside loopback: {tried}"
+    assert not tried, f"requested hosts outside loopback: {tried}"

@@ -1,4 +1,4 @@
-"""Clips for motion annotators, from pictures that a test makes."""
+"""Clips for motion annotators, from a test's images."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -6,15 +6,15 @@ from fractions import Fraction
 import numpy as np
 
 from annotators.motion_clip import MotionClip
-from humove.camera import intrinsics_from_fov
-from humove.ids import clip_id_of
+from humove.ids import format_clip_id
+from humove.motion.camera import intrinsics_from_fov
 from humove.types import Clip, PersonTrack, Pose2D, Source, VideoRef
 from humove.video.frames import ArrayFrames
 
 VIDEO_ID = "0123456789abcdef"
 
 
-def motion_clip(
+def make_motion_clip(
     images: Sequence[np.ndarray] | None = None,
     *,
     frames: int = 20,
@@ -26,14 +26,16 @@ def motion_clip(
     track_frames: Sequence[int] | None = None,
     box: tuple[float, float, float, float] = (100, 20, 220, 220),
 ) -> MotionClip:
-    """`size`: width and height of the frames; the person's box is the same on every frame of the track."""
+    """Make a clip. `size`: width and height of the frames; the person's box is the same on every frame of the track."""
     n = len(images) if images is not None else frames
     width, height = size
     video = VideoRef(
         video_id=VIDEO_ID, uri=uri, width=(video_size or size)[0], height=(video_size or size)[1], fps=Fraction(30),
         num_frames=video_frames or start + n, source=Source(),
     )  # fmt: skip
-    clip = Clip(clip_id=clip_id_of(VIDEO_ID, 0, 0), video=video, shot_index=0, start_frame=start, end_frame=start + n)
+    clip = Clip(
+        clip_id=format_clip_id(VIDEO_ID, 0, 0), video=video, shot_index=0, start_frame=start, end_frame=start + n
+    )
     at = np.arange(n) if track_frames is None else np.asarray(track_frames)
     track = PersonTrack(
         frames=at.astype(np.int64),

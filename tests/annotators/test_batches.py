@@ -1,13 +1,13 @@
-"""Batches: in order, whole, and smaller where a GPU's memory runs out."""
+"""Batches: in order, complete, and halved when a GPU's memory runs out."""
 
 import pytest
 import torch
 
-from annotators.batches import in_batches, is_out_of_memory
+from annotators.batches import is_out_of_memory, run_in_batches
 
 
 class Card:
-    """A GPU that holds so many items at once, and says so in the words of the library."""
+    """A GPU with room for a number of items, which raises the library's error beyond it."""
 
     def __init__(self, holds: int, error: Exception) -> None:
         self.holds, self.error = holds, error
@@ -28,37 +28,37 @@ FULL = [
 
 
 @pytest.mark.parametrize("error", FULL, ids=["torch", "torchscript", "onnxruntime"])
-def test_a_full_gpu_halves_the_batch_and_goes_on(error: Exception) -> None:
+def test_a_full_gpu_halves_the_batch(error: Exception) -> None:
     card = Card(holds=3, error=error)
-    assert in_batches(list(range(10)), card.run, 8) == [i * i for i in range(10)]
+    assert run_in_batches(list(range(10)), card.run, 8) == [i * i for i in range(10)]
     assert card.seen == [8, 4, 2, 2, 2, 2, 2]
 
 
-def test_what_fits_goes_in_one_go() -> None:
+def test_items_that_fit_run_in_one_batch() -> None:
     card = Card(holds=8, error=FULL[0])
-    assert in_batches([3, 4, 5], card.run, 8) == [9, 16, 25]
+    assert run_in_batches([3, 4, 5], card.run, 8) == [9, 16, 25]
     assert card.seen == [3]
-    assert in_batches([], card.run, 8) == []
+    assert run_in_batches([], card.run, 8) == []
 
 
 def test_an_item_that_does_not_fit_alone_raises() -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        in_batches([1, 2], Card(holds=0, error=FULL[0]).run, 2)
+        run_in_batches([1, 2], Card(holds=0, error=FULL[0]).run, 2)
 
 
-def test_other_errors_are_no_reason_to_try_again() -> None:
+def test_other_errors_are_not_retried() -> None:
     card = Card(holds=1, error=RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"):
-        in_batches([1, 2], card.run, 2)
+        run_in_batches([1, 2], card.run, 2)
     assert card.seen == [2]
     assert not is_out_of_memory(ValueError("bad"))
 
 
 def test_a_model_that_loses_an_item_is_caught() -> None:
     with pytest.raises(RuntimeError, match="1 results for a batch of 2"):
-        in_batches([1, 2], lambda items: [0], 2)
+        run_in_batches([1, 2], lambda items: [0], 2)
 
 
-def test_a_size_of_zero_is_refused() -> None:
+def test_a_size_of_zero_is_rejected() -> None:
     with pytest.raises(ValueError, match="use 1 or more"):
-        in_batches([1], lambda items: items, 0)
+        run_in_batches([1], lambda items: items, 0)

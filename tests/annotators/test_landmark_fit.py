@@ -11,12 +11,12 @@ from annotators.landmark_fit.clip import fit_clip
 from annotators.landmark_fit.config import LandmarkFitConfig
 from annotators.landmark_fit.markers import load_markers
 from annotators.landmark_fit.model import load_model
-from annotators.landmark_fit.size import markers_of
-from humove.body import Body, joints_of_pose, world_transforms
-from humove.camera import intrinsics_from_fov, project
+from annotators.landmark_fit.size import place_markers
+from humove.motion.body import Body, compute_joints, compute_world_transforms
+from humove.motion.camera import intrinsics_from_fov, project_points
+from humove.motion.rotations import axis_angle_to_matrix
+from humove.motion.skeletons import MEDIAPIPE_33
 from humove.reasons import Reason
-from humove.rotations import axis_angle_to_matrix
-from humove.skeletons import MEDIAPIPE_33
 from humove.stage import Reject
 from humove.types import Landmarks, SmplMotion
 
@@ -25,7 +25,7 @@ FRAMES = 45
 FAST = LandmarkFitConfig(iterations=120)
 
 
-def squat_and_wave() -> tuple[np.ndarray, np.ndarray]:
+def make_squat_and_wave() -> tuple[np.ndarray, np.ndarray]:
     """Global rotations and joints of 1.5 s at 30 frames/s: knees bend, the left arm waves, the trunk turns."""
     t = np.arange(FRAMES) / 30
     pose = np.zeros((FRAMES, 24, 3))
@@ -42,26 +42,26 @@ def squat_and_wave() -> tuple[np.ndarray, np.ndarray]:
     rotmats[:, 0] = turn[0] @ turn[1] @ rotmats[:, 0]
     moved = np.stack([0 * t, 0.3 * bend, 0 * t], 1)
     transl = torch.tensor([0.0, 0.2, 3.2], dtype=torch.float64) + torch.from_numpy(moved)
-    turned, joints = world_transforms(torch.from_numpy(REST), rotmats, transl)
+    turned, joints = compute_world_transforms(torch.from_numpy(REST), rotmats, transl)
     return turned.numpy(), joints.numpy()
 
 
-def seen(noise_m: float = 0.015, noise_px: float = 2.0) -> tuple[MotionInput, np.ndarray]:
+def make_landmarks(noise_m: float = 0.015, noise_px: float = 2.0) -> tuple[MotionInput, np.ndarray]:
     """Landmarks of that motion as a camera and a noisy model give them, and the true joints."""
-    turned, joints = squat_and_wave()
-    points = markers_of(joints, turned, load_markers())
+    turned, joints = make_squat_and_wave()
+    points = place_markers(joints, turned, load_markers())
     intrinsics = intrinsics_from_fov(480, 640, 55.0)
-    pixels = project(points, intrinsics.astype(np.float64))
+    pixels = project_points(points, intrinsics.astype(np.float64))
     middle = points[:, [23, 24]].mean(1, keepdims=True)
     rng = np.random.default_rng(7)
 
-    def noisy(values: np.ndarray, size: float) -> np.ndarray:
+    def add_noise(values: np.ndarray, size: float) -> np.ndarray:
         return (values + rng.normal(0, size, values.shape)).astype(np.float32)
 
     landmarks = Landmarks(
-        keypoints=noisy(pixels, noise_px), scores=np.ones((FRAMES, 33), np.float32), skeleton="mediapipe_33",
-        names=MEDIAPIPE_33, world=noisy(points - middle, noise_m), mirror_keypoints=noisy(pixels, noise_px),
-        mirror_world=noisy(points - middle, noise_m), found=np.ones(FRAMES, bool),
+        keypoints=add_noise(pixels, noise_px), scores=np.ones((FRAMES, 33), np.float32), skeleton="mediapipe_33",
+        names=MEDIAPIPE_33, world=add_noise(points - middle, noise_m), mirror_keypoints=add_noise(pixels, noise_px),
+        mirror_world=add_noise(points - middle, noise_m), found=np.ones(FRAMES, bool),
     )  # fmt: skip
     clip = MotionInput(
         landmarks=landmarks, fps=30.0, width=480, height=640, intrinsics=intrinsics,
@@ -77,7 +77,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def fitted(model) -> tuple[SmplMotion, np.ndarray]:
-    clip, joints = seen()
+    clip, joints = make_landmarks()
     return fit_clip(clip, FAST, model), joints
 
 
@@ -96,7 +96,7 @@ def test_known_motion_is_recovered(fitted) -> None:
 
 def test_record_keeps_the_contract(fitted) -> None:
     motion, _ = fitted
-    own = joints_of_pose(motion.rest_joints, motion.global_orient, motion.body_pose, motion.transl)
+    own = compute_joints(motion.rest_joints, motion.global_orient, motion.body_pose, motion.transl)
     assert np.abs(own - motion.joints).max() < 1e-4
     assert np.abs(motion.joints[:, 0] - motion.rest_joints[0] - motion.transl).max() < 1e-4
     assert not motion.betas.any()
@@ -109,15 +109,15 @@ def test_record_keeps_the_contract(fitted) -> None:
 
 
 def test_two_runs_are_bit_identical(model) -> None:
-    clip, _ = seen()
+    clip, _ = make_landmarks()
     brief = FAST.model_copy(update={"iterations": 15})
     a, b = fit_clip(clip, brief, model), fit_clip(clip, brief, model)
     for field in fields(a):
         assert (getattr(a, field.name) == getattr(b, field.name)).all(), field.name
 
 
-def test_frames_without_a_person_are_interpolated_and_marked(model) -> None:
-    clip, joints = seen()
+def test_frames_without_a_person_are_interpolated_and_invalid(model) -> None:
+    clip, joints = make_landmarks()
     gap = np.r_[0:2, 20:24]
     found = np.ones(FRAMES, bool)
     found[gap] = False
@@ -134,8 +134,8 @@ def test_frames_without_a_person_are_interpolated_and_marked(model) -> None:
     assert step < 0.12
 
 
-def test_confidence_falls_where_the_mirrored_picture_disagrees(model) -> None:
-    clip, _ = seen()
+def test_confidence_falls_where_the_mirrored_pass_disagrees(model) -> None:
+    clip, _ = make_landmarks()
     bad = slice(15, 22)
     mirror = clip.landmarks.mirror_world.copy()
     legs = [25, 26, 27, 28]
@@ -147,7 +147,7 @@ def test_confidence_falls_where_the_mirrored_picture_disagrees(model) -> None:
 
 
 def test_swapped_frames_do_no_harm(model, fitted) -> None:
-    clip, joints = seen()
+    clip, joints = make_landmarks()
     order = np.arange(33)
     order[11:] = [i + 1 if i % 2 else i - 1 for i in range(11, 33)]  # 11 and 12 are the shoulders, and so on in pairs
     spoilt = {name: getattr(clip.landmarks, name).copy() for name in ("keypoints", "world")}
@@ -158,7 +158,7 @@ def test_swapped_frames_do_no_harm(model, fitted) -> None:
 
 
 def test_too_few_frames_are_rejected() -> None:
-    clip, _ = seen()
+    clip, _ = make_landmarks()
     found = np.zeros(FRAMES, bool)
     found[:2] = True
     annotator = LandmarkFit(FAST)
@@ -170,7 +170,7 @@ def test_too_few_frames_are_rejected() -> None:
 
 
 def test_stature_sets_the_size(model) -> None:
-    clip, _ = seen()
+    clip, _ = make_landmarks()
     brief = FAST.model_copy(update={"iterations": 0})
     small, large = (fit_clip(clip, brief.model_copy(update={"stature_m": m}), model) for m in (1.5, 1.8))
     bones = [np.linalg.norm(m.rest_joints[4] - m.rest_joints[7]) for m in (small, large)]

@@ -1,4 +1,4 @@
-"""The rule of one main person: what is measured, and what is said of it."""
+"""The main person: measurement and verdict."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from annotators.blazepose.tracks import BlazePoseTracks
-from annotators.main_person import SamplingConfig, TrackConfig, judge, measure, sample_frames
+from annotators.main_person import SamplingConfig, TrackConfig, judge_main_person, measure_main_person, sample_frames
 
 GOOD = {
     "person_share": 1.0,
@@ -25,7 +25,7 @@ GOOD = {
 
 
 @dataclass
-class Seen:
+class FakePerson:
     box_xyxy: np.ndarray
     leg_visibility: float = 0.9
     presence: float = 1.0
@@ -35,12 +35,12 @@ class Seen:
         return float((self.box_xyxy[2:] - self.box_xyxy[:2]).prod())
 
 
-def box(width: float, height: float, x: float = 0) -> np.ndarray:
+def make_box(width: float, height: float, x: float = 0) -> np.ndarray:
     return np.array([x, 0, x + width, height], dtype=np.float64)
 
 
-class Frames:
-    """Frames that say only their own number."""
+class NumberedFrames:
+    """Frames that hold only their own number."""
 
     fps = Fraction(30)
     width, height = 200, 100
@@ -51,36 +51,36 @@ class Frames:
     def __len__(self) -> int:
         return self._count
 
-    def rgb(self, index: int) -> np.ndarray:
+    def read_rgb(self, index: int) -> np.ndarray:
         return np.full((1, 1, 3), index, np.uint8)
 
 
-class Finder:
-    """Shows on frame i what `people(i)` says, and remembers what was asked."""
+class FakeDetector:
+    """Detects `people(i)` on frame i, and records the frames with detection."""
 
-    def __init__(self, people, follows: bool = True) -> None:
-        self._people, self._follows = people, follows
-        self.searched: list[int] = []
+    def __init__(self, people, tracks: bool = True) -> None:
+        self._people, self._tracks = people, tracks
+        self.detected_on: list[int] = []
 
-    def find(self, rgb: np.ndarray, repaints: int, max_disagreement: float) -> list[Seen]:
+    def detect(self, rgb: np.ndarray, repaints: int, max_disagreement: float) -> list[FakePerson]:
         index = int(rgb[0, 0, 0])
         if repaints:
-            self.searched.append(index)
+            self.detected_on.append(index)
         return sorted(self._people(index), key=lambda person: -person.area)
 
-    def follow(self, rgb: np.ndarray, person: Seen, max_disagreement: float | None = None) -> Seen | None:
-        return person if self._follows else None
+    def track(self, rgb: np.ndarray, person: FakePerson, max_disagreement: float | None = None) -> FakePerson | None:
+        return person if self._tracks else None
 
 
 def test_shares_heights_and_track_of_a_clip_with_a_passer_by():
-    def people(index: int) -> list[Seen]:
-        far = [Seen(box(10, 30, 150))]  # 0.125 of the main person's area: does not count
-        near = [Seen(box(20, 60, 100), leg_visibility=0.1)] if index < 30 else []
-        return [Seen(box(40, 60)), *far, *near]
+    def people(index: int) -> list[FakePerson]:
+        far = [FakePerson(make_box(10, 30, 150))]  # 0.125 of the main person's area: does not count
+        near = [FakePerson(make_box(20, 60, 100), leg_visibility=0.1)] if index < 30 else []
+        return [FakePerson(make_box(40, 60)), *far, *near]
 
-    finder = Finder(people)
-    person = measure(Frames(120), finder, SamplingConfig())
-    assert finder.searched == [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105, 115]
+    detector = FakeDetector(people)
+    person = measure_main_person(NumberedFrames(120), detector, SamplingConfig())
+    assert detector.detected_on == [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105, 115]
     assert person.scores == {
         "person_share": 1.0,
         "second_person_share": 3 / 12,
@@ -94,18 +94,23 @@ def test_shares_heights_and_track_of_a_clip_with_a_passer_by():
 
 
 def test_nobody_gives_no_track_and_zeros():
-    person = measure(Frames(30), Finder(lambda index: []), SamplingConfig())
+    person = measure_main_person(NumberedFrames(30), FakeDetector(lambda index: []), SamplingConfig())
     assert person.track is None
     assert set(person.scores.values()) == {0.0}
-    assert judge(person.scores, TrackConfig()).reason == "no_person"
+    assert judge_main_person(person.scores, TrackConfig()).reason == "no_person"
 
 
-def test_a_frame_on_which_the_search_fails_is_saved_by_following():
-    def missed_on_odd_samples(index: int) -> list[Seen]:
-        return [] if index >= 60 else [Seen(box(40, 60))]
+def test_tracking_fills_a_frame_without_detections():
+    def missed_on_odd_samples(index: int) -> list[FakePerson]:
+        return [] if index >= 60 else [FakePerson(make_box(40, 60))]
 
-    assert measure(Frames(120), Finder(missed_on_odd_samples), SamplingConfig()).scores["person_share"] == 1.0
-    lost = measure(Frames(120), Finder(missed_on_odd_samples, follows=False), SamplingConfig())
+    assert (
+        measure_main_person(NumberedFrames(120), FakeDetector(missed_on_odd_samples), SamplingConfig()).scores[
+            "person_share"
+        ]
+        == 1.0
+    )
+    lost = measure_main_person(NumberedFrames(120), FakeDetector(missed_on_odd_samples, tracks=False), SamplingConfig())
     assert lost.scores["person_share"] == 0.5
     assert lost.track.frames.max() < 60
 
@@ -121,35 +126,35 @@ def test_a_frame_on_which_the_search_fails_is_saved_by_following():
         ({"track_share": 0.4}, "track_lost"),
     ],
 )
-def test_the_bar_missed_by_most_is_the_reason(missed: dict[str, float], reason: str):
-    reject = judge(GOOD | missed, TrackConfig())
+def test_the_threshold_missed_by_most_is_the_reason(missed: dict[str, float], reason: str):
+    reject = judge_main_person(GOOD | missed, TrackConfig())
     assert (reject.reason, reject.score) == (reason, next(iter(missed.values())))
     assert reject.threshold is not None and "\n" not in reject.detail
 
 
-def test_a_score_on_the_bar_passes():
+def test_a_score_on_the_threshold_passes():
     config = TrackConfig()
-    on_the_bar = {
+    on_the_threshold = {
         "person_share": config.min_person_share,
         "second_person_share": config.max_second_person_share,
         "leg_visibility": config.min_leg_visibility,
         "person_height": config.min_person_height,
         "track_share": config.min_track_share,
     }
-    assert judge(on_the_bar, config) is None
+    assert judge_main_person(on_the_threshold, config) is None
 
 
-def test_a_model_without_keypoints_says_nothing_of_legs():
-    seen = {name: score for name, score in GOOD.items() if name != "leg_visibility"}
-    assert judge(seen, TrackConfig()) is None
-    assert judge({name: score for name, score in GOOD.items() if name != "person_height"}, TrackConfig())
+def test_a_model_without_keypoints_has_no_leg_score():
+    measured = {name: score for name, score in GOOD.items() if name != "leg_visibility"}
+    assert judge_main_person(measured, TrackConfig()) is None
+    assert judge_main_person({name: score for name, score in GOOD.items() if name != "person_height"}, TrackConfig())
 
 
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.floats(0, 1)), st.floats(0, 1))
-def test_a_looser_bar_never_rejects_more(changed: dict[str, float], bar: float):
+def test_a_looser_threshold_never_rejects_more(changed: dict[str, float], threshold: float):
     scores = GOOD | changed
-    if judge(scores, TrackConfig(max_second_person_share=bar)) is None:
-        assert judge(scores, TrackConfig(max_second_person_share=1.0)) is None
+    if judge_main_person(scores, TrackConfig(max_second_person_share=threshold)) is None:
+        assert judge_main_person(scores, TrackConfig(max_second_person_share=1.0)) is None
 
 
 @given(st.integers(1, 5000), st.floats(1, 120))
@@ -167,33 +172,33 @@ def test_a_misspelt_setting_is_an_error():
         TrackConfig(min_leg_visibilty=0.1)
 
 
-class Clip(Frames):
+class VideoStart(NumberedFrames):
     """The first two seconds of a file, 480 px on the shorter side."""
 
     def __init__(self, path: Path) -> None:
-        self._pictures = []
+        self._images = []
         with av.open(str(path)) as container:
             container.streams.video[0].thread_count = 1
             for frame in islice(container.decode(video=0), 60):
                 scale = 480 / min(frame.width, frame.height)
                 size = {"width": round(frame.width * scale), "height": round(frame.height * scale)}
-                self._pictures.append(frame.reformat(format="rgb24", **size).to_ndarray())
-        super().__init__(len(self._pictures))
-        self.height, self.width = self._pictures[0].shape[:2]
+                self._images.append(frame.reformat(format="rgb24", **size).to_ndarray())
+        super().__init__(len(self._images))
+        self.height, self.width = self._images[0].shape[:2]
 
-    def rgb(self, index: int) -> np.ndarray:
-        return self._pictures[index]
+    def read_rgb(self, index: int) -> np.ndarray:
+        return self._images[index]
 
 
-def test_real_clips_come_out_as_they_show(shared_data: Path):
+def test_verdicts_of_real_clips(shared_data: Path):
     annotator = BlazePoseTracks(SamplingConfig(min_samples=8, track_every=30))
     annotator.load("cpu")
-    said = {}
+    verdicts = {}
     for name in ("sam2_juggle.mp4", "p2s_multi01.mp4", "intel_asl_again.mkv", "intel_bottle.mp4"):
-        (person,) = annotator.annotate([Clip(shared_data / "video" / name)])
-        reject = judge(person.scores, TrackConfig())
-        said[name] = reject and str(reject.reason)
-    assert said == {
+        (person,) = annotator.annotate([VideoStart(shared_data / "video" / name)])
+        reject = judge_main_person(person.scores, TrackConfig())
+        verdicts[name] = reject and str(reject.reason)
+    assert verdicts == {
         "sam2_juggle.mp4": None,
         "p2s_multi01.mp4": "several_people",
         "intel_asl_again.mkv": "partial_body",

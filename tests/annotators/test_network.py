@@ -6,50 +6,50 @@ import numpy as np
 import pytest
 
 from annotators.network import (
-    as_tensor,
     count_rows,
+    get_layout,
     join_rows,
-    layout,
     load_network,
-    ragged,
+    make_ragged_column,
+    make_text_column,
     read_texts,
     take_rows,
-    text_column,
+    to_tensor,
 )
-from annotators.registry import KINDS, load_annotator, names, network_of, section_name
+from annotators.registry import KINDS, create_network, get_section_name, list_annotators, load_annotator
 from pipelines.config import load_config
 
 
 def test_rows_are_taken_and_joined_over_all_columns() -> None:
-    columns = (np.arange(12).reshape(4, 3), ragged([np.zeros(n) for n in range(4)]))
+    columns = (np.arange(12).reshape(4, 3), make_ragged_column([np.zeros(n) for n in range(4)]))
     first, rest = take_rows(columns, 0, 1), take_rows(columns, 1, 4)
     again = join_rows([first, rest])
     assert np.array_equal(again[0], columns[0]) and [len(row) for row in again[1]] == [0, 1, 2, 3]
     assert (count_rows(first), count_rows(rest)) == (1, 3)
-    assert layout(first) == layout(rest) != layout((columns[0].astype(np.float32), columns[1]))
+    assert get_layout(first) == get_layout(rest) != get_layout((columns[0].astype(np.float32), columns[1]))
     with pytest.raises(ValueError, match=r"columns of \[3, 4\] rows"):
         count_rows((columns[0], columns[1][:3]))
 
 
 def test_rows_of_one_shape_stay_ragged() -> None:
-    column = ragged([np.zeros((2, 2)), np.zeros((2, 2))])
+    column = make_ragged_column([np.zeros((2, 2)), np.zeros((2, 2))])
     assert column.shape == (2,) and column.dtype == object
 
 
-def test_texts_come_back() -> None:
-    assert read_texts(text_column(["", "a person", "“naïve” 人"])) == ["", "a person", "“naïve” 人"]
+def test_texts_round_trip() -> None:
+    assert read_texts(make_text_column(["", "a person", "“naïve” 人"])) == ["", "a person", "“naïve” 人"]
 
 
-def test_arrays_that_cannot_be_written_are_copied_and_no_others() -> None:
+def test_only_read_only_arrays_are_copied() -> None:
     ours = np.zeros(3, np.float32)
-    as_tensor(ours)[0] = 1
+    to_tensor(ours)[0] = 1
     assert ours[0] == 1
     ours.flags.writeable = False
-    as_tensor(ours)[1] = 1
+    to_tensor(ours)[1] = 1
     assert ours[1] == 0
 
 
-def test_a_given_network_is_not_loaded() -> None:
+def test_a_remote_network_is_not_loaded() -> None:
     class Refusing:
         def load(self, device: str) -> None:
             raise AssertionError("it must not be loaded")
@@ -62,16 +62,16 @@ def test_a_given_network_is_not_loaded() -> None:
 
 def sections(kind: str):
     config = load_config("local", [])
-    section = getattr(config, section_name(kind))
-    for name in names(kind):
+    section = getattr(config, get_section_name(kind))
+    for name in list_annotators(kind):
         yield name, section.model_copy(update={"annotator": name})
 
 
-def test_annotators_that_a_gpu_can_run_have_a_network_that_can_be_sent() -> None:
+def test_annotators_for_gpus_have_a_picklable_network() -> None:
     found = set()
     for kind in KINDS:
         for name, section in sections(kind):
-            network = network_of(kind, section)
+            network = create_network(kind, section)
             if network is not None:
                 sent = pickle.loads(pickle.dumps(network))
                 assert type(sent) is type(network) and sent.batch_size >= 1
@@ -92,5 +92,5 @@ def test_an_annotator_with_another_network_needs_no_weights() -> None:
             return {"size": np.array([192, 256]), "keypoints": np.array(17)}
 
     client = Client()
-    section = dict(sections("pose2d"))["rtmlib"]  # no weights are named
+    section = dict(sections("pose2d"))["rtmlib"]  # no weights are set
     assert load_annotator("pose2d", section, network=client).network is client

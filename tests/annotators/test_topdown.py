@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from annotators.topdown import keypoints_along
-from annotators.visible_keypoints import visible_share
-from humove.skeletons import COCO_17
+from annotators.topdown import detect_keypoints
+from annotators.visible_keypoints import compute_visible_share
+from humove.motion.skeletons import COCO_17
 from humove.stage import Reject
 from humove.types import PersonTrack, Pose2D
 from humove.video.frames import ArrayFrames
@@ -15,7 +15,7 @@ from humove.video.frames import ArrayFrames
 WIDTH, HEIGHT = 64, 48
 
 
-def clip(count: int) -> tuple[ArrayFrames, PersonTrack]:
+def make_clip(count: int) -> tuple[ArrayFrames, PersonTrack]:
     """Frame k is grey level k; the box is known on the second and the last frame."""
     frames = ArrayFrames([np.full((HEIGHT, WIDTH, 3), k, np.uint8) for k in range(count)], 30)
     boxes = np.array([(10, 8, 30, 40), (40, 8, 60, 40)], np.float32)
@@ -23,8 +23,8 @@ def clip(count: int) -> tuple[ArrayFrames, PersonTrack]:
     return frames, track
 
 
-class Asked:
-    """A model that puts all 17 points where it is told and keeps what it was asked."""
+class RecordingModel:
+    """A model that puts all 17 points at a given place and records its inputs."""
 
     def __init__(self, xy: Sequence[float] = (20.0, 30.0), score: float = 0.5) -> None:
         self.xy, self.score = xy, score
@@ -37,13 +37,13 @@ class Asked:
         return [(np.tile(self.xy, (17, 1)), np.full(17, self.score)) for _ in frames]
 
 
-def along(model: Asked, count: int = 5, batch_size: int = 2) -> Pose2D | Reject:
-    return keypoints_along(*clip(count), model, skeleton="coco_17", batch_size=batch_size)
+def detect_along(model: RecordingModel, count: int = 5, batch_size: int = 2) -> Pose2D | Reject:
+    return detect_keypoints(*make_clip(count), model, skeleton="coco_17", batch_size=batch_size)
 
 
-def test_frames_and_boxes_come_in_order_in_batches_and_in_numbers_of_pixels():
-    model = Asked()
-    pose = along(model)
+def test_frames_and_boxes_come_in_order_in_batches_and_pixel_indices():
+    model = RecordingModel()
+    pose = detect_along(model)
     assert model.levels == [[0, 1], [2, 3], [4]]
     lefts = np.concatenate([boxes[:, 0] for boxes in model.boxes])
     assert lefts == pytest.approx([9.5, 9.5, 19.5, 29.5, 39.5])  # constant before frame 1, straight after it
@@ -55,9 +55,9 @@ def test_frames_and_boxes_come_in_order_in_batches_and_in_numbers_of_pixels():
     ("xy", "score", "want"),
     [((20, 30), 1.7, 1.0), ((WIDTH - 1, HEIGHT - 1), 0.5, 0.5), ((WIDTH, 30), 0.5, 0.0), ((20, -1), 0.5, 0.0)],
 )
-def test_scores_lie_in_0_to_1_and_a_point_outside_the_picture_has_none(xy, score, want):
-    class Half(Asked):
-        """Its second point is always in the picture, so that the clip is kept."""
+def test_scores_lie_in_0_to_1_and_are_0_outside_the_frame(xy, score, want):
+    class Half(RecordingModel):
+        """Its second point is always in the frame, so that the clip is kept."""
 
         def __call__(self, frames, boxes):
             points = super().__call__(frames, boxes)
@@ -65,38 +65,38 @@ def test_scores_lie_in_0_to_1_and_a_point_outside_the_picture_has_none(xy, score
                 places[1] = (5, 5)
             return points
 
-    pose = along(Half(xy, score))
+    pose = detect_along(Half(xy, score))
     assert pose.scores[:, 0] == pytest.approx(want)
     assert (pose.scores[:, 1] > 0).all()
 
 
-def test_nothing_seen_is_a_verdict_and_nonsense_is_a_fault():
-    verdict = along(Asked(score=0.0))
+def test_no_visible_point_is_a_verdict_and_nan_is_an_error():
+    verdict = detect_along(RecordingModel(score=0.0))
     assert isinstance(verdict, Reject) and verdict.reason == "no_person"
     with pytest.raises(ValueError, match="not finite"):
-        along(Asked(score=np.nan))
+        detect_along(RecordingModel(score=np.nan))
 
 
 def test_a_batch_that_does_not_fit_is_halved():
-    class Small(Asked):
+    class Small(RecordingModel):
         def __call__(self, frames, boxes):
             if len(frames) > 1:
                 raise RuntimeError("CUDA out of memory")
             return super().__call__(frames, boxes)
 
     model = Small()
-    assert len(along(model, batch_size=4).scores) == 5
+    assert len(detect_along(model, batch_size=4).scores) == 5
     assert model.levels == [[0], [1], [2], [3], [4]]
 
 
-def test_the_share_of_the_body_that_is_seen():
+def test_the_visible_share_of_the_body():
     scores = np.zeros((2, 17), np.float32)
     scores[:, 0] = 0.9  # the nose does not count
     scores[0, 5:17] = 0.3  # shoulders to ankles, on one frame of two
     scores[1, 5:8] = 0.29
     pose = Pose2D(keypoints=np.zeros((2, 17, 2), np.float32), scores=scores, skeleton="coco_17", names=COCO_17)
-    assert visible_share(pose, 0.3) == pytest.approx(0.5, abs=1e-6)
-    assert visible_share(pose, 0.2) == pytest.approx(15 / 24)
-    assert visible_share(pose, 0.0) == pytest.approx(15 / 24)  # a score of 0 is never seen
+    assert compute_visible_share(pose, 0.3) == pytest.approx(0.5, abs=1e-6)
+    assert compute_visible_share(pose, 0.2) == pytest.approx(15 / 24)
+    assert compute_visible_share(pose, 0.0) == pytest.approx(15 / 24)  # a score of 0 is never visible
     fewer = Pose2D(keypoints=pose.keypoints[:, :13], scores=scores[:, :13], skeleton="x", names=COCO_17[:13])
-    assert visible_share(fewer, 0.3) == pytest.approx(8 / 24, abs=1e-6)  # what a skeleton lacks is not seen
+    assert compute_visible_share(fewer, 0.3) == pytest.approx(8 / 24, abs=1e-6)  # a missing point is hidden

@@ -30,7 +30,7 @@ _SETTINGS = [
     "checkpoint.every=6",
     "validation.clips=0",
     "validation.sampling.steps=3",
-    "validation.sampling.w2=1.5",
+    "validation.sampling.condition_guidance_scale=1.5",
     "ema.decay=0.9",
 ]
 
@@ -76,8 +76,8 @@ def humove(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> It
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
-        return Done(code=ended.value.code, stdout=said.out, stderr=said.err)
+        output = capsys.readouterr()
+        return Done(code=ended.value.code, stdout=output.out, stderr=output.err)
 
     kept = signal.getsignal(signal.SIGTERM)
     yield call

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from echomotion_model import bench, commands
-from shards.motion_only import open_motion_only
-from shards.npz import decode_motion
+from echomotion_model import bench
+from humove.cli import training
+from shards.motion_only.dataset import open_motion_only
+from shards.npz import decode_motion_npz
 from shards.reader import open_dataset
-from tests.echomotion_model.importing.made import write_amass
+from tests.echomotion_model.importing.sample_files import write_amass
 
 Humove = Callable[..., object]
 
 
-def refused(done: object, said: str) -> None:
-    assert done.code == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1, done
+def refused(done: object, message: str) -> None:
+    assert done.code == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1, done
     assert done.stdout == ""
 
 
@@ -30,7 +31,7 @@ def test_motion_is_imported_and_trains_beside_a_data_set(
     imported = humove("import-motion", tmp_path / "amass", motions, "--licence", "mine")
     assert imported.code == 0 and "2 of 2 files" in imported.stderr
     assert "1 samples" in imported.stdout and "1 left out: unreadable" in imported.stdout
-    (sample,) = open_motion_only(str(motions)).samples()
+    (sample,) = open_motion_only(str(motions)).iterate_samples()
     assert sample.meta.rights.licence == "mine"
 
     arguments = ["train", clips, run, "--preset", trained / "config.yaml", "--motion-only", motions]
@@ -40,7 +41,7 @@ def test_motion_is_imported_and_trains_beside_a_data_set(
     assert planned.code == 0 and not run.exists()
     assert "6 of 6 samples train" in planned.stdout and "phase 1: motion of 7 clips, 1 steps" in planned.stdout
     done = humove(*arguments)
-    assert done.code == 0 and done.stdout == f"{run}: 2 steps done; look at it: humove view {run}\n"
+    assert done.code == 0 and done.stdout == f"{run}: 2 steps done; view it with humove view {run}\n"
     assert "phase 1: steps 1 to 1" in done.stderr and "step 2 of 2: loss" in done.stderr
     assert (run / "checkpoints" / "step-000002" / "state.json").is_file()
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
@@ -69,11 +70,11 @@ def test_generate_writes_video_and_motion(humove: Humove, trained: Path, tmp_pat
     out = tmp_path / "made"
     asked = ("generate", trained, "joint", "--out", out, "--text", "a person waves", "--steps", 1)
     assert humove(*asked).stdout.split() == [str(out / name) for name in ("video.mp4", "motion.npz", "beside.mp4")]
-    first, kept = decode_motion((out / "motion.npz").read_bytes()), (out / "video.mp4").read_bytes()
+    first, kept = decode_motion_npz((out / "motion.npz").read_bytes()), (out / "video.mp4").read_bytes()
     assert len(first.transl) == 9
     assert humove(*asked, "--seed", 1).code == 0 and (out / "video.mp4").read_bytes() != kept
     assert humove(*asked, "--no-ema", "--checkpoint", 6).code == 0
-    refused(humove(*asked[:3], "--out", tmp_path / "out"), "made from a text")
+    refused(humove(*asked[:3], "--out", tmp_path / "out"), "joint needs a text")
     assert not (tmp_path / "out").exists()
 
 
@@ -86,7 +87,7 @@ def test_bench_model_prints_a_row_for_each_step(humove: Humove, monkeypatch: pyt
     assert [row[:24].rstrip() for row in rows] == [
         "joint",
         "motion alone",
-        "diffusers, as it comes",
+        "diffusers, default",
         "diffusers, tuned",
     ]
     refused(humove("bench-model", "large"), "no model preset 'large'")
@@ -96,13 +97,13 @@ def test_evaluate_model_needs_a_data_set(humove: Humove, trained: Path, tmp_path
     refused(humove("evaluate-model", trained, tmp_path), "holds no dataset.json")
 
 
-def test_a_run_tells_the_time_left_at_its_pace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_a_run_prints_the_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     now = iter((0.0, 5.0, 5.0))
-    monkeypatch.setattr(commands.time, "monotonic", lambda: next(now))
-    teller = commands._Teller(100)
-    teller(10, {"loss": 1.0, "step_seconds": 0.5})
-    teller(20, {"loss": 0.5, "step_seconds": 0.5})
-    teller(20, {"validation/motion_to_video_psnr_db": 21.0})
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(now))
+    progress = training._TrainingProgress(100)
+    progress(10, {"loss": 1.0, "step_seconds": 0.5})
+    progress(20, {"loss": 0.5, "step_seconds": 0.5})
+    progress(20, {"validation/motion_to_video_psnr_db": 21.0})
     first, second, third = capsys.readouterr().err.splitlines()
     assert first == "step 10 of 100: loss 1, step_seconds 0.5"
     assert second == "step 20 of 100: loss 0.5, step_seconds 0.5, about 40 s left"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
-from echomotion_model.generation.trained import SamplingRun, open_sampling_run
+from echomotion_model.generation.sampling_run import SamplingRun, open_sampling_run
 from echomotion_model.model import export as exporting
 from echomotion_model.model.export import load_export
 from echomotion_model.train.config import load_train_config
@@ -50,7 +50,7 @@ def answers(model: torch.nn.Module, run: SamplingRun) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "said"),
+    ("name", "arguments", "message"),
     [
         ("adapted", [], "the averaged weights of step-000004"),
         ("adapted", ["--no-ema", "--checkpoint", "4"], "the last weights of step-000004"),
@@ -58,12 +58,12 @@ def answers(model: torch.nn.Module, run: SamplingRun) -> list[torch.Tensor]:
         ("trained", ["--checkpoint", "6"], "the averaged weights of step-000006"),
     ],
 )
-def test_what_a_run_answers_its_export_answers(
-    request: pytest.FixtureRequest, humove, tmp_path: Path, name: str, arguments: list[str], said: str
+def test_an_export_gives_the_velocities_of_its_run(
+    request: pytest.FixtureRequest, humove, tmp_path: Path, name: str, arguments: list[str], message: str
 ) -> None:
     run, out = request.getfixturevalue(name), tmp_path / "exported"
     done = humove("export", run, out, *arguments)
-    assert done.code == 0 and done.stdout == f"{out}: {said}\n"
+    assert done.code == 0 and done.stdout == f"{out}: {message}\n"
     assert ("of phase 1" in done.stderr) == (name == "plain")
     opened = open_sampling_run(
         run, checkpoint="6" if "6" in arguments else None, use_ema="--no-ema" not in arguments, device="cpu"
@@ -81,7 +81,7 @@ def test_what_a_run_answers_its_export_answers(
         torch.testing.assert_close(wan(video, TIME, text).sample, alone, atol=1e-6, rtol=1e-5)
 
 
-def test_the_average_and_the_last_weights_are_told_apart(humove, adapted: Path, tmp_path: Path) -> None:
+def test_averaged_and_last_weights_differ(humove, adapted: Path, tmp_path: Path) -> None:
     humove("export", adapted, tmp_path / "average")
     humove("export", adapted, tmp_path / "last", "--no-ema")
     (average, _), (last, _) = load_export(tmp_path / "average"), load_export(tmp_path / "last")
@@ -89,16 +89,16 @@ def test_the_average_and_the_last_weights_are_told_apart(humove, adapted: Path, 
     assert not torch.equal(average.state_dict()[value], last.state_dict()[value])
 
 
-def test_mistakes_are_one_line(humove, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_give_a_one_line_error(humove, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("")
-    for arguments, said in (
-        ((trained, tmp_path / "full"), "is there already; give a new folder"),
+    for arguments, message in (
+        ((trained, tmp_path / "full"), "already exists; give a new folder"),
         ((tmp_path / "none", tmp_path / "out"), "holds no config.yaml"),
         ((trained, tmp_path / "out", "--checkpoint", "7"), "it has step-000006, step-000012"),
     ):
         done = humove("export", *arguments)
-        assert done.code == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+        assert done.code == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
     def no_room(*_: object, **__: object) -> None:

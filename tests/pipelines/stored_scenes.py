@@ -1,4 +1,4 @@
-"""Drawn scenes as a stored scan, in chunks of any length."""
+"""Drawn scenes as a stored scan, in chunks of a given length."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -6,11 +6,11 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from humove.video.measure import measure
+from humove.video.measure import measure_frame
 from humove.video.probe import Probe
 from humove.video.scan import DTYPES, ScanPart
 from humove.video.scan_store import StoredScan, join_stored, write_parts
-from tests.pipelines.scenes import HEIGHT, WIDTH, scan_of
+from tests.pipelines.scenes import HEIGHT, WIDTH, measure_scan
 
 PROBE = Probe(
     width=WIDTH, height=HEIGHT, fps=Fraction(30), codec="h264", container="mov", coded_width=WIDTH,
@@ -19,25 +19,25 @@ PROBE = Probe(
 )  # fmt: skip
 
 
-def _small(picture: np.ndarray) -> np.ndarray:
-    return measure(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p"), 0, False).small
+def _measure_small(frame: np.ndarray) -> np.ndarray:
+    return measure_frame(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p"), 0, False).small
 
 
-def stored_scan_of(
-    pictures: Sequence[np.ndarray], chunk_frames: int, pts: Sequence[int] | None = None
+def store_scan(
+    frames: Sequence[np.ndarray], chunk_frames: int, pts: Sequence[int] | None = None
 ) -> tuple[StoredScan, list[str]]:
-    """The stored scan of RGB pictures at 30 fps, and the growing list of the chunks' names that are read."""
-    whole = scan_of(pictures, pts)
+    """The stored scan of RGB frames at 30 fps, and the growing list of the chunks' names that are read."""
+    whole = measure_scan(frames, pts)
     chunks: dict[str, bytes] = {}
     read: list[str] = []
     parts = (
         ScanPart(
             series={name: getattr(whole, name)[begin : begin + chunk_frames].copy() for name in DTYPES},
-            first=_small(pictures[begin]),
-            last=_small(pictures[min(begin + chunk_frames, len(pictures)) - 1]),
+            first=_measure_small(frames[begin]),
+            last=_measure_small(frames[min(begin + chunk_frames, len(frames)) - 1]),
             damage=None,
         )
-        for begin in range(0, len(pictures), chunk_frames)
+        for begin in range(0, len(frames), chunk_frames)
     )
     names = write_parts(parts, chunks.__setitem__)
 

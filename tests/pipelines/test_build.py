@@ -1,4 +1,4 @@
-"""A build from raw videos to verified shards, and its promises: resume, identity, adding, changed settings."""
+"""A build from raw videos to verified shards: resuming, reproducibility, new videos, changed settings."""
 
 import hashlib
 import json
@@ -16,24 +16,24 @@ from pipelines.jobs.reselect import reselect
 from pipelines.samples.film import write_film
 from shards.reader import open_dataset
 from shards.verify import verify
-from tests.builds import Quiet, config, film, run
+from tests.builds import CountingReporter, load_test_config, render_film, run_build
 
 
-def shas(out: Path) -> dict[str, str]:
+def hash_shards(out: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((out / "shards").glob("*.tar"))}
 
 
-def ends(out: Path) -> dict[str, set[tuple[str, str]]]:
-    """For each uri the (outcome, reason) of its rows."""
+def collect_outcomes(out: Path) -> dict[str, set[tuple[str, str]]]:
+    """Return the (outcome, reason) pairs of the rows by uri."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for row in open_dataset(str(out)).outcomes():
+    for row in open_dataset(str(out)).iterate_outcomes():
         found.setdefault(row.uri, set()).add((row.outcome, row.reason))
     return found
 
 
-def test_the_data_set_is_sound_and_says_what_became_of_every_input(built: Path) -> None:
+def test_the_data_set_is_valid_and_has_the_outcome_of_every_input(built: Path) -> None:
     assert verify(str(built)) == []
-    rows = ends(built)
+    rows = collect_outcomes(built)
     for kept in ("Daily Activity/wave.mp4", "squat.mp4", "two shots <b>人.mp4"):
         assert ("kept", "") in rows[kept]
     assert rows["squat_copy.mp4"] == {("rejected", "duplicate")}
@@ -42,8 +42,8 @@ def test_the_data_set_is_sound_and_says_what_became_of_every_input(built: Path) 
     assert ("rejected", "no_person") in rows["empty_room.mp4"]
 
 
-def test_a_sample_carries_its_source_its_makers_and_its_scores(built: Path) -> None:
-    sample = next(s for s in open_dataset(str(built)).samples() if s.meta["uri"].startswith("Daily"))
+def test_a_sample_has_its_source_annotators_and_scores(built: Path) -> None:
+    sample = next(s for s in open_dataset(str(built)).iterate_samples() if s.meta["uri"].startswith("Daily"))
     meta = sample.meta
     assert meta["category"] == {"major": "General & Others", "fine": "Daily Activity", "source": "folder"}
     assert {a["name"] for a in meta["annotators"]} >= {"tracks.blazepose", "motion.landmark_fit"}
@@ -53,7 +53,7 @@ def test_a_sample_carries_its_source_its_makers_and_its_scores(built: Path) -> N
 
 def test_a_finished_build_has_nothing_to_do(videos: Path, built: Path) -> None:
     before = (built / "dataset.json").stat().st_mtime_ns
-    again, quiet = run(videos, built)
+    again, quiet = run_build(videos, built)
     assert not again.worked
     assert not quiet.works
     assert (built / "dataset.json").stat().st_mtime_ns == before
@@ -62,20 +62,20 @@ def test_a_finished_build_has_nothing_to_do(videos: Path, built: Path) -> None:
 def test_a_new_video_is_the_only_one_worked_on(videos: Path, copied: Path, tmp_path: Path) -> None:
     more = tmp_path / "videos"
     shutil.copytree(videos, more)
-    write_film(film("reach", seed=9), more / "z_new.mp4")
-    before = shas(copied)
-    _, quiet = run(more, copied)
+    write_film(render_film("reach", seed=9), more / "z_new.mp4")
+    before = hash_shards(copied)
+    _, quiet = run_build(more, copied)
     assert (quiet.works["ingest"], quiet.works["scan"], quiet.works["annotate"]) == (1, 1, 1)
-    after = shas(copied)
+    after = hash_shards(copied)
     assert before.items() <= after.items() and len(after) == len(before) + 1
-    assert ("kept", "") in ends(copied)["z_new.mp4"]
+    assert ("kept", "") in collect_outcomes(copied)["z_new.mp4"]
     assert verify(str(copied), deep=False) == []
 
 
 def test_a_tighter_threshold_runs_nothing(built: Path, tmp_path: Path) -> None:
-    least = min(r["person_height"] for r in open_dataset(str(built)).index_rows(["person_height"]))
-    tight = Quiet()
-    done = reselect(config(f"track.min_person_height={least + 1e-3}"), built, tmp_path / "tight", tight)
+    least = min(r["person_height"] for r in open_dataset(str(built)).iterate_index_rows(["person_height"]))
+    tight = CountingReporter()
+    done = reselect(load_test_config(f"track.min_person_height={least + 1e-3}"), built, tmp_path / "tight", tight)
     assert tight.works["annotate"] == tight.works["scan"] == 0
     assert sum(r.num_samples for r in done.doc.shards) < len(open_dataset(str(built)))
     assert verify(str(tmp_path / "tight"), deep=False) == []
@@ -88,26 +88,26 @@ def test_a_looser_threshold_measures_only_the_clips_that_it_admits(videos: Path,
     for name in ("squat.mp4", "empty_room.mp4"):
         shutil.copy(videos / name, folder)
     with pytest.raises(UserError, match="no sample was kept"):
-        run(folder, tmp_path / "strict", "track.min_person_height=0.99")
-    quiet = Quiet()
-    reselect(config(), tmp_path / "strict", tmp_path / "loose", quiet)
+        run_build(folder, tmp_path / "strict", "track.min_person_height=0.99")
+    quiet = CountingReporter()
+    reselect(load_test_config(), tmp_path / "strict", tmp_path / "loose", quiet)
     ran = {name: count for name, count in quiet.works.items() if count}
-    after_track = ("crop", "picture", "pose2d", "motion", "quality", "caption", "encode", "annotate")
+    after_track = ("crop", "frame_quality", "pose2d", "motion", "quality", "caption", "encode", "annotate")
     assert ran == dict.fromkeys(after_track, 1)
-    assert ("kept", "") in ends(tmp_path / "loose")["squat.mp4"]
-    run(folder, tmp_path / "whole")
-    assert shas(tmp_path / "loose") == shas(tmp_path / "whole")
+    assert ("kept", "") in collect_outcomes(tmp_path / "loose")["squat.mp4"]
+    run_build(folder, tmp_path / "whole")
+    assert hash_shards(tmp_path / "loose") == hash_shards(tmp_path / "whole")
     assert verify(str(tmp_path / "loose"), deep=False) == []
 
 
 def test_thresholds_lifted_keep_preconditions(built: Path, tmp_path: Path) -> None:
-    reselect(config("score_only=true"), built, tmp_path / "all", Quiet())
-    rows = ends(tmp_path / "all")
+    reselect(load_test_config("score_only=true"), built, tmp_path / "all", CountingReporter())
+    rows = collect_outcomes(tmp_path / "all")
     assert ("rejected", "no_person") in rows["empty_room.mp4"]
     assert rows["text.mp4"] == {("rejected", "unreadable")}
 
 
-def one_video(tmp_path: Path, videos: Path) -> Path:
+def copy_one_video(tmp_path: Path, videos: Path) -> Path:
     folder = tmp_path / "one"
     folder.mkdir()
     shutil.copy(videos / "two shots <b>人.mp4", folder / "v.mp4")
@@ -115,11 +115,11 @@ def one_video(tmp_path: Path, videos: Path) -> Path:
 
 
 def test_one_worker_two_workers_and_ray_give_the_same_shards(videos: Path, tmp_path: Path) -> None:
-    folder = one_video(tmp_path, videos)
-    run(folder, tmp_path / "w1", "execution.workers=1")
-    run(folder, tmp_path / "w2", "execution.workers=2")
-    run(folder, tmp_path / "ray", "execution.executor=ray")
-    assert shas(tmp_path / "w1") == shas(tmp_path / "w2") == shas(tmp_path / "ray") != {}
+    folder = copy_one_video(tmp_path, videos)
+    run_build(folder, tmp_path / "w1", "execution.workers=1")
+    run_build(folder, tmp_path / "w2", "execution.workers=2")
+    run_build(folder, tmp_path / "ray", "execution.executor=ray")
+    assert hash_shards(tmp_path / "w1") == hash_shards(tmp_path / "w2") == hash_shards(tmp_path / "ray") != {}
     # The tables too: nothing of the machine or the hour is in them.
     for name in ("index.parquet", "outcomes.parquet", "dataset.json"):
         assert len({(tmp_path / w / name).read_bytes() for w in ("w1", "w2", "ray")}) == 1, name
@@ -129,10 +129,10 @@ WHOLE_BUILD_IN_ONE_PROCESS = """
 import sys
 from pathlib import Path
 import pipelines.jobs.build
-from tests.builds import InProcess, run
+from tests.builds import InProcessExecutor, run_build
 
-pipelines.jobs.build.make_executor = lambda *_: InProcess()
-built, _ = run(Path(sys.argv[1]), Path(sys.argv[2]))
+pipelines.jobs.build.make_executor = lambda *_: InProcessExecutor()
+built, _ = run_build(Path(sys.argv[1]), Path(sys.argv[2]))
 maps = Path("/proc/self/maps").read_text()
 print(len(built.doc.shards), "libtorch" in maps, "libGL" in maps, "libEGL" in maps)
 """
@@ -153,21 +153,21 @@ def test_nothing_kept_is_an_exit_code_and_the_outcomes_stay(videos: Path, tmp_pa
     folder.mkdir()
     shutil.copy(videos / "text.mp4", folder)
     with pytest.raises(UserError, match="no sample was kept") as caught:
-        run(folder, tmp_path / "out")
+        run_build(folder, tmp_path / "out")
     assert caught.value.exit_code == EXIT_NO_SAMPLES
-    assert ends(tmp_path / "out")["text.mp4"] == {("rejected", "unreadable")}
+    assert collect_outcomes(tmp_path / "out")["text.mp4"] == {("rejected", "unreadable")}
 
 
 def test_a_replaced_file_is_not_paired_with_the_motion_of_the_first(videos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     shutil.copy(videos / "squat.mp4", folder / "a.mp4")
-    run(folder, tmp_path / "out")
+    run_build(folder, tmp_path / "out")
     shutil.copy(videos / "Daily Activity" / "wave.mp4", folder / "a.mp4")
-    _, quiet = run(folder, tmp_path / "out", "encode.crf=30")
-    assert any("have changed since" in line for line in quiet.said)
-    assert any("encode.crf 23 -> 30" in line for line in quiet.said)
-    rows = [r for r in open_dataset(str(tmp_path / "out")).outcomes() if r.unit == "clip"]
+    _, quiet = run_build(folder, tmp_path / "out", "encode.crf=30")
+    assert any("have changed" in line for line in quiet.lines)
+    assert any("encode.crf 23 -> 30" in line for line in quiet.lines)
+    rows = [r for r in open_dataset(str(tmp_path / "out")).iterate_outcomes() if r.unit == "clip"]
     assert sorted((r.outcome, r.reason, r.stage) for r in rows) == [
         ("kept", "", "near_duplicates"),
         ("rejected", "unreadable", "encode"),
@@ -175,57 +175,57 @@ def test_a_replaced_file_is_not_paired_with_the_motion_of_the_first(videos: Path
     assert verify(str(tmp_path / "out"), deep=False) == []
 
 
-def test_what_is_not_ours_is_not_touched(videos: Path, built: Path, tmp_path: Path) -> None:
+def test_a_foreign_folder_is_not_changed(videos: Path, built: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     (mine / "shards").mkdir(parents=True)
     (mine / "README.md").write_text("my notes")
     with pytest.raises(UserError, match="not a data set of this toolkit"):
-        run(videos, mine)
+        run_build(videos, mine)
     assert (mine / "README.md").read_text() == "my notes"
     shutil.copytree(built, tmp_path / "shared", ignore=shutil.ignore_patterns("ledger"))
     with pytest.raises(UserError, match="without its ledger"):
-        run(videos, tmp_path / "shared")
+        run_build(videos, tmp_path / "shared")
 
 
-def test_a_lost_table_is_made_again(videos: Path, copied: Path) -> None:
+def test_a_lost_table_is_written_again(videos: Path, copied: Path) -> None:
     before = pq.read_table(copied / "index.parquet")
     (copied / "index.parquet").unlink()
     (copied / "README.md").unlink()
-    done, quiet = run(videos, copied)
+    done, quiet = run_build(videos, copied)
     assert not done.worked and not quiet.works
     assert pq.read_table(copied / "index.parquet").equals(before)
     assert verify(str(copied), deep=False) == []
 
 
-def test_a_lost_part_of_a_table_and_a_damaged_record_are_made_again(videos: Path, copied: Path) -> None:
-    before = shas(copied)
+def test_a_lost_table_part_and_a_damaged_record_are_rebuilt(videos: Path, copied: Path) -> None:
+    before = hash_shards(copied)
     next((copied / "tables").glob("index-*")).unlink()
     record = next(
-        path for path in sorted((copied / "ledger" / "records").rglob("*.zip")) if "encode" in str(zip_names(path))
+        path for path in sorted((copied / "ledger" / "records").rglob("*.zip")) if "encode" in str(read_index(path))
     )
     record.write_bytes(record.read_bytes()[:-100])
-    done, quiet = run(videos, copied)
+    done, quiet = run_build(videos, copied)
     assert done.worked and quiet.works["scan"] == 1 and quiet.works["annotate"] >= 1
-    assert any("measured again" in line for line in quiet.said)
-    assert sorted(shas(copied).values()) == sorted(before.values())
+    assert any("measured again" in line for line in quiet.lines)
+    assert sorted(hash_shards(copied).values()) == sorted(before.values())
     assert verify(str(copied), deep=False) == []
 
 
-def zip_names(path: Path) -> str:
+def read_index(path: Path) -> str:
     with zipfile.ZipFile(path) as box:
         return box.read("records.json").decode()
 
 
-def test_two_builds_of_one_folder_do_not_meet(videos: Path, copied: Path) -> None:
+def test_a_second_build_of_one_folder_is_refused(videos: Path, copied: Path) -> None:
     import fcntl
 
     with (copied / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another build is running"):
-            run(videos, copied)
+            run_build(videos, copied)
 
 
 def test_the_resolved_configuration_is_saved(built: Path) -> None:
     doc = json.loads((built / "dataset.json").read_text())
-    assert doc["config"]["track"]["min_person_height"] == config().track.min_person_height
+    assert doc["config"]["track"]["min_person_height"] == load_test_config().track.min_person_height
     assert "execution" not in doc["config"]

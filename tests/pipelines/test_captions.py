@@ -1,4 +1,4 @@
-"""Written captions and categories through a whole build: what is stored, what is dropped, what is asked again."""
+"""Captions and categories of a served model through a whole build: storage, rejection, requests."""
 
 import json
 from pathlib import Path
@@ -7,21 +7,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from humove.errors import UserError
-from pipelines.jobs.build import Built
+from pipelines.jobs.build import BuildResult
 from pipelines.jobs.reselect import reselect
-from shards.clips import read_clips
+from shards.clips_table import read_clips
 from shards.reader import open_dataset
 from shards.verify import verify
 from tests.annotators.endpoint.conftest import GOOD, MODEL, says, server  # noqa: F401 - a fixture
-from tests.builds import Quiet, config
+from tests.builds import CountingReporter, load_test_config
 
 
-def again(built: Path, out: Path, *overrides: str) -> tuple[Built, Quiet]:
-    quiet = Quiet()
-    return reselect(config("execution.workers=1", *overrides), built, out, quiet), quiet
+def reselect_set(built: Path, out: Path, *overrides: str) -> tuple[BuildResult, CountingReporter]:
+    quiet = CountingReporter()
+    return reselect(load_test_config("execution.workers=1", *overrides), built, out, quiet), quiet
 
 
-def asking(server, *more: str) -> list[str]:  # noqa: F811
+def list_settings(server, *more: str) -> list[str]:  # noqa: F811
     section = "caption.endpoint"
     return [
         "caption.annotator=endpoint", f"{section}.server.url={server.url}", f"{section}.model={MODEL}",
@@ -32,17 +32,17 @@ def asking(server, *more: str) -> list[str]:  # noqa: F811
 
 @pytest.fixture
 def captioned(built: Path, server, tmp_path: Path) -> Path:  # noqa: F811
-    again(built, tmp_path / "captioned", *asking(server, "category.sources=[manifest, model, folder]",
+    reselect_set(built, tmp_path / "captioned", *list_settings(server, "category.sources=[manifest, model, folder]",
                                                  "caption.endpoint.category=true"))  # fmt: skip
     return tmp_path / "captioned"
 
 
-def test_every_sample_has_what_the_model_wrote_and_says_which_it_was(captioned: Path, built: Path, server) -> None:  # noqa: F811
-    samples = list(open_dataset(str(captioned)).samples())
-    assert len(samples) == len(server.requests) == len(list(open_dataset(str(built)).samples())) > 1
+def test_every_sample_has_the_caption_and_name_of_the_model(captioned: Path, built: Path, server) -> None:  # noqa: F811
+    samples = list(open_dataset(str(captioned)).iterate_samples())
+    assert len(samples) == len(server.requests) == len(list(open_dataset(str(built)).iterate_samples())) > 1
     for sample in samples:
-        said = {name: GOOD[name] for name in ("appearance", "background", "action", "full")}
-        assert sample.meta["captions"] == {**said, "source": f"endpoint:{MODEL}"}
+        caption = {name: GOOD[name] for name in ("appearance", "background", "action", "full")}
+        assert sample.meta["captions"] == {**caption, "source": f"endpoint:{MODEL}"}
         assert sample.meta["category"] == {"major": "Ball Sports", "fine": "Golf", "source": "model"}
         assert sample.meta["scores"]["caption_words"] == 14 and sample.meta["scores"]["caption_refused"] == 0
         record = next(a for a in sample.meta["annotators"] if a["name"] == "caption.endpoint")
@@ -52,20 +52,20 @@ def test_every_sample_has_what_the_model_wrote_and_says_which_it_was(captioned: 
     clips = read_clips(open_dataset(str(captioned)))
     kept = clips.frame[clips.frame["outcome"] == "kept"]
     assert set(kept["category"]) == {"Ball Sports/Golf"} and set(kept["score.caption_words"]) == {14.0}
-    assert [bar.setting for bar in clips.bars if bar.setting.startswith("caption.")][:2] == [
+    assert [threshold.setting for threshold in clips.thresholds if threshold.setting.startswith("caption.")][:2] == [
         "caption.max_refusal",
         "caption.min_words",
     ]
 
 
-def test_a_moved_bar_and_other_sources_ask_nothing(captioned: Path, server, tmp_path: Path) -> None:  # noqa: F811
+def test_other_thresholds_and_sources_send_no_request(captioned: Path, server, tmp_path: Path) -> None:  # noqa: F811
     asked = len(server.requests)
-    other = asking(server, "caption.endpoint.category=true")
-    again(captioned, tmp_path / "words", *other, "category.sources=[keywords]", "caption.max_words=14")
-    for sample in open_dataset(str(tmp_path / "words")).samples():
+    other = list_settings(server, "caption.endpoint.category=true")
+    reselect_set(captioned, tmp_path / "words", *other, "category.sources=[keywords]", "caption.max_words=14")
+    for sample in open_dataset(str(tmp_path / "words")).iterate_samples():
         assert sample.meta["category"] == {"major": "Ball Sports", "fine": "Golf", "source": "keywords"}
     with pytest.raises(UserError):  # nothing is kept, and every clip says why
-        again(captioned, tmp_path / "none", *other, "caption.max_words=13")
+        reselect_set(captioned, tmp_path / "none", *other, "caption.max_words=13")
     outcomes = pq.read_table(tmp_path / "none" / "outcomes.parquet").to_pylist()
     bad = [row for row in outcomes if row["reason"] == "bad_caption"]
     assert len(bad) == asked
@@ -75,56 +75,59 @@ def test_a_moved_bar_and_other_sources_ask_nothing(captioned: Path, server, tmp_
     assert len(server.requests) == asked
 
 
-def test_a_refusal_drops_the_clip_or_leaves_it_its_measured_caption(built: Path, server, tmp_path: Path) -> None:  # noqa: F811
+def test_a_refusal_drops_the_clip_or_keeps_its_measured_caption(built: Path, server, tmp_path: Path) -> None:  # noqa: F811
     server.good = says("I'm sorry, I can't help with that.")
     with pytest.raises(UserError):
-        again(built, tmp_path / "strict", *asking(server))
+        reselect_set(built, tmp_path / "strict", *list_settings(server))
     assert "bad_caption" in pq.read_table(tmp_path / "strict" / "outcomes.parquet")["reason"].to_pylist()
     asked = len(server.requests)
-    again(tmp_path / "strict", tmp_path / "lenient", *asking(server, "caption.max_refusal=1"))
+    reselect_set(tmp_path / "strict", tmp_path / "lenient", *list_settings(server, "caption.max_refusal=1"))
     assert len(server.requests) == asked
-    before = {s.key: s.meta["captions"] for s in open_dataset(str(built)).samples()}
-    for sample in open_dataset(str(tmp_path / "lenient")).samples():
+    before = {s.key: s.meta["captions"] for s in open_dataset(str(built)).iterate_samples()}
+    for sample in open_dataset(str(tmp_path / "lenient")).iterate_samples():
         assert sample.meta["scores"]["caption_refused"] == 1
         assert sample.meta["captions"]["source"] == "kinematics"
         if sample.key in before:
             assert sample.meta["captions"]["action"] == before[sample.key]["action"]
 
 
-def test_a_server_that_is_down_is_one_line_and_leaves_the_set_alone(built: Path, server, tmp_path: Path) -> None:  # noqa: F811
-    settings = [s.replace(server.url, "http://127.0.0.1:1/v1") for s in asking(server)]
+def test_a_server_that_is_down_is_a_one_line_error_and_writes_nothing(built: Path, server, tmp_path: Path) -> None:  # noqa: F811
+    settings = [s.replace(server.url, "http://127.0.0.1:1/v1") for s in list_settings(server)]
     with pytest.raises(
         UserError, match="caption.endpoint.server.url: http://127.0.0.1:1/v1/models: .*is the server up"
     ):
-        again(built, tmp_path / "out", *settings)
+        reselect_set(built, tmp_path / "out", *settings)
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-def test_a_server_that_breaks_is_a_fault_and_the_same_command_goes_on(built: Path, server, tmp_path: Path) -> None:  # noqa: F811
+def test_a_broken_server_is_a_fault_and_the_same_command_resumes(built: Path, server, tmp_path: Path) -> None:  # noqa: F811
     server.good = says("not what was asked for")
     with pytest.raises(UserError, match="faulted"):
-        again(built, tmp_path / "out", *asking(server))
+        reselect_set(built, tmp_path / "out", *list_settings(server))
     server.good = says(json.dumps(GOOD))
-    again(built, tmp_path / "out", *asking(server))
-    assert {s.meta["captions"]["full"] for s in open_dataset(str(tmp_path / "out")).samples()} == {GOOD["full"]}
+    reselect_set(built, tmp_path / "out", *list_settings(server))
+    assert {s.meta["captions"]["full"] for s in open_dataset(str(tmp_path / "out")).iterate_samples()} == {GOOD["full"]}
 
 
 @pytest.mark.extra("vlm")
-def test_a_clip_names_the_category_of_what_is_seen(built: Path, tmp_path: Path) -> None:
+def test_clip_gives_the_category_of_the_frames(built: Path, tmp_path: Path) -> None:
     from tests.annotators.categories.tiny import tiny_clip
 
     folder = tiny_clip(tmp_path / "clip", positive="bicycle", negative="horse")
     settings = ["category.sources=[clip, folder]", f"category.clip.weights.path={folder}", "category.min_probability=0"]
-    _, quiet = again(built, tmp_path / "seen", *settings)
-    samples = list(open_dataset(str(tmp_path / "seen")).samples())
+    _, quiet = reselect_set(built, tmp_path / "seen", *settings)
+    samples = list(open_dataset(str(tmp_path / "seen")).iterate_samples())
     for sample in samples:
         assert sample.meta["category"]["source"] == "clip"
         record = next(a for a in sample.meta["annotators"] if a["name"] == "category.clip")
         assert [w["name"] for w in record["weights"]] == ["category.clip.weights"]
-    again(tmp_path / "seen", tmp_path / "sure", *settings[:2], "category.min_probability=1")
-    assert {s.meta["category"]["source"] for s in open_dataset(str(tmp_path / "sure")).samples()} <= {"folder", ""}
+    reselect_set(tmp_path / "seen", tmp_path / "sure", *settings[:2], "category.min_probability=1")
+    assert {s.meta["category"]["source"] for s in open_dataset(str(tmp_path / "sure")).iterate_samples()} <= {
+        "folder",
+        "",
+    }
     first, second = (
-        {s.key: s.meta["scores"]["category_probability"] for s in open_dataset(str(tmp_path / name)).samples()}
+        {s.key: s.meta["scores"]["category_probability"] for s in open_dataset(str(tmp_path / name)).iterate_samples()}
         for name in ("seen", "sure")
     )
     assert first == second and all(0 < p <= 1 for p in first.values())

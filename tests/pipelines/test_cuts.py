@@ -1,4 +1,4 @@
-"""Shots: cuts to the frame, fades and dissolves as spans, and no cut where there is only movement or light."""
+"""Shots: cuts to the frame, fades and dissolves as spans, and no cut by movement or light alone."""
 
 import json
 import tracemalloc
@@ -12,17 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from humove.video.probe import probe
-from humove.video.scan import Scan, scan
-from pipelines.stages.cuts import Shot, SplitConfig, find_shots, frame_times, nearest_indices, plan_clips
-from pipelines.stages.proposals import propose_cuts
-from pipelines.stages.transitions import TransitionConfig
-from tests.pipelines.scenes import mix, scan_of, scene
+from humove.video.probe import probe_video
+from humove.video.scan import Scan, scan_video
+from pipelines.stages.shots.cuts import (
+    Shot,
+    SplitConfig,
+    compute_frame_times,
+    find_nearest_indices,
+    find_shots,
+    plan_clips,
+)
+from pipelines.stages.shots.proposals import propose_cuts
+from pipelines.stages.shots.transitions import TransitionConfig
+from tests.pipelines.scenes import draw_scene, measure_scan, mix_frames
 
 _FPS, _TICK = Fraction(30), Fraction(1, 30)
 
 
-def _shots(series: Scan, config: SplitConfig | None = None) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def _find_shots(series: Scan, config: SplitConfig | None = None) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     shots, soft = find_shots(series, _FPS, _TICK, config or SplitConfig())
     assert [shot.index for shot in shots] == list(range(len(shots)))
     spans = sorted([(s.start_frame, s.end_frame) for s in shots] + [(s.start, s.end) for s in soft])
@@ -32,106 +39,106 @@ def _shots(series: Scan, config: SplitConfig | None = None) -> tuple[list[tuple[
 
 
 def test_hard_cuts_to_the_frame() -> None:
-    pictures = scene(1, 40) + scene(2, 9) + scene(3, 31, pan=4)
-    assert _shots(scan_of(pictures)) == ([(0, 40), (40, 49), (49, 80)], [])
+    frames = draw_scene(1, 40) + draw_scene(2, 9) + draw_scene(3, 31, pan=4)
+    assert _find_shots(measure_scan(frames)) == ([(0, 40), (40, 49), (49, 80)], [])
 
 
 def test_only_what_scenedetect_proposes_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = scene(1, 40), scene(2, 50)
+    a, b = draw_scene(1, 40), draw_scene(2, 50)
     blank = [np.zeros_like(a[0])] * 10
-    series = scan_of(a + b[:40] + mix(b[40:], blank) + blank[:6] + mix(blank, a[:10]) + a[10:])
-    shots, soft = _shots(series)
+    series = measure_scan(a + b[:40] + mix_frames(b[40:], blank) + blank[:6] + mix_frames(blank, a[:10]) + a[10:])
+    shots, soft = _find_shots(series)
     assert shots[:2] == [(0, 40), (40, soft[0][0])] and len(soft) == 1
-    assert _shots(series, SplitConfig(content_threshold=255))[0][0] == (0, soft[0][0])
+    assert _find_shots(series, SplitConfig(content_threshold=255))[0][0] == (0, soft[0][0])
     with monkeypatch.context() as patched:
         patched.setattr(scenedetect.ContentDetector, "process_frame", lambda *_: [])
-        assert _shots(series) == ([(0, soft[0][0]), shots[2]], soft)
+        assert _find_shots(series) == ([(0, soft[0][0]), shots[2]], soft)
     with monkeypatch.context() as patched:
         patched.setattr(scenedetect.ThresholdDetector, "process_frame", lambda *_: [])
-        assert soft[0] not in _shots(series)[1]
+        assert soft[0] not in _find_shots(series)[1]
 
 
 def test_a_fast_pan_is_proposed_and_refused() -> None:
-    series = scan_of(scene(4, 60, pan=9, speed=9))
+    series = measure_scan(draw_scene(4, 60, pan=9, speed=9))
     assert len(propose_cuts(series.thumb, _FPS, SplitConfig().content_threshold)) > 50
-    assert _shots(series) == ([(0, 60)], [])
+    assert _find_shots(series) == ([(0, 60)], [])
 
 
-def test_one_shot_stays_one() -> None:
+def test_one_shot_is_not_divided() -> None:
     for pan, speed in ((0, 1), (1, 4), (6, 2), (9, 9)):
-        assert _shots(scan_of(scene(4, 60, pan=pan, speed=speed))) == ([(0, 60)], []), (pan, speed)
+        assert _find_shots(measure_scan(draw_scene(4, 60, pan=pan, speed=speed))) == ([(0, 60)], []), (pan, speed)
 
 
 def test_a_jump_in_the_same_place() -> None:
-    pictures = scene(5, 40) + scene(5, 40, start=90)
-    assert _shots(scan_of(pictures))[0] == [(0, 40), (40, 80)]
+    frames = draw_scene(5, 40) + draw_scene(5, 40, start=90)
+    assert _find_shots(measure_scan(frames))[0] == [(0, 40), (40, 80)]
 
 
 @pytest.mark.parametrize("length", [1, 3, 5])
-def test_a_flash_is_no_cut(length: int) -> None:
-    pictures = scene(6, 60)
+def test_a_flash_is_not_a_cut(length: int) -> None:
+    frames = draw_scene(6, 60)
     for frame in range(30, 30 + length):
-        pictures[frame] = (pictures[frame] * 0.2 + 255 * 0.8).astype(np.uint8)
-    assert _shots(scan_of(pictures)) == ([(0, 60)], [])
-    assert len(_shots(scan_of(pictures), SplitConfig(max_flash_s=0.0))[0]) > 1 or length <= 2
+        frames[frame] = (frames[frame] * 0.2 + 255 * 0.8).astype(np.uint8)
+    assert _find_shots(measure_scan(frames)) == ([(0, 60)], [])
+    assert len(_find_shots(measure_scan(frames), SplitConfig(max_flash_s=0.0))[0]) > 1 or length <= 2
 
 
 @pytest.mark.parametrize("length", [8, 15, 30])
 def test_dissolve(length: int) -> None:
-    a, b = scene(7, 40 + length), scene(8, length + 40)
-    pictures = a[:40] + mix(a[40:], b[:length]) + b[length:]
-    shots, ((start, end),) = _shots(scan_of(pictures))
+    a, b = draw_scene(7, 40 + length), draw_scene(8, length + 40)
+    frames = a[:40] + mix_frames(a[40:], b[:length]) + b[length:]
+    shots, ((start, end),) = _find_shots(measure_scan(frames))
     assert abs(start - 40) <= 2 and abs(end - 40 - length) <= 2
-    assert shots == [(0, start), (end, len(pictures))]
+    assert shots == [(0, start), (end, len(frames))]
     off = SplitConfig(transitions=TransitionConfig(mode="off"))
-    assert _shots(scan_of(pictures), off)[1] == []
+    assert _find_shots(measure_scan(frames), off)[1] == []
 
 
 @pytest.mark.parametrize("colour", [0, 255])
-def test_fade_through_a_blank_picture(colour: int) -> None:
-    a, b = scene(9, 50), scene(10, 50)
+def test_fade_through_a_blank_frame(colour: int) -> None:
+    a, b = draw_scene(9, 50), draw_scene(10, 50)
     blank = [np.full_like(a[0], colour)] * 10
-    pictures = a[:40] + mix(a[40:], blank) + blank[:6] + mix(blank, b[:10]) + b[10:]
-    shots, soft = _shots(scan_of(pictures))
+    frames = a[:40] + mix_frames(a[40:], blank) + blank[:6] + mix_frames(blank, b[:10]) + b[10:]
+    shots, soft = _find_shots(measure_scan(frames))
     assert len(shots) == 2
     ((start, end),) = soft
     assert abs(start - 40) <= 2 and abs(end - 66) <= 2
 
 
 def test_fade_in_at_the_start_and_out_at_the_end() -> None:
-    a = scene(11, 70)
+    a = draw_scene(11, 70)
     black = [np.zeros_like(a[0])] * 12
-    pictures = black[:4] + mix(black, a[:12]) + a[12:58] + mix(a[58:], black) + black[:3]
-    ((start, end),), soft = _shots(scan_of(pictures))
+    frames = black[:4] + mix_frames(black, a[:12]) + a[12:58] + mix_frames(a[58:], black) + black[:3]
+    ((start, end),), soft = _find_shots(measure_scan(frames))
     assert len(soft) == 2
     assert abs(start - 16) <= 2 and abs(end - 62) <= 2
 
 
-def test_a_hole_in_time_is_a_cut() -> None:
+def test_a_gap_in_time_is_a_cut() -> None:
     pts = [i if i < 30 else i + 45 for i in range(60)]
-    assert _shots(scan_of(scene(12, 60), pts))[0] == [(0, 30), (30, 60)]
+    assert _find_shots(measure_scan(draw_scene(12, 60), pts))[0] == [(0, 30), (30, 60)]
 
 
-def test_a_dark_video_is_no_fade() -> None:
-    dark = [(p * 0.04).astype(np.uint8) for p in scene(13, 40)]
-    assert _shots(scan_of(dark)) == ([(0, 40)], [])
+def test_a_dark_video_is_not_a_fade() -> None:
+    dark = [(p * 0.04).astype(np.uint8) for p in draw_scene(13, 40)]
+    assert _find_shots(measure_scan(dark)) == ([(0, 40)], [])
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_shots_tile_whatever_the_series(data: st.DataObject) -> None:
+def test_shots_tile_the_video_for_any_series(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 50))
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
-    flat = scan_of(scene(14, 1) * n)
+    flat = measure_scan(draw_scene(14, 1) * n)
     noisy = {
         "mismatch": rng.choice([0.0, 2, 9, 40], n).astype(np.float32),
         "luma": rng.random(n).astype(np.float32),
         "thumb": rng.integers(0, 255, (n, 32, 32), dtype=np.uint8) // rng.integers(1, 60, (n, 1, 1), dtype=np.uint8),
         "pts": np.cumsum(rng.integers(1, 50, n)),
     }
-    _shots(Scan.from_arrays(flat.to_arrays() | {k: v for k, v in noisy.items() if k != "thumb"}))
+    _find_shots(Scan.from_arrays(flat.to_arrays() | {k: v for k, v in noisy.items() if k != "thumb"}))
     values = {name: getattr(flat, name) for name in Scan.__dataclass_fields__} | noisy
-    _shots(Scan(**values))
+    _find_shots(Scan(**values))
 
 
 @settings(deadline=None)
@@ -140,7 +147,7 @@ def test_shots_tile_whatever_the_series(data: st.DataObject) -> None:
     least=st.floats(0.2, 2),
     factor=st.floats(2, 8),
 )
-def test_clips_keep_to_their_lengths(steps: list[float], least: float, factor: float) -> None:
+def test_clips_have_allowed_lengths(steps: list[float], least: float, factor: float) -> None:
     config = SplitConfig(min_seconds=least, max_seconds=least * factor)
     times = np.cumsum([0, *steps])
     shot = Shot(index=0, start_frame=0, end_frame=len(steps))
@@ -155,12 +162,12 @@ def test_clips_keep_to_their_lengths(steps: list[float], least: float, factor: f
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_the_nearest_is_the_first_of_the_nearest(data: st.DataObject) -> None:
+def test_the_first_of_the_nearest_is_found(data: st.DataObject) -> None:
     values = st.integers(-20, 20) | st.floats(-20, 20)
     ascending = np.sort(np.array(data.draw(st.lists(values, min_size=1, max_size=40)), np.float64))
     wanted = np.array(data.draw(st.lists(values, max_size=40)), np.float64)
     distances = np.abs(ascending[:, None] - wanted)
-    found = nearest_indices(ascending, wanted)
+    found = find_nearest_indices(ascending, wanted)
     assert np.array_equal(distances[found, np.arange(len(wanted))], distances.min(axis=0))
     first = np.searchsorted(ascending, ascending[found])
     assert np.array_equal(found, first)
@@ -197,11 +204,11 @@ def test_lengths_that_cannot_tile() -> None:
 
 
 def test_frame_times_of_a_variable_rate() -> None:
-    times = frame_times(scan_of(scene(15, 3), [7, 8, 11]), _FPS, _TICK)
+    times = compute_frame_times(measure_scan(draw_scene(15, 3), [7, 8, 11]), _FPS, _TICK)
     assert times == pytest.approx([0, 1 / 30, 4 / 30, 5 / 30])
 
 
-def _truth(shared_data: Path) -> dict[str, dict]:
+def _read_truth(shared_data: Path) -> dict[str, dict]:
     """The videos with cuts, and of those with none the smaller ones."""
     cuts = json.loads((shared_data / "cuts_truth.json").read_text())
     rows = json.loads((shared_data / "manifest.json").read_text())["videos"]
@@ -212,11 +219,11 @@ def _truth(shared_data: Path) -> dict[str, dict]:
 
 
 def test_real_cuts(shared_data: Path) -> None:
-    for name, truth in _truth(shared_data).items():
+    for name, truth in _read_truth(shared_data).items():
         path = shared_data / "video" / name
-        seen = probe(path)
-        series = scan(path, seen)
-        shots, soft = find_shots(series, seen.fps, seen.time_base, SplitConfig())
+        probe = probe_video(path)
+        series = scan_video(path, probe)
+        shots, soft = find_shots(series, probe.fps, probe.time_base, SplitConfig())
         blended = {span.end for span in soft}
         found = [shot.start_frame for shot in shots if shot.start_frame and shot.start_frame not in blended]
         assert found == [t["start"] for t in truth["transitions"] if t["type"] == "hard"], name

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from humove.ids import video_id_of
+from humove.ids import compute_video_id
 from humove.reasons import Reason
-from humove.video.probe import probe
-from humove.video.scan import Unit
-from pipelines.stages.ingest_video import IngestResult, ingest_video
-from tests.humove.video.conftest import numbered, write_film
+from humove.video.probe import probe_video
+from humove.video.scan import ScanUnit
+from pipelines.stages.video.ingest_video import IngestResult, ingest_video
+from tests.humove.video.conftest import draw_number, write_film
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("ingest") / "numbered.mp4"
-    return write_film(path, [numbered(i) for i in range(60)], options={"g": "15"})
+    return write_film(path, [draw_number(i) for i in range(60)], options={"g": "15"})
 
 
 def test_a_video(video: Path) -> None:
     assert ingest_video(video, 120) == IngestResult(
-        video_id=video_id_of(video), probe=probe(video), units=(Unit(),), missing_bytes=0
+        video_id=compute_video_id(video), probe=probe_video(video), units=(ScanUnit(),), missing_bytes=0
     )
 
 

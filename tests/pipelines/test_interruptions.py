@@ -21,7 +21,7 @@ from humove.storage import open_store
 from pipelines.assembly.pack import Packed, PackJob, PackStage
 from pipelines.jobs.build import build
 from shards.verify import verify
-from tests.builds import SETTINGS, Quiet, config, run
+from tests.builds import SETTINGS, CountingReporter, load_test_config, run_build
 from tests.pipelines.inputs.web_server import WebServer
 from tests.s3_server import S3Server
 
@@ -42,7 +42,7 @@ def folder(videos: Path, tmp_path_factory) -> Path:
 def whole(folder: Path, tmp_path_factory) -> dict[str, str]:
     """The shards of a build of `folder` that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole") / "set"
-    run(folder, out)
+    run_build(folder, out)
     return hash_shards(out)
 
 
@@ -58,7 +58,7 @@ def has_measured(out: Path, step: str) -> bool:
 def wait_for(happened: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end, "it has not happened in time"
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.02)
 
 
@@ -84,7 +84,7 @@ def test_a_build_that_is_killed_and_run_again_gives_the_same_shards(folder: Path
     assert verify(str(out), deep=False) == []
 
 
-def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_build_at_once_and_it_resumes_later(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
     command += ["--set", "execution.flush_seconds=0.1"]
@@ -98,8 +98,8 @@ def test_an_interrupt_ends_the_build_at_once_and_it_goes_on_later(folder: Path, 
         time.sleep(0.3)
     said = child.communicate(timeout=30)[1]
     assert child.returncode == 130
-    assert "interrupted; nothing that was there is lost" in said and "Traceback" not in said
-    run(folder, out)
+    assert "interrupted; finished work is kept" in said and "Traceback" not in said
+    run_build(folder, out)
     assert verify(str(out), deep=False) == []
 
 
@@ -110,24 +110,24 @@ class KilledPackStage(PackStage):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_batch_whose_packing_is_killed_harms_nothing_committed(
+def test_a_killed_packing_leaves_committed_batches_unchanged(
     videos: Path, folder: Path, tmp_path: Path, monkeypatch
 ) -> None:
     mine, out = tmp_path / "videos", tmp_path / "set"
     shutil.copytree(folder, mine)
-    run(mine, out)
+    run_build(mine, out)
     before = (out / "dataset.json").read_bytes(), hash_shards(out)
     shutil.copy(videos / "squat.mp4", mine)
     with monkeypatch.context() as patch:
         patch.setattr(pipelines.jobs.build_loop, "PackStage", KilledPackStage)
         with pytest.raises(UserError, match=r"could not be written: WorkerDied.*run the same command again") as caught:
-            run(mine, out)
+            run_build(mine, out)
     assert "\n" not in str(caught.value)
     assert ((out / "dataset.json").read_bytes(), hash_shards(out)) == before
     assert verify(str(out), deep=False) == []
-    _, quiet = run(mine, out)
+    _, quiet = run_build(mine, out)
     assert not quiet.works["annotate"]
-    run(mine, tmp_path / "straight")
+    run_build(mine, tmp_path / "straight")
     assert hash_shards(out) == hash_shards(tmp_path / "straight")
 
 
@@ -136,11 +136,11 @@ def test_a_store_that_fails_in_the_middle_and_recovers(failing: str, folder: Pat
     out = f"{s3.make_bucket('failing')}/{failing.strip('PUT.*/')}"
     s3.fail_next(10_000, status=503, request=failing)
     with pytest.raises(UserError) as caught:
-        build(config(), str(folder), out, Quiet())
+        build(load_test_config(), str(folder), out, CountingReporter())
     assert "\n" not in str(caught.value)
     assert not open_store(out).exists("dataset.json")
     s3.reset()
-    build(config(), str(folder), out, Quiet())
+    build(load_test_config(), str(folder), out, CountingReporter())
     assert hash_shards(out) == whole
     assert verify(out, deep=False) == []
 
@@ -153,10 +153,10 @@ def test_a_remote_video_is_fetched_once(videos: Path, tmp_path: Path) -> None:
         listing = tmp_path / "list.csv"
         listing.write_text(f"uri\n{url}\n")
         settings = "execution.unit_seconds=2", "execution.workers=2"
-        run(listing, tmp_path / "out", *settings)
+        run_build(listing, tmp_path / "out", *settings)
         assert len(body) <= server.count_sent() <= 1.1 * len(body)
         sent = server.count_sent()
-        run(listing, tmp_path / "out", *settings)
+        run_build(listing, tmp_path / "out", *settings)
         assert server.count_sent() == sent
     finally:
         server.close()

@@ -1,4 +1,4 @@
-"""Motion from other programs' files, through a build: their camera, their world, what is recorded, what is missing."""
+"""Motion from other programs' files, through a build: camera, world, records, missing files."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from humove.body import bone_length_sum
-from humove.camera import intrinsics_from_fov
 from humove.errors import UserError
-from humove.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from humove.motion.body import sum_bone_lengths
+from humove.motion.camera import intrinsics_from_fov
+from humove.motion.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from humove.types import Sample, Source, VideoRef
-from humove.video.probe import probe
-from pipelines.stages.motion import camera_of
+from humove.video.probe import probe_video
+from pipelines.stages.motion import choose_camera
 from shards.reader import open_dataset
 from shards.verify import verify
 from tests.annotators.results.bodies import smpl_arrays
-from tests.builds import run
+from tests.builds import run_build
 
 WAVE = "Daily Activity/wave.mp4"
 FRAMES = 54
@@ -39,7 +39,7 @@ def write_wham(path: Path, sample: Sample, size: tuple[int, int]) -> None:
     assumed = intrinsics_from_fov(*size, 55.0)[0, 0]
     rest = smpl_arrays()["J_regressor"] @ smpl_arrays()["v_template"]
     pelvis = (motion.transl + motion.rest_joints[0]).astype(float)
-    pelvis *= bone_length_sum(rest) / bone_length_sum(motion.rest_joints)
+    pelvis *= sum_bone_lengths(rest) / sum_bone_lengths(motion.rest_joints)
     pelvis[:, 2] *= np.hypot(*size) / assumed
     turn = np.diag([1.0, -1.0, -1.0])
     orient = matrix_to_axis_angle(
@@ -65,19 +65,21 @@ def write_wham(path: Path, sample: Sample, size: tuple[int, int]) -> None:
 
 @pytest.mark.extra("smpl")
 def test_wham_through_a_build(videos: Path, copied: Path, smpl_file: Path, tmp_path: Path) -> None:
-    before = next(s for s in open_dataset(str(copied)).samples() if s.meta["uri"] == WAVE)
-    ref = probe(videos / WAVE)
+    before = next(s for s in open_dataset(str(copied)).iterate_samples() if s.meta["uri"] == WAVE)
+    ref = probe_video(videos / WAVE)
     write_wham(tmp_path / "wham" / "Daily Activity" / "wave" / "wham_output.pkl", before, (ref.width, ref.height))
     settings = [
         "motion.annotator=results", "motion.results.format=wham", f"motion.results.folder.path={tmp_path / 'wham'}",
         f"motion.results.smpl.path={smpl_file}",
     ]  # fmt: skip
     with pytest.raises(UserError, match=r"allow: \[permissive, non-commercial\]"):
-        run(videos, copied, *settings)
-    run(videos, copied, *settings, "allow=[permissive, non-commercial]")
+        run_build(videos, copied, *settings)
+    run_build(videos, copied, *settings, "allow=[permissive, non-commercial]")
     assert verify(str(copied)) == []
-    (sample,) = open_dataset(str(copied)).samples()  # the other videos have no file
-    assert {row.reason for row in open_dataset(str(copied)).outcomes() if row.stage == "motion"} == {"no_motion"}
+    (sample,) = open_dataset(str(copied)).iterate_samples()  # the other videos have no file
+    assert {row.reason for row in open_dataset(str(copied)).iterate_outcomes() if row.stage == "motion"} == {
+        "no_motion"
+    }
 
     assert sample.meta["cam"]["source"] == "annotator" and "diagonal" in sample.meta["cam"]["detail"]
     zoom = sample.meta["width"] / (sample.meta["crop_xyxy"][2] - sample.meta["crop_xyxy"][0])
@@ -98,9 +100,9 @@ def test_wham_through_a_build(videos: Path, copied: Path, smpl_file: Path, tmp_p
     assert str(tmp_path) not in (copied / "dataset.json").read_text()
 
 
-def phone_video(path: Path, said: str) -> Path:
+def write_phone_video(path: Path, focal_length: str) -> Path:
     with av.open(str(path), "w", format="mov", options={"movflags": "use_metadata_tags"}) as box:
-        box.metadata["com.apple.quicktime.camera.focal_length.35mm_equivalent"] = said
+        box.metadata["com.apple.quicktime.camera.focal_length.35mm_equivalent"] = focal_length
         stream = box.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for _ in range(3):
@@ -109,22 +111,22 @@ def phone_video(path: Path, said: str) -> Path:
     return path
 
 
-def test_the_focal_length_that_a_phone_wrote(tmp_path: Path) -> None:
-    """26 mm on a diagonal of 43.27 mm is 26 / 43.27 of the picture's diagonal; without it the assumed angle counts."""
-    known = probe(phone_video(tmp_path / "a.mov", "26"))
+def test_focal_length_in_a_phones_metadata(tmp_path: Path) -> None:
+    """26 mm on a diagonal of 43.27 mm is 26 / 43.27 of the frame's diagonal; without it the assumed angle is used."""
+    known = probe_video(write_phone_video(tmp_path / "a.mov", "26"))
     assert known.focal_35mm == 26
     for odd in ("-13", "wide", "4000"):
-        assert probe(phone_video(tmp_path / "b.mov", odd)).focal_35mm == 0
+        assert probe_video(write_phone_video(tmp_path / "b.mov", odd)).focal_35mm == 0
 
     def video(focal: float) -> VideoRef:
         return VideoRef(video_id="0" * 16, uri="a.mov", width=320, height=240, fps=known.fps, num_frames=3,
                         source=Source(), focal_35mm=focal)  # fmt: skip
 
-    camera, focal = camera_of(video(26), 640, 480, 55.0)
+    camera, focal = choose_camera(video(26), 640, 480, 55.0)
     assert focal.source == "metadata" and "26 mm" in focal.detail
     np.testing.assert_allclose(
         camera, [[26 / 43.2666 * 800, 0, 320], [0, 26 / 43.2666 * 800, 240], [0, 0, 1]], rtol=1e-5
     )
-    camera, focal = camera_of(video(0), 640, 480, 90.0)
+    camera, focal = choose_camera(video(0), 640, 480, 90.0)
     assert focal.source == "default" and "90 degrees" in focal.detail
     np.testing.assert_allclose(camera, [[320, 0, 320], [0, 320, 240], [0, 0, 1]], rtol=1e-5)

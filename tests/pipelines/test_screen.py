@@ -1,4 +1,4 @@
-"""The screen: each bar catches what it is named for, and says by how much."""
+"""The screen: each threshold rejects its fault, with the score."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from humove.reasons import Reason
-from humove.video.probe import probe
-from humove.video.scan import Scan, scan
-from pipelines.stages.screen import ScreenConfig, judge, screen_scores
-from tests.pipelines.scenes import scan_of, scene
+from humove.video.probe import probe_video
+from humove.video.scan import Scan, scan_video
+from pipelines.stages.screen import ScreenConfig, compute_screen_scores, judge_screen
+from tests.pipelines.scenes import draw_scene, measure_scan
 
 _GOOD = {
     "short_side": 540.0, "seconds": 3.0, "brightness": 0.4, "highlights": 0.02, "still_share": 0.0, "sharpness": 0.9,
@@ -19,10 +19,10 @@ _GOOD = {
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory):
-    from tests.humove.video.conftest import numbered, write_film
+    from tests.humove.video.conftest import draw_number, write_film
 
     path = tmp_path_factory.mktemp("screen") / "plain.mp4"
-    return probe(write_film(path, [numbered(i) for i in range(3)]))
+    return probe_video(write_film(path, [draw_number(i) for i in range(3)]))
 
 
 @pytest.mark.parametrize(
@@ -35,18 +35,18 @@ def plain(tmp_path_factory: pytest.TempPathFactory):
         ("sharpness", 0.28, Reason.BLURRY),
     ],
 )
-def test_each_bar(score: str, value: float, reason: Reason) -> None:
-    assert judge(_GOOD, ScreenConfig()) is None
-    verdict = judge(_GOOD | {score: value}, ScreenConfig())
+def test_each_threshold(score: str, value: float, reason: Reason) -> None:
+    assert judge_screen(_GOOD, ScreenConfig()) is None
+    verdict = judge_screen(_GOOD | {score: value}, ScreenConfig())
     assert verdict.reason is reason
     assert verdict.score == value
     assert verdict.threshold is not None
     loose = ScreenConfig(min_short_side=0, min_brightness=0, max_highlights=1, max_still_share=1, min_sharpness=0)
-    assert judge(_GOOD | {score: value}, loose) is None
+    assert judge_screen(_GOOD | {score: value}, loose) is None
 
 
-def test_scores_tell_pictures_apart(plain) -> None:
-    good = scene(1, 30)
+def test_scores_distinguish_faults(plain) -> None:
+    good = draw_scene(1, 30)
     frozen = [good[0]] * 20 + good[20:]
     blurred = [cv2.GaussianBlur(p, (0, 0), 144 * 14 / 540) for p in good]
     dark = [(p * 0.05).astype(np.uint8) for p in good]
@@ -54,23 +54,23 @@ def test_scores_tell_pictures_apart(plain) -> None:
     wanted = {
         None: good, Reason.FROZEN: frozen, Reason.BLURRY: blurred, Reason.TOO_DARK: dark, Reason.OVEREXPOSED: bright,
     }  # fmt: skip
-    for reason, pictures in wanted.items():
-        scores = screen_scores(scan_of(pictures), 0, 30, plain)
-        verdict = judge(scores, ScreenConfig())
+    for reason, frames in wanted.items():
+        scores = compute_screen_scores(measure_scan(frames), 0, 30, plain)
+        verdict = judge_screen(scores, ScreenConfig())
         assert (verdict and verdict.reason) is reason, scores
 
 
-def test_a_span_is_judged_by_itself(plain) -> None:
-    good = scene(2, 60)
-    pictures = [good[0]] * 30 + good[30:]
-    series = scan_of(pictures)
-    assert screen_scores(series, 0, 30, plain)["still_share"] == 1
-    assert screen_scores(series, 30, 60, plain)["still_share"] == 0
+def test_a_span_is_judged_independently(plain) -> None:
+    good = draw_scene(2, 60)
+    frames = [good[0]] * 30 + good[30:]
+    series = measure_scan(frames)
+    assert compute_screen_scores(series, 0, 30, plain)["still_share"] == 1
+    assert compute_screen_scores(series, 30, 60, plain)["still_share"] == 0
 
 
 def test_repeated_frames_of_a_low_rate_are_not_frozen(plain) -> None:
-    pictures = [p for p in scene(3, 15, pan=2) for _ in range(4)]
-    assert screen_scores(scan_of(pictures), 0, 60, plain)["still_share"] < 0.1
+    frames = [p for p in draw_scene(3, 15, pan=2) for _ in range(4)]
+    assert compute_screen_scores(measure_scan(frames), 0, 60, plain)["still_share"] < 0.1
 
 
 def test_real_files(shared_data: Path) -> None:
@@ -81,9 +81,9 @@ def test_real_files(shared_data: Path) -> None:
     }  # fmt: skip
     for name, reason in wanted.items():
         path = shared_data / "video" / name
-        seen = probe(path)
-        series = scan(path, seen)
+        probe = probe_video(path)
+        series = scan_video(path, probe)
         assert isinstance(series, Scan)
-        scores = screen_scores(series, 0, series.num_frames, seen)
-        verdict = judge(scores, ScreenConfig())
+        scores = compute_screen_scores(series, 0, series.num_frames, probe)
+        verdict = judge_screen(scores, ScreenConfig())
         assert (verdict and verdict.reason) is reason, (name, scores)

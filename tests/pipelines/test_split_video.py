@@ -8,40 +8,49 @@ import numpy as np
 import pytest
 
 from humove.reasons import Reason
-from humove.video.probe import probe
-from humove.video.scan import scan
+from humove.video.probe import probe_video
+from humove.video.scan import scan_video
 from humove.video.signature import compute_signature
-from pipelines.stages.cuts import SplitConfig
-from pipelines.stages.screen import screen_scores
-from pipelines.stages.split_video import split_video
-from tests.pipelines.scenes import mix, scan_of, scene
-from tests.pipelines.stored_scenes import PROBE, stored_scan_of
+from pipelines.stages.screen import compute_screen_scores
+from pipelines.stages.shots.cuts import SplitConfig
+from pipelines.stages.video.split_video import split_video
+from tests.pipelines.scenes import draw_scene, measure_scan, mix_frames
+from tests.pipelines.stored_scenes import PROBE, store_scan
 
 
-def _film() -> list[np.ndarray]:
+def _make_frames() -> list[np.ndarray]:
     """A cut, a flash, a dissolve, a short shot and a fade to black."""
-    a, b, c, d = scene(1, 70), scene(2, 90), scene(3, 90), scene(4, 40)
+    a, b, c, d = draw_scene(1, 70), draw_scene(2, 90), draw_scene(3, 90), draw_scene(4, 40)
     a[30] = (a[30] * 0.2 + 255 * 0.8).astype(np.uint8)
     black = [np.zeros_like(a[0])] * 12
-    return a + b[:70] + mix(b[70:], c[:20]) + c[20:] + scene(5, 20) + d[:28] + mix(d[28:], black) + black[:4]
+    return (
+        a
+        + b[:70]
+        + mix_frames(b[70:], c[:20])
+        + c[20:]
+        + draw_scene(5, 20)
+        + d[:28]
+        + mix_frames(d[28:], black)
+        + black[:4]
+    )
 
 
 @pytest.mark.parametrize("chunk_frames", [9, 41, 64, 4096])
 @pytest.mark.parametrize("lengths", [(1.5, 10.0), (0.4, 1.0)])
-def test_a_stored_scan_gives_what_one_in_memory_gives(chunk_frames: int, lengths: tuple[float, float]) -> None:
-    pictures = _film()
+def test_a_stored_scan_gives_the_same_as_one_in_memory(chunk_frames: int, lengths: tuple[float, float]) -> None:
+    frames = _make_frames()
     config = SplitConfig(min_seconds=lengths[0], max_seconds=lengths[1])
-    wanted = split_video(scan_of(pictures), PROBE, config)
+    wanted = split_video(measure_scan(frames), PROBE, config)
     assert len(wanted.transitions) == 2 and len(wanted.shots) == 5
-    stored, read = stored_scan_of(pictures, chunk_frames)
+    stored, read = store_scan(frames, chunk_frames)
     read.clear()
     assert split_video(stored, PROBE, config) == wanted
     if chunk_frames > 40:  # no window is longer: each chunk once for cuts, fades and dissolves, and a few times more
         assert len(read) <= 8 * len(stored.index.names)
 
 
-def test_rows_tile_the_video_and_are_what_the_scan_says() -> None:
-    series = scan_of(_film())
+def test_rows_tile_the_video_and_match_the_scan() -> None:
+    series = measure_scan(_make_frames())
     found = split_video(series, PROBE, SplitConfig())
     assert json.loads(json.dumps(found.shots)) == found.shots
     spans = sorted([*found.transitions, *([shot["start"], shot["end"]] for shot in found.shots)])
@@ -52,7 +61,7 @@ def test_rows_tile_the_video_and_are_what_the_scan_says() -> None:
     for clip in clips:
         start, end = clip["start"], clip["end"]
         assert clip["times"] == pytest.approx([start / 30, end / 30])
-        assert clip["scores"] == screen_scores(series, start, end, PROBE)
+        assert clip["scores"] == compute_screen_scores(series, start, end, PROBE)
         assert clip["signature"] == compute_signature(series, start, end).tolist()
     short = next(shot for shot in found.shots if not shot["clips"])
     seconds = short["times"][1] - short["times"][0]
@@ -62,7 +71,7 @@ def test_rows_tile_the_video_and_are_what_the_scan_says() -> None:
 
 
 class _Network:
-    """Answers that the shot changes after frame 19."""
+    """A network that detects a change after frame 19."""
 
     def annotate(self, batch: list) -> list[np.ndarray]:
         answers = [np.zeros((scan.num_frames, 2), np.float32) for scan in batch]
@@ -71,27 +80,27 @@ class _Network:
         return answers
 
 
-def test_a_network_is_asked_where_it_is_the_detector() -> None:
-    series = scan_of(scene(6, 60))
+def test_a_network_is_used_if_it_is_the_detector() -> None:
+    series = measure_scan(draw_scene(6, 60))
     learned = SplitConfig(detector="transnetv2")
     assert [shot["start"] for shot in split_video(series, PROBE, learned, _Network()).shots] == [0, 20]
     assert [shot["start"] for shot in split_video(series, PROBE, SplitConfig()).shots] == [0]
     for config, network in ((learned, None), (SplitConfig(), _Network())):
-        with pytest.raises(ValueError, match="exactly where the detector is one"):
+        with pytest.raises(ValueError, match="exactly if the detector is one"):
             split_video(series, PROBE, config, network)
 
 
-def test_frames_before_a_long_hole_are_no_clip() -> None:
+def test_frames_before_a_long_gap_are_not_a_clip() -> None:
     """Two frames, then nothing for 45 s: they can't be divided into clips of at most 10 s."""
-    pictures = scene(7, 62)
-    series = scan_of(pictures, [0, 1, *range(1350, 1410)])
+    frames = draw_scene(7, 62)
+    series = measure_scan(frames, [0, 1, *range(1350, 1410)])
     shots = split_video(series, PROBE, SplitConfig()).shots
     assert [(shot["start"], shot["end"], len(shot["clips"])) for shot in shots] == [(0, 2, 0), (2, 62, 1)]
 
 
 def test_a_file_without_timestamps(shared_data: Path) -> None:
     path = shared_data / "video" / "cuts_hard.mp4"
-    seen = probe(path)
-    series = scan(path, seen)
+    probe = probe_video(path)
+    series = scan_video(path, probe)
     counted = replace(series, timed=False)
-    assert split_video(counted, seen, SplitConfig()) == split_video(series, seen, SplitConfig())
+    assert split_video(counted, probe, SplitConfig()) == split_video(series, probe, SplitConfig())

@@ -1,4 +1,4 @@
-"""A small data set with real mp4s and motion that really follows from its pose."""
+"""A small data set with real mp4s and motion that is consistent with its pose."""
 
 import hashlib
 import io
@@ -15,20 +15,20 @@ import av
 import numpy as np
 import pytest
 
-from humove.atomic import write_text
-from humove.body import Body, joints_of_pose
-from humove.camera import intrinsics_from_fov, project
-from humove.ids import clip_id_of, settings_hash
-from humove.skeletons import MEDIAPIPE_33, SMPL_JOINTS
+from humove.ids import format_clip_id, hash_settings
+from humove.motion.body import Body, compute_joints
+from humove.motion.camera import intrinsics_from_fov, project_points
+from humove.motion.skeletons import MEDIAPIPE_33, SMPL_JOINTS
+from humove.storage.atomic import write_text
 from humove.types import Pose2D, Sample, SmplMotion
-from shards.card import write_card
-from shards.documents import BatchRow, DatasetDoc, SampleMeta, ShardRow, SplitRow, StageCounts
+from shards.card.text import write_card
 from shards.format import DATASET_FILE, INDEX_FILE, OUTCOMES_FILE, SHARDS_FOLDER
 from shards.index import IndexWriter, Outcome, OutcomesWriter
+from shards.schemas import BatchRow, DatasetDoc, SampleMeta, ShardRow, SplitRow, StageCounts
 from shards.writer import ShardWriter
 
 CONFIG = {"clips": {"min_s": 0.5, "max_s": 10.0}}
-CONFIG_HASH = settings_hash(CONFIG)
+CONFIG_HASH = hash_settings(CONFIG)
 ANNOTATOR = {
     "name": "blazepose",
     "version": "1",
@@ -40,7 +40,7 @@ SIZE = (160, 192)
 
 
 def encode_mp4(num_frames: int, fps: Fraction, seed: int = 0, *, codec: str = "libx264", **stream: object) -> bytes:
-    """A moving pattern as mp4; `stream` sets attributes of the video stream."""
+    """Encode a moving pattern as mp4; `stream` sets attributes of the video stream."""
     width, height = SIZE
     grid_y, grid_x = np.mgrid[:height, :width]
     out = io.BytesIO()
@@ -59,7 +59,7 @@ def encode_mp4(num_frames: int, fps: Fraction, seed: int = 0, *, codec: str = "l
 
 
 def make_motion(num_frames: int, start_frame: int, seed: int) -> SmplMotion:
-    """A person facing the camera at 3.4 m, swinging arms and knees; frame 2 is not valid."""
+    """Make a person facing the camera at 3.4 m, swinging arms and knees; frame 2 is not valid."""
     rng, t = np.random.default_rng(seed), np.linspace(0, 2 * np.pi, num_frames, dtype=np.float32)
     body = Body.load()
     pose = np.zeros((num_frames, 24, 3), np.float32)
@@ -76,7 +76,7 @@ def make_motion(num_frames: int, start_frame: int, seed: int) -> SmplMotion:
         global_orient=pose[:, 0],
         body_pose=pose[:, 1:],
         transl=transl,
-        joints=joints_of_pose(body.rest_joints, pose[:, 0], pose[:, 1:], transl),
+        joints=compute_joints(body.rest_joints, pose[:, 0], pose[:, 1:], transl),
         cam_intrinsics=np.asarray(intrinsics_from_fov(*SIZE, 55.0), np.float32),
         confidence=np.where(valid, np.float32(0.9), np.float32(0)),
         valid=valid,
@@ -88,8 +88,8 @@ def make_motion(num_frames: int, start_frame: int, seed: int) -> SmplMotion:
 
 
 def make_pose2d(motion: SmplMotion) -> Pose2D:
-    """Keypoints where the motion's joints project; points that SMPL lacks are not seen."""
-    px = np.asarray(project(motion.joints, motion.cam_intrinsics), np.float32)
+    """Project the motion's joints to keypoints; points that SMPL lacks are not visible."""
+    px = np.asarray(project_points(motion.joints, motion.cam_intrinsics), np.float32)
     keypoints = np.zeros((len(px), len(MEDIAPIPE_33), 2), np.float32)
     scores = np.zeros(keypoints.shape[:2], np.float32)
     for k, name in enumerate(MEDIAPIPE_33):
@@ -101,8 +101,8 @@ def make_pose2d(motion: SmplMotion) -> Pose2D:
 def make_sample(
     video_id: str, shot: int, *, split: str, start_frame: int, num_frames: int = 20, fps: Fraction = Fraction(25)
 ) -> Sample:
-    """A sample of the video's first clip of the shot."""
-    key, seed = clip_id_of(video_id, shot, 0), int(video_id[0], 16) + shot
+    """Make a sample of the shot's first clip."""
+    key, seed = format_clip_id(video_id, shot, 0), int(video_id[0], 16) + shot
     motion = make_motion(num_frames, start_frame, seed)
     caption = f"A person in «red» swings both arms, shot {shot}."
     end_frame = start_frame + num_frames
@@ -140,7 +140,7 @@ def make_sample(
     return Sample(key=key, split=split, mp4=mp4, motion=motion, pose2d=make_pose2d(motion), meta=meta)
 
 
-def _clip_row(sample: Sample, **changes: object) -> Outcome:
+def _make_clip_row(sample: Sample, **changes: object) -> Outcome:
     span = sample.meta["span"]
     row = Outcome(
         unit="clip",
@@ -154,8 +154,8 @@ def _clip_row(sample: Sample, **changes: object) -> Outcome:
     return replace(row, **changes)
 
 
-def outcomes_of(samples: list[Sample]) -> list[Outcome]:
-    """Every video has two shots of 20 frames with a fade of 4 between them, or one; a last input is unreadable."""
+def make_outcomes(samples: list[Sample]) -> list[Outcome]:
+    """Make outcomes: two shots of 20 frames per video with a fade of 4, or one; a last input is unreadable."""
     rows = []
     for video_id in sorted({s.meta["video_id"] for s in samples}):
         clips = [s for s in samples if s.meta["video_id"] == video_id]
@@ -167,13 +167,13 @@ def outcomes_of(samples: list[Sample]) -> list[Outcome]:
         assert first["start_frame"] == 0
         for clip in clips:
             rows.append(Outcome(unit="shot", stage="split", clip_id="", **clip.meta["span"], **shared))
-            rows.append(_clip_row(clip))
+            rows.append(_make_clip_row(clip))
     unreadable = {"stage": "probe", "outcome": "rejected", "reason": "unreadable", "detail": "no moov atom"}
     return [*rows, Outcome(unit="video", video_id="", uri="broken.mp4", **unreadable)]
 
 
 def make_samples() -> list[Sample]:
-    """Three videos: a and b in train (a with two shots), c in val; b at 30000/1001."""
+    """Make samples of three videos: a and b in train (a with two shots), c in val; b at 30000/1001."""
     a, b, c = (digit * 16 for digit in "abc")
     return [
         make_sample(a, 0, split="train", start_frame=0),
@@ -184,7 +184,7 @@ def make_samples() -> list[Sample]:
 
 
 def write_dataset(folder: Path, samples: list[Sample], outcomes: list[Outcome]) -> DatasetDoc:
-    """Writes a whole data set: two samples a shard."""
+    """Write a whole data set with two samples per shard."""
     shards: list[ShardRow] = []
     names = sorted({name for sample in samples for name in sample.meta["scores"]})
     with IndexWriter(folder / INDEX_FILE, names) as index:
@@ -241,21 +241,21 @@ def samples() -> list[Sample]:
 def built(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound data set; read only."""
     folder = tmp_path_factory.mktemp("built") / "set"
-    write_dataset(folder, samples, outcomes_of(samples))
+    write_dataset(folder, samples, make_outcomes(samples))
     return folder
 
 
 @pytest.fixture
 def damaged(built: Path, tmp_path: Path) -> Path:
-    """A copy of the sound data set, to be damaged."""
+    """A copy of the sound data set to damage."""
     return Path(shutil.copytree(built, tmp_path / "set"))
 
 
 Entries = list[tuple[tarfile.TarInfo, bytes]]
 
 
-def retar(folder: Path, shard: str, edit: Callable[[Entries], Entries], **tar: object) -> None:
-    """Rewrites a shard's entries and makes dataset.json agree with the new bytes."""
+def edit_shard(folder: Path, shard: str, edit: Callable[[Entries], Entries], **tar: object) -> None:
+    """Rewrite a shard's entries and update dataset.json."""
     path = folder / SHARDS_FOLDER / shard
     with tarfile.open(path) as box:
         entries = [(entry, box.extractfile(entry).read()) for entry in box]
@@ -263,22 +263,22 @@ def retar(folder: Path, shard: str, edit: Callable[[Entries], Entries], **tar: o
         for entry, raw in edit(entries):
             entry.size = len(raw)
             box.addfile(entry, io.BytesIO(raw))
-    agree(folder, shard)
+    update_checksum(folder, shard)
 
 
-def agree(folder: Path, shard: str) -> None:
-    """Makes dataset.json state the size and hash that the shard has."""
+def update_checksum(folder: Path, shard: str) -> None:
+    """Update a shard's size and hash in dataset.json."""
     raw = (folder / SHARDS_FOLDER / shard).read_bytes()
 
     def edit(doc: dict) -> None:
         row = next(row for row in doc["shards"] if row["name"] == shard)
         row |= {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
 
-    redoc(folder, edit)
+    edit_doc(folder, edit)
 
 
-def redoc(folder: Path, edit: Callable[[dict], None]) -> None:
-    """Edits dataset.json in place."""
+def edit_doc(folder: Path, edit: Callable[[dict], None]) -> None:
+    """Edit dataset.json in place."""
     doc = json.loads((folder / DATASET_FILE).read_bytes())
     edit(doc)
     write_text(folder / DATASET_FILE, json.dumps(doc))
@@ -289,5 +289,6 @@ def make() -> SimpleNamespace:
     """The functions above: test modules cannot import one another."""
     return SimpleNamespace(
         mp4=encode_mp4, motion=make_motion, pose2d=make_pose2d, sample=make_sample, samples=make_samples,
-        outcomes=outcomes_of, dataset=write_dataset, retar=retar, agree=agree, redoc=redoc,
+        outcomes=make_outcomes, dataset=write_dataset, edit_shard=edit_shard, update_checksum=update_checksum,
+        edit_doc=edit_doc,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rule from a clip's shape to a bucket, and its counts over an index."""
+"""The bucket rule, and its counts over an index."""
 
 import time
 from collections import Counter
@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shards.buckets import COLUMNS, RESOLUTIONS, Bucket, BucketConfig, LeftOut, bucket_of, count_buckets, frames_at
+from shards.buckets import (
+    COLUMNS,
+    RESOLUTIONS,
+    Bucket,
+    BucketConfig,
+    LeftOut,
+    choose_bucket,
+    count_buckets,
+    count_frames_at,
+)
 from shards.reader import open_dataset
 
 CONFIG = BucketConfig()
@@ -31,7 +40,7 @@ RATES = [Fraction(n) for n in (12, 15, 16, 24, 25, 30, 48, 50, 60)] + [Fraction(
     ],
 )
 def test_a_clip_goes_to_the_nearest_shape_and_the_longest_length(shape: tuple, name: str) -> None:
-    assert bucket_of(*shape, CONFIG).name == name
+    assert choose_bucket(*shape, CONFIG).name == name
 
 
 @pytest.mark.parametrize(
@@ -45,23 +54,23 @@ def test_a_clip_goes_to_the_nearest_shape_and_the_longest_length(shape: tuple, n
     ],
 )
 def test_why_a_clip_is_left_out(shape: tuple, reason: str) -> None:
-    assert bucket_of(*shape, CONFIG) == reason
+    assert choose_bucket(*shape, CONFIG) == reason
 
 
-def test_the_factor_of_enlargement_is_where_it_is_said_to_be() -> None:
-    assert bucket_of(81, 16.0, 416, 416, CONFIG) == Bucket(624, 624, 81)  # 624 / 416 is 1.5 exactly
-    assert bucket_of(81, 16.0, 415, 415, CONFIG) is LeftOut.TOO_SMALL
+def test_the_upscale_limit_is_exact() -> None:
+    assert choose_bucket(81, 16.0, 416, 416, CONFIG) == Bucket(624, 624, 81)  # 624 / 416 is 1.5 exactly
+    assert choose_bucket(81, 16.0, 415, 415, CONFIG) is LeftOut.TOO_SMALL
 
 
 @given(st.integers(1, 700), st.sampled_from(RATES), st.integers(1, 60))
 def test_the_number_of_instants_is_exact_though_the_rate_is_a_float(num_frames: int, rate: Fraction, fps: int) -> None:
     exact = int((num_frames - 1) * fps / rate) + 1
-    assert frames_at(num_frames, float(rate), fps) == exact
+    assert count_frames_at(num_frames, float(rate), fps) == exact
 
 
 @given(st.integers(1, 700), st.sampled_from(RATES), st.integers(2, 4000), st.integers(2, 4000))
 def test_a_bucket_is_one_of_the_configured_and_within_the_clip(n: int, rate: Fraction, w: int, h: int) -> None:
-    bucket = bucket_of(n, float(rate), w, h, CONFIG)
+    bucket = choose_bucket(n, float(rate), w, h, CONFIG)
     if isinstance(bucket, LeftOut):
         return
     assert (bucket.width, bucket.height) in RESOLUTIONS
@@ -71,7 +80,7 @@ def test_a_bucket_is_one_of_the_configured_and_within_the_clip(n: int, rate: Fra
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"max_frames": 80}, "max_frames is 80: give 4k"),
         ({"min_frames": 21, "max_frames": 17}, "above max_frames"),
@@ -81,21 +90,23 @@ def test_a_bucket_is_one_of_the_configured_and_within_the_clip(n: int, rate: Fra
         ({"framerate": 16}, "framerate"),
     ],
 )
-def test_a_wrong_setting_is_named(wrong: dict, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_wrong_setting_is_named(wrong: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         BucketConfig.model_validate(wrong)
 
 
 def test_counts_add_up_by_split(built: Path) -> None:
     dataset = open_dataset(str(built))
-    counts = count_buckets(dataset.index_rows(list(COLUMNS)), BucketConfig(resolutions=((64, 48),), max_upscale=8))
-    sizes = Counter(sample.split for sample in dataset.samples())
+    counts = count_buckets(
+        dataset.iterate_index_rows(list(COLUMNS)), BucketConfig(resolutions=((64, 48),), max_upscale=8)
+    )
+    sizes = Counter(sample.split for sample in dataset.iterate_samples())
     assert {split: row["used"] + sum(row["left_out"].values()) for split, row in counts.items()} == sizes
     for row in counts.values():
         assert row["used"] == sum(row["buckets"].values())
 
 
-def test_counts_of_rows_seen_one_by_one() -> None:
+def test_counts_of_streamed_rows() -> None:
     shapes = [(81, 16.0, 832, 480), (16, 16.0, 832, 480), (81, 16.0, 80, 48), (81, 8.0, 832, 480), (81, 16.0, 832, 480)]
     rows = [dict(zip(COLUMNS, ("train", *shape), strict=True)) for shape in shapes]
     rows.append(dict(zip(COLUMNS, ("val", *shapes[1]), strict=True)))
@@ -109,7 +120,7 @@ def test_counts_of_rows_seen_one_by_one() -> None:
     }
 
 
-def test_two_hundred_thousand_rows_are_counted_at_once() -> None:
+def test_two_hundred_thousand_rows_are_counted_quickly() -> None:
     rows = ({"split": "train", "num_frames": 30 + i % 271, "fps": 30.0, "width": 720, "height": 400 + i % 880}
             for i in range(200_000))  # fmt: skip
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What makes an mp4 unfit, made by ffmpeg itself."""
+"""Invalid mp4s, made by ffmpeg."""
 
 import subprocess
 from fractions import Fraction
@@ -13,7 +13,7 @@ from shards.checks.video import check_video
 SOUND = ("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-shortest", "-c:v", "copy", "-c:a", "aac")
 CASES = {
     "sound": (("-c:v", "copy"), None),
-    "audio": (SOUND, "carries audio"),
+    "audio": (SOUND, "has audio"),
     "rotation tag": (None, "rotation tag"),
     "variable rate": (
         ("-vf", "setpts='if(gt(N,9),N+3,N)/(25*TB)'", "-fps_mode", "vfr", "-c:v", "libx264"),
@@ -26,8 +26,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_unfit_videos_are_told(case: str, make: SimpleNamespace, tmp_path: Path):
-    options, said = CASES[case]
+def test_invalid_videos_are_found(case: str, make: SimpleNamespace, tmp_path: Path):
+    options, expected = CASES[case]
     source, out = tmp_path / "in.mp4", tmp_path / "out.mp4"
     source.write_bytes(make.mp4(20, Fraction(25)))
     before = ("-display_rotation", "90") if options is None else ()
@@ -35,13 +35,13 @@ def test_unfit_videos_are_told(case: str, make: SimpleNamespace, tmp_path: Path)
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     raw = out.read_bytes()
     lines = [str(d) for d in check_video("here", raw, width=160, height=192, num_frames=20, fps=Fraction(25))]
-    if said is None:
+    if expected is None:
         assert lines == []
     else:
-        assert [line for line in lines if said in line], lines
+        assert [line for line in lines if expected in line], lines
 
 
-def test_a_video_cut_short_is_told(make: SimpleNamespace):
+def test_a_truncated_video_is_found(make: SimpleNamespace):
     raw = make.mp4(20, Fraction(25))
     for keep in (0, 50, len(raw) // 2):
         assert check_video("here", raw[:keep], width=160, height=192, num_frames=20, fps=Fraction(25))

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from humove.ids import clip_id_of
+from humove.ids import format_clip_id
 from humove.types import Pose2D, Sample
-from shards.format import meta_json, parse_key, parse_shard_name, sample_members, shard_name
+from shards.format import encode_meta, encode_sample, format_shard_name, parse_key, parse_shard_name
 from shards.npz import (
     MOTION_ARRAYS,
-    decode_motion,
+    decode_motion_npz,
     decode_npz,
-    decode_pose2d,
+    decode_pose2d_npz,
+    encode_motion_npz,
     encode_npz,
-    motion_bytes,
-    pose2d_bytes,
+    encode_pose2d_npz,
 )
 
 arrays = st.dictionaries(
@@ -35,7 +35,7 @@ arrays = st.dictionaries(
 
 @settings(deadline=None, max_examples=50)
 @given(stored=arrays)
-def test_npz_comes_back_as_it_was(stored: dict[str, np.ndarray]):
+def test_npz_round_trip(stored: dict[str, np.ndarray]):
     raw = encode_npz(stored)
     got = decode_npz(raw)
     assert list(got) == list(stored)
@@ -45,8 +45,8 @@ def test_npz_comes_back_as_it_was(stored: dict[str, np.ndarray]):
     assert encode_npz(got) == raw
 
 
-def test_npz_holds_no_clock_and_no_pickle(samples: list[Sample]):
-    raw = motion_bytes(samples[0].motion)
+def test_npz_has_no_timestamp_and_no_pickle(samples: list[Sample]):
+    raw = encode_motion_npz(samples[0].motion)
     with zipfile.ZipFile(io.BytesIO(raw)) as box:
         assert {entry.date_time for entry in box.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert [entry.filename for entry in box.infolist()] == [f"{name}.npy" for name in MOTION_ARRAYS]
@@ -58,8 +58,8 @@ def test_npz_holds_no_clock_and_no_pickle(samples: list[Sample]):
         decode_npz(evil.getvalue())
 
 
-def test_motion_comes_back_in_the_format_s_types(samples: list[Sample]):
-    got, true = decode_motion(motion_bytes(samples[0].motion)), samples[0].motion
+def test_motion_is_decoded_with_the_format_s_dtypes(samples: list[Sample]):
+    got, true = decode_motion_npz(encode_motion_npz(samples[0].motion)), samples[0].motion
     for name, (dtype, _) in MOTION_ARRAYS.items():
         assert getattr(got, name).dtype == np.dtype(dtype)
         np.testing.assert_array_equal(getattr(got, name), getattr(true, name))
@@ -77,10 +77,10 @@ points = st.integers(0, 5).flatmap(
 
 @settings(deadline=None, max_examples=50)
 @given(drawn=points)
-def test_pose2d_comes_back_as_it_was(drawn: tuple):
+def test_pose2d_round_trip(drawn: tuple):
     keypoints, scores, names, skeleton = drawn
     pose = Pose2D(keypoints=keypoints, scores=scores, names=names, skeleton=skeleton)
-    got = decode_pose2d(pose2d_bytes(pose))
+    got = decode_pose2d_npz(encode_pose2d_npz(pose))
     np.testing.assert_array_equal(got.keypoints, keypoints)
     np.testing.assert_array_equal(got.scores, scores)
     assert (got.names, got.skeleton) == (names, skeleton)
@@ -91,34 +91,34 @@ def test_pose2d_comes_back_as_it_was(drawn: tuple):
     video_id=st.from_regex(r"[0-9a-f]{16}", fullmatch=True),
     numbers=st.tuples(st.integers(0, 99_999), st.integers(0, 99_999), st.integers(0, 199)),
 )
-def test_a_clip_s_id_parses_as_a_key(video_id: str, numbers: tuple[int, int, int]):
-    parts = parse_key(clip_id_of(video_id, *numbers))
+def test_a_clip_id_parses_as_a_key(video_id: str, numbers: tuple[int, int, int]):
+    parts = parse_key(format_clip_id(video_id, *numbers))
     assert (parts.video_id, parts.shot, parts.clip, parts.person) == (video_id, *numbers)
 
 
 @pytest.mark.parametrize(
     "key", ["", "a-s0-c0-p0", "a.b-s0000-c0000-p00", "../a-s0000-c0000-p00", "a-s0000-c0000-p00\n"]
 )
-def test_what_is_no_key(key: str):
-    with pytest.raises(ValueError, match="no sample key"):
+def test_invalid_keys(key: str):
+    with pytest.raises(ValueError, match="not a sample key"):
         parse_key(key)
 
 
 @pytest.mark.parametrize("name", ["train-1.tar", "../train-000000.tar", "train-000000.tar.gz", "Train-000000.tar", ""])
-def test_what_is_no_shard_name(name: str):
-    with pytest.raises(ValueError, match="no shard name"):
+def test_invalid_shard_names(name: str):
+    with pytest.raises(ValueError, match="not a shard name"):
         parse_shard_name(name)
-    assert parse_shard_name(shard_name("val", 12)) == ("val", 12)
+    assert parse_shard_name(format_shard_name("val", 12)) == ("val", 12)
 
 
-def test_members_in_their_order(samples: list[Sample]):
-    members = sample_members(samples[0])
+def test_members_are_in_the_format_s_order(samples: list[Sample]):
+    members = encode_sample(samples[0])
     assert [suffix for suffix, _ in members] == ["mp4", "motion.npz", "pose2d.npz", "txt", "json"]
     assert dict(members)["txt"].decode() == samples[0].meta["captions"]["full"]
     assert json.loads(dict(members)["json"]) == samples[0].meta
 
 
-def test_json_is_fixed_readable_and_strict():
-    assert meta_json({"b": 1, "a": "é"}) == '{\n "a": "é",\n "b": 1\n}\n'.encode()
+def test_json_layout_is_fixed_and_strict():
+    assert encode_meta({"b": 1, "a": "é"}) == '{\n "a": "é",\n "b": 1\n}\n'.encode()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        meta_json({"a": float("nan")})
+        encode_meta({"a": float("nan")})

@@ -1,4 +1,4 @@
-"""The two tables."""
+"""index.parquet and outcomes.parquet."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,30 +10,30 @@ from hypothesis import strategies as st
 
 import shards.index
 from humove.types import Sample
-from shards.documents import SampleMeta
 from shards.index import (
     INDEX_COLUMNS,
     IndexWriter,
     Outcome,
     OutcomesWriter,
-    index_row,
+    get_score_column,
+    make_index_row,
     read_outcomes,
     read_rows,
-    score_column,
 )
+from shards.schemas import SampleMeta
 from shards.writer import Placement
 
 
-def placement(sample: Sample) -> Placement:
+def make_placement(sample: Sample) -> Placement:
     return Placement(
         key=sample.key, split=sample.split, shard="train-000000.tar", offset=0, bytes=4096, mp4_offset=512, mp4_bytes=9
     )
 
 
-def test_an_index_row_has_the_contract_s_columns_then_scores(samples: list[Sample], tmp_path: Path):
+def test_an_index_row_has_the_fixed_columns_then_scores(samples: list[Sample], tmp_path: Path):
     sample = samples[2]
     with IndexWriter(tmp_path / "index.parquet", ["sharpness", "duration_s"]) as index:
-        index.add(SampleMeta.model_validate(sample.meta), placement(sample))
+        index.add(SampleMeta.model_validate(sample.meta), make_placement(sample))
     table = pq.read_table(tmp_path / "index.parquet")
     assert table.column_names == [*INDEX_COLUMNS, "score_duration_s", "sharpness"]
     row = table.to_pylist()[0]
@@ -44,25 +44,25 @@ def test_an_index_row_has_the_contract_s_columns_then_scores(samples: list[Sampl
     assert (row["mp4_offset"], row["mp4_bytes"], row["num_frames"]) == (512, 9, 17)
 
 
-def test_a_score_that_the_index_was_not_told_of_is_an_error(samples: list[Sample], tmp_path: Path):
+def test_an_unlisted_score_is_an_error(samples: list[Sample], tmp_path: Path):
     meta = SampleMeta.model_validate(samples[0].meta)
     with (
         pytest.raises(ValueError, match="no column"),
         IndexWriter(tmp_path / "index.parquet", ["sharpness"]) as index,
     ):
-        index.add(meta, placement(samples[0]))
+        index.add(meta, make_placement(samples[0]))
     assert list(tmp_path.iterdir()) == [], "an index that failed must not appear"
 
 
 def test_a_score_that_a_sample_lacks_is_null(samples: list[Sample], tmp_path: Path):
     with IndexWriter(tmp_path / "index.parquet", ["sharpness", "duration_s", "other"]) as index:
-        index.add(SampleMeta.model_validate(samples[0].meta), placement(samples[0]))
+        index.add(SampleMeta.model_validate(samples[0].meta), make_placement(samples[0]))
     assert next(read_rows(tmp_path / "index.parquet"))["other"] is None
-    assert "other" not in index_row(SampleMeta.model_validate(samples[0].meta), placement(samples[0]))
+    assert "other" not in make_index_row(SampleMeta.model_validate(samples[0].meta), make_placement(samples[0]))
 
 
 def test_scores_named_as_columns_are_renamed():
-    assert (score_column("fps"), score_column("blur")) == ("score_fps", "blur")
+    assert (get_score_column("fps"), get_score_column("blur")) == ("score_fps", "blur")
 
 
 rows = st.lists(
@@ -86,7 +86,7 @@ rows = st.lists(
 
 @settings(deadline=None, max_examples=50)
 @given(drawn=rows)
-def test_outcomes_come_back_as_they_were(drawn: list[Outcome], tmp_path_factory: pytest.TempPathFactory):
+def test_outcomes_round_trip(drawn: list[Outcome], tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("outcomes") / "outcomes.parquet"
     with OutcomesWriter(path) as table:
         for row in drawn:
@@ -94,7 +94,7 @@ def test_outcomes_come_back_as_they_were(drawn: list[Outcome], tmp_path_factory:
     assert list(read_outcomes(path)) == drawn
 
 
-def test_rows_stream_in_groups_and_the_bytes_depend_on_the_rows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_rows_stream_in_groups_and_the_bytes_depend_on_the_rows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shards.index, "ROWS_PER_GROUP", 10)
     some = [Outcome(unit="video", video_id=str(i), uri=f"{i}.mp4", stage="s", outcome="kept") for i in range(25)]
     for name in ("a.parquet", "b.parquet"):
@@ -105,7 +105,7 @@ def test_rows_stream_in_groups_and_the_bytes_depend_on_the_rows_alone(tmp_path: 
     assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
 
 
-def test_a_rejection_without_a_reason_is_no_outcome():
+def test_a_rejection_without_a_reason_is_refused():
     with pytest.raises(ValueError, match="without a reason"):
         Outcome(unit="clip", video_id="a", uri="a.mp4", stage="screen", outcome="rejected")
     with pytest.raises(ValueError, match="want"):

@@ -1,4 +1,4 @@
-"""A sample to look at."""
+"""Inspection of a sample."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ def test_the_body_is_drawn_where_the_keypoints_are(built: Path, samples: list[Sa
     assert (len(frames), frames[0].shape) == (17, (192, 160, 3))
     colourful = np.ptp(frames[5], axis=-1) > 30
     rows, columns = np.nonzero(colourful)
-    seen = sample.pose2d.keypoints[5][sample.pose2d.scores[5] > 0.5]
-    assert colourful[int(seen[:, 1].mean()) - 10, int(seen[:, 0].mean())], "the body is missing from its middle"
-    assert rows.min() > seen[:, 1].min() - 40 and columns.max() < seen[:, 0].max() + 20
-    picture = cv2.imread(str(strip))
-    assert picture.shape == (720, 6 * 300, 3)
-    assert np.ptp(picture[:360].astype(int), axis=-1).max() < 30, "the upper row shows the frames as they are"
+    visible = sample.pose2d.keypoints[5][sample.pose2d.scores[5] > 0.5]
+    assert colourful[int(visible[:, 1].mean()) - 10, int(visible[:, 0].mean())], "the body is missing from its middle"
+    assert rows.min() > visible[:, 1].min() - 40 and columns.max() < visible[:, 0].max() + 20
+    image = cv2.imread(str(strip))
+    assert image.shape == (720, 6 * 300, 3)
+    assert np.ptp(image[:360].astype(int), axis=-1).max() < 30, "the upper row shows the frames as they are"
 
 
-def test_a_key_that_is_not_there(built: Path, tmp_path: Path):
+def test_an_unknown_key(built: Path, tmp_path: Path):
     with pytest.raises(UserError, match="has no sample"):
         inspect(str(built), "nobody", tmp_path / "look")

@@ -1,4 +1,4 @@
-"""Reading by ourselves, and by the tools that people have."""
+"""Reading with our reader, and with common tools."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from shards.reader import open_dataset
 CHECKER = Path(__file__).resolve().parents[3] / "shared" / "tools" / "check_dataset.py"
 
 
-def same(a: Sample, b: Sample) -> None:
+def assert_same(a: Sample, b: Sample) -> None:
     assert (a.key, a.split, a.mp4, a.meta) == (b.key, b.split, b.mp4, b.meta)
     for name in type(a.motion).__slots__:
         np.testing.assert_array_equal(getattr(a.motion, name), getattr(b.motion, name))
@@ -29,50 +29,50 @@ def same(a: Sample, b: Sample) -> None:
     assert (a.pose2d.skeleton, a.pose2d.names) == (b.pose2d.skeleton, b.pose2d.names)
 
 
-def test_samples_come_back_as_they_were_written(built: Path, samples: list[Sample]):
+def test_samples_round_trip(built: Path, samples: list[Sample]):
     dataset = open_dataset(str(built))
     assert len(dataset) == 4
     assert dataset.keys() == tuple(sample.key for sample in samples)
-    for got, true in zip(dataset.samples(), samples, strict=True):
-        same(got, true)
-    assert [sample.key for sample in dataset.samples("val")] == [samples[3].key]
-    assert list(dataset.metas()) == [sample.meta for sample in samples]
+    for got, true in zip(dataset.iterate_samples(), samples, strict=True):
+        assert_same(got, true)
+    assert [sample.key for sample in dataset.iterate_samples("val")] == [samples[3].key]
+    assert list(dataset.iterate_metas()) == [sample.meta for sample in samples]
 
 
 def test_any_sample_by_its_key(built: Path, samples: list[Sample]):
     dataset = open_dataset(str(built))
     for sample in reversed(samples):
-        same(dataset.get(sample.key), sample)
-        assert dataset.mp4(sample.key) == sample.mp4
+        assert_same(dataset.get(sample.key), sample)
+        assert dataset.read_mp4(sample.key) == sample.mp4
     with pytest.raises(UserError, match="has no sample nobody"):
         dataset.get("nobody")
 
 
 def test_a_range_read_touches_its_own_sample_only(built: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch):
     dataset = open_dataset(str(built))
-    place = dataset.find(samples[1].key)
+    place = dataset.find_sample(samples[1].key)
     assert (place.start, place.mp4_offset) == (place.mp4_offset - 512, place.start + 512)
     after = (built / "shards" / place.shard).read_bytes()[place.start + place.size :]
     assert not after.strip(b"\0"), "the last sample of a shard ends where the tar's end mark begins"
     read, reads = dataset.store.read_range, []
 
-    def noted(name: str, start: int, end: int) -> bytes:
+    def record_read(name: str, start: int, end: int) -> bytes:
         reads.append((name, start, end))
         return read(name, start, end)
 
-    monkeypatch.setattr(dataset.store, "read_range", noted)
-    same(dataset.get(samples[1].key), samples[1])
+    monkeypatch.setattr(dataset.store, "read_range", record_read)
+    assert_same(dataset.get(samples[1].key), samples[1])
     assert reads == [(place.file, place.start, place.start + place.size)]
 
 
-def test_an_index_of_an_older_build_still_leads_to_each_sample(damaged: Path, samples: list[Sample]):
+def test_an_index_of_an_older_build_still_finds_each_sample(damaged: Path, samples: list[Sample]):
     table = pq.read_table(damaged / "index.parquet").drop_columns(["offset", "bytes"])
     pq.write_table(table, damaged / "index.parquet")
     dataset = open_dataset(str(damaged))
     for sample in samples:
-        assert dataset.find(sample.key).size is None
-        same(dataset.get(sample.key), sample)
-        assert dataset.mp4(sample.key) == sample.mp4
+        assert dataset.find_sample(sample.key).size is None
+        assert_same(dataset.get(sample.key), sample)
+        assert dataset.read_mp4(sample.key) == sample.mp4
 
 
 def test_an_fsspec_url_reads_the_same(built: Path, samples: list[Sample]):
@@ -80,19 +80,19 @@ def test_an_fsspec_url_reads_the_same(built: Path, samples: list[Sample]):
     memory.put(str(built), "/somewhere/set", recursive=True)
     try:
         dataset = open_dataset("memory://somewhere/set")
-        same(dataset.get(samples[2].key), samples[2])
-        assert sum(1 for _ in dataset.samples()) == 4
+        assert_same(dataset.get(samples[2].key), samples[2])
+        assert sum(1 for _ in dataset.iterate_samples()) == 4
     finally:
         memory.rm("/somewhere", recursive=True)
 
 
 def test_only_what_dataset_json_lists_is_read(damaged: Path, make: SimpleNamespace):
     shutil.copy(damaged / "shards" / "val-000000.tar", damaged / "shards" / "train-000002.tar")
-    make.redoc(damaged, lambda doc: doc["shards"].pop())
-    assert [sample.split for sample in open_dataset(str(damaged)).samples()] == ["train"] * 3
+    make.edit_doc(damaged, lambda doc: doc["shards"].pop())
+    assert [sample.split for sample in open_dataset(str(damaged)).iterate_samples()] == ["train"] * 3
 
 
-def test_what_is_no_data_set(tmp_path: Path, damaged: Path):
+def test_not_a_data_set(tmp_path: Path, damaged: Path):
     with pytest.raises(UserError, match=r"holds no dataset\.json; give the folder"):
         open_dataset(str(tmp_path))
     (damaged / "dataset.json").write_text('{"schema_version": 1')

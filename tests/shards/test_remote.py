@@ -1,4 +1,4 @@
-"""A data set on an object store: read, verified, reported and explored there, at the price of what is used."""
+"""A data set on an object store: read, verified, reported and explored with few requests."""
 
 import json
 import shutil
@@ -11,13 +11,13 @@ from starlette.testclient import TestClient
 from humove.errors import UserError
 from humove.storage import Store
 from humove.types import Sample
-from shards.card import render_card
-from shards.clips import read_clips
+from shards.card.text import render_card
+from shards.clips_table import read_clips
 from shards.explorer.app import make_app
 from shards.explorer.media import ShardMedia
 from shards.reader import open_dataset
 from shards.report.build import build_report, read_figures
-from shards.report.diff import diff
+from shards.report.diff import compare_datasets
 from shards.verify import verify
 from tests.s3_server import S3Server
 from tests.shards.parts import split_tables, upload
@@ -38,13 +38,11 @@ def stored(local: Path, s3: S3Server, tmp_path: Path) -> Store:
     return store
 
 
-def shard_reads(s3: S3Server) -> list:
+def list_shard_reads(s3: S3Server) -> list:
     return s3.requests(path=r"\.tar")
 
 
-def test_a_sample_by_its_key_costs_one_request_and_hardly_more_than_its_bytes(
-    stored: Store, samples: list[Sample], s3: S3Server
-) -> None:
+def test_a_sample_by_its_key_costs_one_request_of_its_bytes(stored: Store, samples: list[Sample], s3: S3Server) -> None:
     dataset = open_dataset(stored.location)
     keys = dataset.keys()
     assert s3.requests("HEAD") == [] and len(s3.requests()) == 3, "the document and the two parts of the index"
@@ -53,25 +51,25 @@ def test_a_sample_by_its_key_costs_one_request_and_hardly_more_than_its_bytes(
         got = dataset.get(key)
         assert (got.mp4, got.meta) == (sample.mp4, sample.meta)
         assert [one.method for one in s3.requests()] == ["GET"]
-        place = dataset.find(key)
+        place = dataset.find_sample(key)
         assert s3.count().bytes_out == place.size
         s3.reset()
-        assert dataset.mp4(key) == sample.mp4
+        assert dataset.read_mp4(key) == sample.mp4
         assert (s3.count().requests, s3.count().bytes_out) == (1, len(sample.mp4))
 
 
 def test_all_samples_cost_each_shard_once(stored: Store, samples: list[Sample], s3: S3Server) -> None:
     dataset = open_dataset(stored.location)
-    assert [got.key for got in dataset.samples()] == [sample.key for sample in samples]
-    assert sum(one.bytes_out for one in shard_reads(s3)) <= sum(row.bytes for row in dataset.doc.shards)
-    assert len(shard_reads(s3)) == 3
+    assert [got.key for got in dataset.iterate_samples()] == [sample.key for sample in samples]
+    assert sum(one.bytes_out for one in list_shard_reads(s3)) <= sum(row.bytes for row in dataset.doc.shards)
+    assert len(list_shard_reads(s3)) == 3
 
 
 def test_the_documents_cost_no_video(stored: Store, samples: list[Sample], s3: S3Server) -> None:
     dataset = open_dataset(stored.location)
-    assert list(dataset.metas()) == [sample.meta for sample in samples]
-    assert len(shard_reads(s3)) == 4
-    assert sum(one.bytes_out for one in shard_reads(s3)) <= 4 * (16 << 10)
+    assert list(dataset.iterate_metas()) == [sample.meta for sample in samples]
+    assert len(list_shard_reads(s3)) == 4
+    assert sum(one.bytes_out for one in list_shard_reads(s3)) <= 4 * (16 << 10)
 
 
 def test_a_long_document_is_found_too(make: SimpleNamespace, tmp_path: Path, s3: S3Server) -> None:
@@ -79,7 +77,7 @@ def test_a_long_document_is_found_too(make: SimpleNamespace, tmp_path: Path, s3:
     samples[1].meta["captions"]["background"] = "x" * 40_000
     make.dataset(tmp_path / "set", samples, make.outcomes(samples))
     store = upload(tmp_path / "set", f"{s3.make_bucket('sets')}/{tmp_path.name}/long")
-    assert [meta["captions"]["background"] for meta in open_dataset(store).metas()][1] == "x" * 40_000
+    assert [meta["captions"]["background"] for meta in open_dataset(store).iterate_metas()][1] == "x" * 40_000
 
 
 def test_the_card_is_the_same(stored: Store, local: Path) -> None:
@@ -98,17 +96,17 @@ def test_verify_checks_all_of_it_there(stored: Store, s3: S3Server) -> None:
     found = [str(defect) for defect in verify(stored.location, deep=False, workers=2, on_note=notes.append)]
     assert any("shards/train-000001.tar: sha256 differs" in line for line in found)
     assert any("shards/val-000000.tar: is missing" in line for line in found)
-    assert notes == ["shards/left.tar: is no part of the set (dataset.json does not list it)"]
+    assert notes == ["shards/left.tar: is not part of the set (dataset.json does not list it)"]
 
 
-def test_a_shard_that_was_cut_short_is_a_defect_and_no_crash(stored: Store) -> None:
+def test_a_truncated_shard_is_a_defect_and_no_crash(stored: Store) -> None:
     stored.write("shards/train-000000.tar", stored.read("shards/train-000000.tar")[:20_000])
-    assert any("is no whole tar" in str(defect) for defect in verify(stored.location, deep=False))
+    assert any("is not a complete tar" in str(defect) for defect in verify(stored.location, deep=False))
     with pytest.raises(EOFError):
         open_dataset(stored).get(open_dataset(stored).keys()[1])
 
 
-def test_the_report_lies_beside_the_set(stored: Store, local: Path, tmp_path: Path) -> None:
+def test_the_report_is_beside_the_set(stored: Store, local: Path, tmp_path: Path) -> None:
     page = build_report(stored.location)
     assert page == f"{stored.location}/report/index.html"
     true = read_figures(build_report(str(local), tmp_path / "out"))
@@ -124,15 +122,15 @@ def test_the_report_lies_beside_the_set(stored: Store, local: Path, tmp_path: Pa
 def test_a_report_reads_what_it_shows(stored: Store, samples: list[Sample], s3: S3Server) -> None:
     build_report(stored.location)
     dataset = open_dataset(stored)
-    places = [dataset.find(sample.key) for sample in samples]
-    beside_videos = sum(place.size - place.mp4_bytes for place in places)
+    places = [dataset.find_sample(sample.key) for sample in samples]
+    without_videos = sum(place.size - place.mp4_bytes for place in places)
     whole = sum(place.size for place in places)
-    used = 2 * beside_videos + 3 * whole  # documents and motion of all, the pictures of its three sheets
-    assert sum(one.bytes_out for one in shard_reads(s3)) <= 1.1 * used
+    used = 2 * without_videos + 3 * whole  # documents and motion of all, the images of three sheets
+    assert sum(one.bytes_out for one in list_shard_reads(s3)) <= 1.1 * used
 
 
 def test_two_builds_in_a_store_are_compared(stored: Store, local: Path) -> None:
-    difference = diff(str(local), stored.location)
+    difference = compare_datasets(str(local), stored.location)
     assert (difference.added, difference.removed, difference.changed) == ((), (), {})
 
 
@@ -142,7 +140,7 @@ def test_the_explorer_serves_videos_by_ranged_reads(stored: Store, samples: list
         dataset=dataset,
         clips=read_clips(dataset),
         media=[ShardMedia(dataset)],
-        marks=stored,
+        labels=stored,
         selections=stored.child("selections"),
     )
     client = TestClient(app, base_url="http://127.0.0.1:8765")
@@ -158,24 +156,24 @@ def test_the_explorer_serves_videos_by_ranged_reads(stored: Store, samples: list
     assert document["name"] == "set"
 
 
-def test_marks_and_selections_of_a_stored_set_lie_in_the_store(stored: Store, samples: list[Sample]) -> None:
+def test_labels_and_selections_of_a_stored_set_are_in_the_store(stored: Store, samples: list[Sample]) -> None:
     dataset = open_dataset(stored)
     clips = read_clips(dataset)
 
-    def client() -> TestClient:
-        places = {"marks": stored, "selections": stored.child("selections")}
+    def open_client() -> TestClient:
+        places = {"labels": stored, "selections": stored.child("selections")}
         app = make_app(dataset=dataset, clips=clips, media=[ShardMedia(dataset)], **places)
         return TestClient(app, base_url="http://127.0.0.1:8765", raise_server_exceptions=False)
 
-    one, other = client(), client()
+    one, other = open_client(), open_client()
     first, second = samples[0].key, samples[1].key
-    assert one.post("/api/mark", json={"clip_id": first, "mark": "bad", "why": "blurry"}).status_code == 200
-    assert other.post("/api/mark", json={"clip_id": second, "mark": "good"}).status_code == 200
-    assert other.get("/api/marks").json() == {
-        first: {"mark": "bad", "why": "blurry"},
-        second: {"mark": "good", "why": ""},
+    assert one.post("/api/label", json={"clip_id": first, "label": "bad", "reason": "blurry"}).status_code == 200
+    assert other.post("/api/label", json={"clip_id": second, "label": "good"}).status_code == 200
+    assert other.get("/api/labels").json() == {
+        first: {"label": "bad", "reason": "blurry"},
+        second: {"label": "good", "reason": ""},
     }
-    lines = [json.loads(line) for line in stored.read("marks.jsonl").splitlines()]
+    lines = [json.loads(line) for line in stored.read("labels.jsonl").splitlines()]
     assert [line["clip_id"] for line in lines] == [first, second]
     saved = one.post("/api/selection", json={"name": "strict", "thresholds": {}}).json()
     assert saved["path"] == f"{stored.location}/selections/strict.yaml"
@@ -183,7 +181,7 @@ def test_marks_and_selections_of_a_stored_set_lie_in_the_store(stored: Store, sa
     assert one.post("/api/selection", json={"name": "strict", "thresholds": {}}).status_code == 409
 
 
-def test_a_set_that_is_not_there_is_one_line(s3: S3Server) -> None:
+def test_a_missing_set_is_one_line(s3: S3Server) -> None:
     with pytest.raises(UserError, match=r"^s3://none/set: there is no such bucket"):
         open_dataset("s3://none/set")
     with pytest.raises(UserError, match=r"holds no dataset\.json"):

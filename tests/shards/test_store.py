@@ -1,4 +1,4 @@
-"""Places that hold no data set: one line each, whatever kind of address it is."""
+"""Addresses without a data set: an error in one line for each kind."""
 
 import socket
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from humove.errors import UserError
-from shards.motion_only import open_motion_only
+from shards.motion_only.dataset import open_motion_only
 from shards.reader import open_dataset
 
 
@@ -17,13 +17,13 @@ def test_an_address_that_cannot_be_read_is_one_line(opened, tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     (tmp_path / "file").touch()
-    for path, said in {
+    for path, message in {
         "foo://bar": "Protocol not known: foo; give a folder, or an address such as s3://",
         f"http://127.0.0.1:{port}/set": "could not be read: .*; check the address",
         str(tmp_path / "none"): "holds no .*json; give the folder",
         str(tmp_path / "file"): "holds no .*json; give the folder",
     }.items():
-        with pytest.raises(UserError, match=f"^{path}.*{said}") as caught:
+        with pytest.raises(UserError, match=f"^{path}.*{message}") as caught:
             opened(path)
         assert "\n" not in str(caught.value)
     code = (  # in a process of its own: this one may have s3fs loaded

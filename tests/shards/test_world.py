@@ -1,4 +1,4 @@
-"""The camera's path as a member of its own: written, read, found by every reader, and held to its laws."""
+"""The camera's path as a separate member: written, read by every reader, and checked."""
 
 import io
 import tarfile
@@ -10,15 +10,15 @@ import pytest
 
 from humove.types import Sample, WorldCamera
 from shards.checks.world import check_world
-from shards.format import MEMBERS, MEMBERS_WITH_WORLD, sample_members
-from shards.npz import decode_npz, decode_world, world_bytes
+from shards.format import MEMBERS, MEMBERS_WITH_WORLD, encode_sample
+from shards.npz import decode_npz, decode_world_npz, encode_world_npz
 from shards.reader import decode_sample, read_members
 from shards.report.source import read_member
 from shards.writer import ShardWriter
 from tests.shards.conftest import make_sample
 
 
-def path_of(frames: int) -> WorldCamera:
+def make_path(frames: int) -> WorldCamera:
     """A camera at eye height that looks along the world's -z and pans to its left, a degree a frame."""
     turn = np.radians(np.arange(frames, dtype=np.float64))
     cos, sin, zero = np.cos(turn), np.sin(turn), np.zeros(frames)
@@ -33,8 +33,8 @@ def path_of(frames: int) -> WorldCamera:
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    made = make_sample("a" * 16, 0, split="train", start_frame=0)
-    return replace(made, world=path_of(made.meta["num_frames"]))
+    sample = make_sample("a" * 16, 0, split="train", start_frame=0)
+    return replace(sample, world=make_path(sample.meta["num_frames"]))
 
 
 def test_a_shard_holds_samples_with_and_without_it(sample: Sample, tmp_path: Path) -> None:
@@ -52,35 +52,35 @@ def test_a_shard_holds_samples_with_and_without_it(sample: Sample, tmp_path: Pat
             np.testing.assert_array_equal(getattr(first.world, name), getattr(sample.world, name))
         # Readers that step from header to header pass over it.
         for place, own in zip(places, (sample, other), strict=True):
-            said = read_member(raw, place.mp4_offset - tarfile.BLOCKSIZE, "json")
-            assert f'"{own.key}"'.encode() in said
+            document = read_member(raw, place.mp4_offset - tarfile.BLOCKSIZE, "json")
+            assert f'"{own.key}"'.encode() in document
             raw.seek(place.mp4_offset - tarfile.BLOCKSIZE)
             assert next(read_members(raw))[0] == own.key
 
 
-def test_bytes_follow_from_content(sample: Sample) -> None:
-    raw = world_bytes(sample.world)
-    assert raw == dict(sample_members(sample))["world.npz"] == world_bytes(decode_world(raw))
+def test_bytes_depend_on_the_content_only(sample: Sample) -> None:
+    raw = encode_world_npz(sample.world)
+    assert raw == dict(encode_sample(sample))["world.npz"] == encode_world_npz(decode_world_npz(raw))
 
 
-def test_its_laws(sample: Sample) -> None:
-    arrays, frames = decode_npz(world_bytes(sample.world)), sample.meta["num_frames"]
+def test_checks(sample: Sample) -> None:
+    arrays, frames = decode_npz(encode_world_npz(sample.world)), sample.meta["num_frames"]
     assert not list(check_world("x", arrays, frames))
 
-    def said(**changed: np.ndarray) -> str:
+    def check(**changed: np.ndarray) -> str:
         return " ".join(str(defect) for defect in check_world("x", {**arrays, **changed}, frames))
 
-    assert "gravity does not point down" in said(gravity=-arrays["gravity"])
-    assert "no rotations" in said(rotation=arrays["rotation"] * np.float32([1, 1, -1]))
-    assert "wanted <f4" in said(position=arrays["position"][1:])
-    assert "not finite" in said(position=arrays["position"] * np.float32(np.nan))
+    assert "gravity does not point down" in check(gravity=-arrays["gravity"])
+    assert "not rotations" in check(rotation=arrays["rotation"] * np.float32([1, 1, -1]))
+    assert "wanted <f4" in check(position=arrays["position"][1:])
+    assert "not finite" in check(position=arrays["position"] * np.float32(np.nan))
     assert "lacks gravity" in " ".join(
         str(d) for d in check_world("x", {k: v for k, v in arrays.items() if k != "gravity"}, frames)
     )
 
 
 def test_the_wrong_order_is_refused(sample: Sample, tmp_path: Path) -> None:
-    members = sample_members(sample)
+    members = encode_sample(sample)
     members[2], members[3] = members[3], members[2]
     with pytest.raises(ValueError, match="world.npz"), ShardWriter(tmp_path, "train") as writer:
         writer.write_members(sample.key, members)
@@ -89,7 +89,7 @@ def test_the_wrong_order_is_refused(sample: Sample, tmp_path: Path) -> None:
 def test_a_member_may_be_any_stream(sample: Sample) -> None:
     box = io.BytesIO()
     with tarfile.open(fileobj=box, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for suffix, raw in sample_members(sample):
+        for suffix, raw in encode_sample(sample):
             info = tarfile.TarInfo(f"{sample.key}.{suffix}")
             info.size = len(raw)
             tar.addfile(info, io.BytesIO(raw))

@@ -1,4 +1,4 @@
-"""Shards: the same samples give the same bytes, whole shards or none, offsets that hold."""
+"""Shards: deterministic bytes, atomic writes, correct offsets."""
 
 import hashlib
 import tarfile
@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from humove.types import Sample
-from shards.format import MEMBERS, sample_members, shard_name
+from shards.format import MEMBERS, encode_sample, format_shard_name
 from shards.tars import BLOCK
 from shards.writer import ShardWriter
 
 
-def key_of(number: int) -> str:
+def make_key(number: int) -> str:
     return f"{'e' * 16}-s{number:04d}-c0000-p00"
 
 
-def members_of(size: int) -> list[tuple[str, bytes]]:
+def make_members(size: int) -> list[tuple[str, bytes]]:
     return [(suffix, bytes([i]) * (size + i)) for i, suffix in enumerate(MEMBERS)]
 
 
@@ -34,8 +34,8 @@ def test_shards_hold_what_was_written(
 ):
     folder = tmp_path_factory.mktemp("shards")
     with ShardWriter(folder, "train", first_number=7, max_bytes=max_bytes, max_samples=max_samples) as writer:
-        places = [writer.write_members(key_of(i), members_of(size)) for i, size in enumerate(sizes)]
-    assert [row.name for row in writer.shards] == [shard_name("train", 7 + i) for i in range(len(writer.shards))]
+        places = [writer.write_members(make_key(i), make_members(size)) for i, size in enumerate(sizes)]
+    assert [row.name for row in writer.shards] == [format_shard_name("train", 7 + i) for i in range(len(writer.shards))]
     assert sorted(path.name for path in folder.iterdir()) == [row.name for row in writer.shards]
     read: dict[str, list[tuple[str, bytes]]] = {}
     for row in writer.shards:
@@ -51,7 +51,7 @@ def test_shards_hold_what_was_written(
         assert full <= max_bytes or row.num_samples == 1
         for place in samples_here:
             assert raw[place.mp4_offset : place.mp4_offset + place.mp4_bytes] == read[place.key][0][1]
-    assert read == {key_of(i): members_of(size) for i, size in enumerate(sizes)}
+    assert read == {make_key(i): make_members(size) for i, size in enumerate(sizes)}
 
 
 def test_the_same_samples_give_the_same_bytes(make: SimpleNamespace, tmp_path: Path):
@@ -64,7 +64,7 @@ def test_the_same_samples_give_the_same_bytes(make: SimpleNamespace, tmp_path: P
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
-def test_entries_carry_no_clock_and_no_user(samples: list[Sample], tmp_path: Path):
+def test_entries_have_no_time_and_no_user(samples: list[Sample], tmp_path: Path):
     with ShardWriter(tmp_path, "train") as writer:
         writer.write(samples[0])
     with tarfile.open(tmp_path / "train-000000.tar") as box:
@@ -73,7 +73,7 @@ def test_entries_carry_no_clock_and_no_user(samples: list[Sample], tmp_path: Pat
             assert stamp == (0, 0, 0, 0o644, "", "", {})
 
 
-def test_keys_must_rise(samples: list[Sample], tmp_path: Path):
+def test_keys_must_ascend(samples: list[Sample], tmp_path: Path):
     with ShardWriter(tmp_path, "train") as writer:
         writer.write(samples[1])
         for sample in samples[:2]:
@@ -86,9 +86,9 @@ def test_another_split_and_other_members_are_refused(samples: list[Sample], tmp_
         with pytest.raises(ValueError, match="is of split val"):
             writer.write(replace(samples[0], split="val"))
         with pytest.raises(ValueError, match="wanted"):
-            writer.write_members(key_of(0), sample_members(samples[0])[::-1])
-        with pytest.raises(ValueError, match="no sample key"):
-            writer.write_members("../up", sample_members(samples[0]))
+            writer.write_members(make_key(0), encode_sample(samples[0])[::-1])
+        with pytest.raises(ValueError, match="not a sample key"):
+            writer.write_members("../up", encode_sample(samples[0]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -104,12 +104,12 @@ def test_an_error_leaves_no_part_of_a_shard(samples: list[Sample], tmp_path: Pat
 def test_memory_does_not_grow_with_the_shard(tmp_path: Path):
     import tracemalloc
 
-    raw = members_of(200_000)
+    raw = make_members(200_000)
     with ShardWriter(tmp_path, "train") as writer:
-        writer.write_members(key_of(0), raw)
+        writer.write_members(make_key(0), raw)
         tracemalloc.start()
         for i in range(1, 40):
-            writer.write_members(key_of(i), raw)
+            writer.write_members(make_key(i), raw)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert writer.shards[0].bytes > 40_000_000

@@ -1,1 +1,1 @@
-"""Training on many processes: weights in shards, samples cut along their tokens, and how the processes are started."""
+"""Training on several processes: FSDP2, sequence parallelism (Ulysses), and launching the processes."""

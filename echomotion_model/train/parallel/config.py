@@ -1,50 +1,55 @@
-"""How a run is spread over processes, and how a block is computed."""
+"""Settings of parallelism, precision, activation checkpointing and compilation."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from humove.config import Strict
+from humove.config.strict import Strict
 from humove.errors import UserError
 
 
 class ParallelConfig(Strict):
-    """Nothing here changes what is learned, but for rounding: any of it may differ when a run is resumed."""
+    """Settings that change a run's results only by rounding; all may differ on resume."""
 
     processes: int = Field(
-        0, ge=0, description="processes of a run on Ray, each with one GPU where there are any; 0: one for each GPU"
+        0, ge=0, description="processes of a run on Ray, each with one GPU if there are any; 0: one per GPU"
     )
     retries: int = Field(
-        3, ge=0, description="times that Ray starts them again, from the last checkpoint, when one has died"
+        3, ge=0, description="times that Ray restarts the processes from the last checkpoint after one has died"
     )
-    sequence: int = Field(
-        1, ge=1, description="processes that split the tokens of each sample between them; divides the heads"
+    ulysses_degree: int = Field(
+        1,
+        ge=1,
+        description="processes that split the tokens of each sample (Ulysses); divides the heads and the processes",
     )
     precision: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="type of the tokens; auto: bfloat16 on a GPU, float32 on a CPU. Weights stay float32"
+        "auto", description="type of activations; auto: bfloat16 on a GPU, float32 on a CPU. Weights stay float32"
     )
-    keep: Literal["auto", "nothing", "attention", "projections", "products", "everything"] = Field(
+    activation_checkpointing: Literal[
+        "auto", "full", "selective-attention", "selective-projections", "selective-products", "none"
+    ] = Field(
         "auto",
-        description="what of a block's forward pass is kept for the backward pass, the rest being computed again: its "
-        "attention; that and the matrix products that do not widen; all matrix products; everything. auto: attention "
-        "on a GPU, everything on a CPU",
+        description="activations of a block that the backward pass recomputes: all (full); all but the outputs of "
+        "attention; of attention and non-widening matrix products (projections); of attention and all matrix products; "
+        "none. auto: selective-attention on a GPU, none on a CPU",
     )
     compile: Literal["auto", "always", "never"] = Field(
-        "auto", description="whether blocks are compiled; auto: on a GPU. It costs minutes at the start"
+        "auto", description="whether blocks are compiled, which takes minutes at the start; auto: on a GPU"
     )
 
-    def ranks(self, processes: int) -> int:
-        """How many shares `processes` make of a batch. UserError where `sequence` does not divide them."""
-        if processes % self.sequence:
+    def count_ranks(self, processes: int) -> int:
+        """Count the data-parallel ranks of `processes`. UserError if ulysses_degree does not divide them."""
+        if processes % self.ulysses_degree:
             raise UserError(
-                f"parallel.sequence={self.sequence} does not divide the {processes} processes of the run: choose a "
-                "divisor, or start another number of processes"
+                f"parallel.ulysses_degree={self.ulysses_degree} does not divide the {processes} processes of the "
+                "run: set it to a divisor, or start another number of processes"
             )
-        return processes // self.sequence
+        return processes // self.ulysses_degree
 
     def check_heads(self, heads: int) -> None:
-        """UserError where `sequence` does not divide the model's heads."""
-        if heads % self.sequence:
+        """Raise UserError if ulysses_degree does not divide the model's heads."""
+        if heads % self.ulysses_degree:
             raise UserError(
-                f"parallel.sequence={self.sequence} does not divide the model's {heads} heads: choose a divisor"
+                f"parallel.ulysses_degree={self.ulysses_degree} does not divide the model's {heads} heads: "
+                "set it to a divisor"
             )

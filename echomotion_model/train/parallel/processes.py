@@ -1,4 +1,4 @@
-"""The processes of a run, as torch.distributed knows them; they are started by torchrun, or by Ray."""
+"""The processes of a run in torch.distributed, started by torchrun or Ray."""
 
 import os
 from collections.abc import Iterator
@@ -17,93 +17,100 @@ from echomotion_model.train.parallel.fsdp import shard_model
 from echomotion_model.train.parallel.ulysses import Ulysses
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-"""Of torch.distributed, by type of device."""
-PATIENCE = timedelta(hours=2)
-"""How long processes wait for each other: the first may be encoding latents meanwhile, or writing a checkpoint."""
+"""Backends of torch.distributed by device type."""
+PROCESS_GROUP_TIMEOUT = timedelta(hours=2)
+"""Timeout of collectives: long, as the first process may be encoding latents or writing a checkpoint."""
 
 
 class Processes:
-    """A `World`: this process alone, or one of those of an initialised process group.
+    """A `DistContext` of this process only, or of an initialised process group.
 
-    `rank` and `size` count the groups that a sample is split in; with `sequence` 1 these are the processes.
+    `rank` and `size` count groups of `ulysses_degree` processes, which split a sample's tokens.
     """
 
     def __init__(self, config: ParallelConfig, device: torch.device) -> None:
-        """UserError where the processes do not divide into groups of `sequence`."""
+        """UserError if ulysses_degree does not divide the number of processes."""
         self.config, self.device = config, device
         self._all = dist.get_world_size() if dist.is_initialized() else 1
         process = dist.get_rank() if dist.is_initialized() else 0
-        self.rank, self.size = process // config.sequence, config.ranks(self._all)
+        self.rank, self.size = process // config.ulysses_degree, config.count_ranks(self._all)
         self.devices, self.main = self._all, process == 0
-        self.precision = _precision(config, device)
+        self.precision = _resolve_precision(config, device)
         self._mesh = init_device_mesh(device.type, (self._all,)) if self._all > 1 else None
         self._sharing = None
-        if config.sequence > 1:
-            # Neighbours split a sample: they are on one machine, where exchanges are quick.
-            groups = init_device_mesh(device.type, (self.size, config.sequence), mesh_dim_names=("sample", "sequence"))
+        if config.ulysses_degree > 1:
+            # Adjacent ranks split a sample: they are on one machine, where communication is fast.
+            groups = init_device_mesh(
+                device.type, (self.size, config.ulysses_degree), mesh_dim_names=("sample", "sequence")
+            )
             self._sharing = Ulysses(groups["sequence"].get_group())
 
-    def wrap(self, model: EchoMotionTransformer, shapes: int) -> EchoMotionTransformer:
-        """The same model, to be trained by all processes, which must all hold the same weights, in float32.
+    def wrap_model(self, model: EchoMotionTransformer, shapes: int) -> EchoMotionTransformer:
+        """Prepare the model for training, in place; all processes must hold the same float32 weights.
 
-        UserError where `sequence` does not divide its heads, or cuDNN's attention is missing on a Hopper GPU.
+        UserError if ulysses_degree does not divide its heads, or cuDNN's attention is missing on a Hopper GPU.
         """
         self.config.check_heads(model.config.heads)
         check_attention(self.device, self.precision, model.config.head_dim)
         model.compute_dtype = self.precision
         if self._sharing is not None:
-            model.share(self._sharing)
+            model.set_sharing(self._sharing)
         gpu = self.device.type == "cuda"
-        keep = self.config.keep if self.config.keep != "auto" else "attention" if gpu else "everything"
+        checkpointing = self.config.activation_checkpointing
+        if checkpointing == "auto":
+            checkpointing = "selective-attention" if gpu else "none"
         compiled = self.config.compile == "always" or (self.config.compile == "auto" and gpu)
-        prepare_blocks(model, keep=keep, compiled=compiled, device=self.device, precision=self.precision, shapes=shapes)
+        prepare_blocks(
+            model, checkpointing=checkpointing, compiled=compiled,
+            device=self.device, precision=self.precision, shapes=shapes,
+        )  # fmt: skip
         if self._mesh is None:
             return model.to(self.device)
         shard_model(model, self._mesh, self.precision)
         return model
 
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum over ranks, each counted once however many processes it has."""
+    def sum_over_ranks(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum values over ranks; each rank counts once, however many processes it has."""
         if self._all == 1:
             return values
         total = values.detach().clone()
         dist.all_reduce(total)
-        return total / self.config.sequence
+        return total / self.config.ulysses_degree
 
-    def any(self, flag: bool) -> bool:
+    def any_process(self, flag: bool) -> bool:
         if self._all == 1:
             return flag
-        said = torch.tensor([float(flag)])  # on the CPU: a GPU's queue need not run dry for it
-        dist.all_reduce(said, dist.ReduceOp.MAX)
-        return bool(said.item())
+        flags = torch.tensor([float(flag)])  # on the CPU, to avoid a GPU synchronisation
+        dist.all_reduce(flags, dist.ReduceOp.MAX)
+        return bool(flags.item())
 
     def barrier(self) -> None:
         if self._all > 1:
-            self.any(False)
+            self.any_process(False)
 
 
-def local_device() -> torch.device:
-    """This process's GPU, the one that torchrun or Ray has given it; or the CPU. It is made the current one."""
+def get_local_device() -> torch.device:
+    """Get this process's GPU, assigned by torchrun or Ray, and make it the current one; or get the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    # Ray shows a process only its own GPUs; torchrun shows all and says which.
+    # Ray makes only a process's own GPUs visible; torchrun all of them, and sets LOCAL_RANK.
     index = int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
-    """Joins the processes that torchrun has started with this one."""
-    dist.init_process_group(BACKENDS[device.type], timeout=PATIENCE)
+def join_process_group(device: torch.device) -> Iterator[None]:
+    """Join the process group that torchrun has started."""
+    dist.init_process_group(BACKENDS[device.type], timeout=PROCESS_GROUP_TIMEOUT)
     try:
         yield
-        dist.barrier()  # one that leaves while another is still sending takes that one down (gloo)
+        dist.barrier()  # with gloo, a process that leaves early crashes one that is still sending
     finally:
         dist.destroy_process_group()
 
 
-def _precision(config: ParallelConfig, device: torch.device) -> torch.dtype:
+def _resolve_precision(config: ParallelConfig, device: torch.device) -> torch.dtype:
     if config.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return getattr(torch, config.precision)

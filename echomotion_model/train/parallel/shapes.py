@@ -1,16 +1,16 @@
-"""How many shapes of input the blocks of a run can meet."""
+"""The number of input shapes of a run's blocks."""
 
 from echomotion_model.train.config import TrainConfig
 
 
-def block_shapes(config: TrainConfig) -> int:
-    """At most so many, whichever buckets the data fill: a compiled block is compiled anew for each."""
+def count_block_shapes(config: TrainConfig) -> int:
+    """Count the input shapes that are possible with any data: a block is compiled for each."""
     buckets = config.data.buckets
     lengths = (buckets.max_frames - buckets.min_frames) // 4 + 1  # 4k+1 frames
-    # Video alone, and with motion. Motion alone is of one shape for all pictures of a length.
-    pictures = 2 * lengths * len(buckets.resolutions)
-    blocks = pictures + lengths
+    # Video only, and with motion. Motion only has one shape for all resolutions.
+    with_video = 2 * lengths * len(buckets.resolutions)
+    blocks = with_video + lengths
     if config.model.dual_every > 1:
-        blocks += pictures  # those that motion skips
-    # Samples for validation have neither the batch nor the gradients of training, and phase 1 not those of phase 2.
+        blocks += with_video  # blocks without a motion branch
+    # Validation has another batch size and no gradients, and phase 1 other gradients than phase 2.
     return 2 * blocks + lengths

@@ -1,14 +1,14 @@
-"""Ulysses: the ranks of a group split the tokens of a sample; for attention they swap them for heads and back.
+"""Ulysses sequence parallelism: the ranks of a group split a sample's tokens, and for attention its heads.
 
-Each stream is filled up with zeros to a multiple of the group on its own (4,131 motion tokens are 3^5 x 17), cut, and
-the filling is taken out again before anything attends, so that no query ever sees it.
+Each stream is padded with zeros to a multiple of the group's size (4,131 motion tokens are 3^5 x 17) and split. The
+padding is removed before attention.
 
-Gradients: every rank of a group computes the same loss of the gathered answer, and the group's gradients are averaged
-with everybody else's. A weight used on the rank's own tokens only has that part of its gradient, of which the average
-over n ranks would be an n-th of the sum: `gather` makes gradients n times as large on their way back. Weights used on
-whole streams have the whole gradient on every rank, and the average leaves it as it is.
+Gradients: every rank of a group computes the same loss from the gathered output, and gradients are averaged over all
+ranks. A weight that is applied to a rank's own tokens has a partial gradient there, and the average over n ranks would
+be 1/n of the sum, so the backward pass of `gather` multiplies by n. Weights that are applied to whole streams have the
+full gradient on every rank, which the average keeps.
 
-Shape suffixes: B batch, L a stream's tokens (l: this rank's), H heads, K numbers a head.
+Shape suffixes: B batch, L a stream's tokens (l: this rank's), H heads, K head_dim.
 """
 
 import torch
@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch.distributed import _functional_collectives as collectives
 from torch.nn import functional
 
-from echomotion_model.model.attention import Streams, attend
+from echomotion_model.model.attention import Streams, compute_attention
 
 
 class Ulysses:
@@ -26,50 +26,50 @@ class Ulysses:
         self._group, self._ranks, self._rank = group, group.size(), group.rank()
 
     def scatter(self, tokens: torch.Tensor) -> torch.Tensor:
-        part = self._share(tokens.shape[1])
-        return self._filled(tokens)[:, self._rank * part : (self._rank + 1) * part].contiguous()
+        part = self._count_share(tokens.shape[1])
+        return self._pad_tokens(tokens)[:, self._rank * part : (self._rank + 1) * part].contiguous()
 
     def gather(self, tokens: torch.Tensor, length: int) -> torch.Tensor:
-        return _Gathered.apply(tokens, self._group)[:, :length]
+        return _Gather.apply(tokens, self._group)[:, :length]
 
     def attend(self, queries: Streams, keys: Streams, values: Streams, lengths: tuple[int, ...]) -> Streams:
-        whole = [torch.cat(self._by_heads(streams, lengths), 1) for streams in (queries, keys, values)]
-        answers = attend(*whole).split(list(lengths), 1)
-        return self._by_tokens(answers, lengths)
+        whole = [torch.cat(self._split_heads(streams, lengths), 1) for streams in (queries, keys, values)]
+        answers = compute_attention(*whole).split(list(lengths), 1)
+        return self._split_tokens(answers, lengths)
 
-    def _share(self, length: int) -> int:
-        """Tokens of a stream on each rank."""
+    def _count_share(self, length: int) -> int:
+        """Count the tokens of a stream on each rank."""
         return -(-length // self._ranks)
 
-    def _filled(self, tokens: torch.Tensor) -> torch.Tensor:
-        missing = self._share(tokens.shape[1]) * self._ranks - tokens.shape[1]
+    def _pad_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
+        missing = self._count_share(tokens.shape[1]) * self._ranks - tokens.shape[1]
         return functional.pad(tokens, (0, 0) * (tokens.ndim - 2) + (0, missing)) if missing else tokens
 
-    def _by_heads(self, streams: Streams, lengths: tuple[int, ...]) -> list[torch.Tensor]:
-        """Each stream's (B, l, H, K) to (B, L, H / ranks, K): all streams in one exchange."""
+    def _split_heads(self, streams: Streams, lengths: tuple[int, ...]) -> list[torch.Tensor]:
+        """Exchange each stream's (B, l, H, K) for (B, L, H / ranks, K), all streams in one all-to-all."""
         sent_nBlHK = torch.cat(streams, 1).unflatten(2, (self._ranks, -1)).permute(2, 0, 1, 3, 4)
-        parts = self._exchange(sent_nBlHK).split([stream.shape[1] for stream in streams], 2)
+        parts = self._exchange_rows(sent_nBlHK).split([stream.shape[1] for stream in streams], 2)
         return [
             part_nBlHK.transpose(0, 1).flatten(1, 2)[:, :length]
             for part_nBlHK, length in zip(parts, lengths, strict=True)
         ]
 
-    def _by_tokens(self, streams: Streams, lengths: tuple[int, ...]) -> Streams:
-        """The inverse of `_by_heads`."""
-        cut = [self._filled(stream).unflatten(1, (self._ranks, -1)).transpose(0, 1) for stream in streams]
-        got_BlnHK = self._exchange(torch.cat(cut, 2)).permute(1, 2, 0, 3, 4)
-        return got_BlnHK.flatten(2, 3).split([self._share(length) for length in lengths], 1)
+    def _split_tokens(self, streams: Streams, lengths: tuple[int, ...]) -> Streams:
+        """Invert `_split_heads`."""
+        split = [self._pad_tokens(stream).unflatten(1, (self._ranks, -1)).transpose(0, 1) for stream in streams]
+        received_BlnHK = self._exchange_rows(torch.cat(split, 2)).permute(1, 2, 0, 3, 4)
+        return received_BlnHK.flatten(2, 3).split([self._count_share(length) for length in lengths], 1)
 
-    def _exchange(self, sent: torch.Tensor) -> torch.Tensor:
-        """Row r of the first dimension goes to rank r, and row r of what comes back is from it."""
+    def _exchange_rows(self, sent: torch.Tensor) -> torch.Tensor:
+        """Send row r of the first dimension to rank r; row r of the result is from rank r."""
         flat = sent.contiguous().flatten(0, 1)
         sizes = [sent.shape[1]] * self._ranks
-        got = collectives.all_to_all_single_autograd(flat, sizes, sizes, self._group)
-        return collectives.wait_tensor(got).view_as(sent)
+        received = collectives.all_to_all_single_autograd(flat, sizes, sizes, self._group)
+        return collectives.wait_tensor(received).view_as(sent)
 
 
-class _Gathered(torch.autograd.Function):
-    """The ranks' parts, side by side along dimension 1."""
+class _Gather(torch.autograd.Function):
+    """All-gather of the ranks' tokens along dimension 1."""
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, part: torch.Tensor, group: dist.ProcessGroup) -> torch.Tensor:

@@ -1,6 +1,6 @@
-// The server's answers. Every function throws an Error whose message is the server's one line.
+// Requests to the server. Every function throws an Error with the server's message.
 
-async function answer(response) {
+async function readAnswer(response) {
   const document = await response.json().catch(() => ({}));
   if (!response.ok) {
     const error = new Error(document.error || `the server answered ${response.status}`);
@@ -10,27 +10,27 @@ async function answer(response) {
   return document;
 }
 
-const lost = (error) => {
+const reportUnreachable = (error) => {
   if (error.name === "AbortError") throw error;
-  throw new Error("the explorer's server does not answer: is `humove view` still running?");
+  throw new Error("the explorer's server does not respond: is `humove view` still running?");
 };
 
-export const get = (path, signal) => fetch(path, { signal }).catch(lost).then(answer);
+export const getJson = (path, signal) => fetch(path, { signal }).catch(reportUnreachable).then(readAnswer);
 
-export const post = (path, body, signal) =>
+export const postJson = (path, body, signal) =>
   fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
     signal,
-  }).catch(lost).then(answer);
+  }).catch(reportUnreachable).then(readAnswer);
 
 export const clipUrl = (id) => `/clip/${encodeURIComponent(id)}`;
 export const videoUrl = (id) => `/media/${encodeURIComponent(id)}.mp4`;
-export const pictureUrl = (id, plain = false) => `/media/${encodeURIComponent(id)}.jpg${plain ? "?plain=1" : ""}`;
+export const thumbnailUrl = (id) => `/media/${encodeURIComponent(id)}.jpg`;
 
-/** Calls `work` with the newest argument only, one call at a time: what came between is dropped. */
-export function newest(work) {
+/** Wraps `work` to run one call at a time; of the calls made meanwhile, only the last one runs. */
+export function runLatest(work) {
   let running = false;
   let waiting = null;
   return async function run(...args) {

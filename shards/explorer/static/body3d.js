@@ -1,20 +1,20 @@
-// The SMPL motion as a skinned mesh: over the video, through the clip's own camera, and beside it, to turn around.
+// The SMPL motion as a skinned mesh: over the video, through the clip's camera, and in a 3D view beside it.
 
-import { color } from "./color.js";
+import { resolveColor } from "./color.js";
 import * as THREE from "./vendor/three/three.module.min.js";
 import { OrbitControls } from "./vendor/three/OrbitControls.js";
 
-// As on the report's pictures: from green to red as the confidence falls, grey where a row is not valid.
-const SURE = [70, 190, 120];
-const UNSURE = [226, 92, 70];
+// Same colours as in the report's frames: from green to red with falling confidence, grey for invalid rows.
+const CONFIDENT = [70, 190, 120];
+const UNCERTAIN = [226, 92, 70];
 const INVALID = [150, 150, 150];
 
-/** Sum of the bones' lengths: the size of a skeleton. */
-function size(joints, parents) {
+/** The size of a skeleton: the sum of its bones' lengths. */
+function measureSkeleton(joints, parents) {
   return parents.reduce((sum, parent, j) => (parent < 0 ? sum : sum + Math.hypot(...joints[j].map((x, i) => x - joints[parent][i]))), 0);
 }
 
-/** The body on a motion's own skeleton, in OpenCV's camera frame turned into three's. */
+/** The body on a motion's skeleton, converted from OpenCV's camera frame to three's. */
 export class BodyMesh {
   constructor(body, motion, parents) {
     this.motion = motion;
@@ -31,8 +31,8 @@ export class BodyMesh {
       this.bones[parent].add(this.bones[j]);
       this.bones[j].position.set(...rest[j].map((x, i) => x - rest[parent][i]));
     });
-    // A vertex seen from a joint is where the body, scaled to the motion's skeleton, has it.
-    const scale = size(rest, parents) / size(body.rest_joints, parents);
+    // A vertex keeps its position relative to its joint in the body scaled to the motion's skeleton.
+    const scale = measureSkeleton(rest, parents) / measureSkeleton(body.rest_joints, parents);
     const inverses = body.rest_joints.map(([x, y, z]) =>
       new THREE.Matrix4().makeScale(scale, scale, scale).multiply(new THREE.Matrix4().makeTranslation(-x, -y, -z)));
     this.material = new THREE.MeshStandardMaterial({ roughness: 0.75, metalness: 0 });
@@ -41,11 +41,11 @@ export class BodyMesh {
     this.mesh.add(this.bones[0]);
     this.mesh.bind(new THREE.Skeleton(this.bones, inverses), new THREE.Matrix4());
     this.group = new THREE.Group();
-    this.group.rotation.x = Math.PI; // OpenCV's y is down and z ahead; three's y is up and z behind
+    this.group.rotation.x = Math.PI; // OpenCV: y down, z forward; three: y up, z backward
     this.group.add(this.mesh);
   }
 
-  pose(k) {
+  setPose(k) {
     const { motion } = this;
     const axis = new THREE.Vector3();
     this.bones.forEach((bone, j) => {
@@ -55,9 +55,9 @@ export class BodyMesh {
       else bone.quaternion.identity();
     });
     this.bones[0].position.set(...motion.rest_joints[0].map((x, i) => x + motion.transl[k][i]));
-    const sure = Math.max(0, Math.min(motion.confidence[k], 1));
-    const hue = motion.valid[k] ? SURE.map((x, i) => sure * x + (1 - sure) * UNSURE[i]) : INVALID;
-    this.material.color.setRGB(...hue.map((x) => x / 255), THREE.SRGBColorSpace);
+    const confidence = Math.max(0, Math.min(motion.confidence[k], 1));
+    const rgb = motion.valid[k] ? CONFIDENT.map((x, i) => confidence * x + (1 - confidence) * UNCERTAIN[i]) : INVALID;
+    this.material.color.setRGB(...rgb.map((x) => x / 255), THREE.SRGBColorSpace);
   }
 
   dispose() {
@@ -67,27 +67,27 @@ export class BodyMesh {
   }
 }
 
-function light(scene) {
+function addLights(scene) {
   scene.add(new THREE.HemisphereLight(0xffffff, 0x667080, 1.6));
   const sun = new THREE.DirectionalLight(0xffffff, 2);
   sun.position.set(1.2, 2.4, 2);
   scene.add(sun);
 }
 
-function rendererOf(canvas) {
+function makeRenderer(canvas) {
   const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
   renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
   return renderer;
 }
 
-/** The body over the video. x, y: where the stored clip lies in the picture that is shown, and how large. */
+/** The body over the video. place: position, scale and size of the stored clip in the frame shown, in px. */
 export class BodyOverlay {
   constructor(canvas, mesh, place) {
     this.canvas = canvas;
     this.mesh = mesh;
-    this.renderer = rendererOf(canvas);
+    this.renderer = makeRenderer(canvas);
     this.scene = new THREE.Scene();
-    light(this.scene);
+    addLights(this.scene);
     this.scene.add(mesh.group);
     mesh.material.transparent = true;
     mesh.material.opacity = 0.62;
@@ -110,7 +110,7 @@ export class BodyOverlay {
   }
 
   draw(k) {
-    this.mesh.pose(k);
+    this.mesh.setPose(k);
     this.renderer.render(this.scene, this.camera);
   }
 
@@ -125,17 +125,17 @@ export class BodyOverlay {
   }
 }
 
-/** The body in a room of its own: floor, the way of the pelvis, a camera to turn. */
+/** The 3D view of the body: floor, path of the pelvis, and a camera to rotate. */
 export class BodyRoom {
   constructor(holder, mesh) {
     this.mesh = mesh;
     this.holder = holder;
     this.canvas = document.createElement("canvas");
-    this.canvas.setAttribute("aria-label", "The body in 3D: drag to turn, wheel to come near");
+    this.canvas.setAttribute("aria-label", "The body in 3D: drag to rotate, wheel to zoom");
     holder.append(this.canvas);
-    this.renderer = rendererOf(this.canvas);
+    this.renderer = makeRenderer(this.canvas);
     this.scene = new THREE.Scene();
-    light(this.scene);
+    addLights(this.scene);
     this.scene.add(mesh.group);
     this.camera = new THREE.PerspectiveCamera(38, 1, 0.05, 200);
     this.controls = new OrbitControls(this.camera, this.canvas);
@@ -143,39 +143,39 @@ export class BodyRoom {
     this.controls.addEventListener("change", () => this.draw());
     const points = mesh.motion.joints.flat().map(([x, y, z]) => new THREE.Vector3(x, -y, -z));
     this.box = new THREE.Box3().setFromPoints(points);
-    this.furnish();
-    this.front();
-    this.theme = () => { this.furnish(); this.draw(); };
-    document.addEventListener("theme", this.theme);
-    this.watch = new ResizeObserver(() => this.resize());
-    this.watch.observe(holder);
+    this.addFloor();
+    this.resetView();
+    this.onTheme = () => { this.addFloor(); this.draw(); };
+    document.addEventListener("theme", this.onTheme);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(holder);
   }
 
-  /** Grid and path, in the page's colours. */
-  furnish() {
+  /** Adds the grid and the path in the page's colours. */
+  addFloor() {
     this.floor?.removeFromParent();
     const centre = this.box.getCenter(new THREE.Vector3());
-    const wide = Math.max(4, Math.ceil(Math.max(this.box.max.x - this.box.min.x, this.box.max.z - this.box.min.z)) + 2);
-    const grid = new THREE.GridHelper(wide, wide * 2, color("--line-strong"), color("--line"));
+    const width = Math.max(4, Math.ceil(Math.max(this.box.max.x - this.box.min.x, this.box.max.z - this.box.min.z)) + 2);
+    const grid = new THREE.GridHelper(width, width * 2, resolveColor("--line-strong"), resolveColor("--line"));
     grid.position.set(centre.x, this.box.min.y - 0.03, centre.z);
-    const way = new THREE.BufferGeometry().setFromPoints(
+    const path = new THREE.BufferGeometry().setFromPoints(
       this.mesh.motion.joints.map(([[x, , z]]) => new THREE.Vector3(x, this.box.min.y - 0.02, -z)));
-    this.floor = new THREE.Group().add(grid, new THREE.Line(way, new THREE.LineBasicMaterial({ color: color("--accent") })));
+    this.floor = new THREE.Group().add(grid, new THREE.Line(path, new THREE.LineBasicMaterial({ color: resolveColor("--accent") })));
     this.scene.add(this.floor);
   }
 
-  /** Looks from where the clip's camera stood, a little from above. */
-  front() {
+  /** Views the body from the direction of the clip's camera, slightly from above. */
+  resetView() {
     const centre = this.box.getCenter(new THREE.Vector3());
     const radius = Math.max(0.9, this.box.getSize(new THREE.Vector3()).length() / 2);
     const back = centre.clone().setY(0).normalize().multiplyScalar(-1);
-    const away = radius / Math.sin((this.camera.fov * Math.PI) / 360) / Math.min(1, this.camera.aspect);
+    const distance = radius / Math.sin((this.camera.fov * Math.PI) / 360) / Math.min(1, this.camera.aspect);
     this.controls.target.copy(centre);
-    this.camera.position.copy(centre).addScaledVector(back, away * 0.98).add(new THREE.Vector3(0, away * 0.2, 0));
+    this.camera.position.copy(centre).addScaledVector(back, distance * 0.98).add(new THREE.Vector3(0, distance * 0.2, 0));
     this.controls.update();
   }
 
-  /** Turns around the body by radians, sideways and up. */
+  /** Rotates the camera around the body by radians, sideways and up. */
   turn(sideways, up) {
     const from = new THREE.Spherical().setFromVector3(this.camera.position.clone().sub(this.controls.target));
     from.theta += sideways;
@@ -195,14 +195,14 @@ export class BodyRoom {
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
-    if (!this.sized) this.front();
+    if (!this.sized) this.resetView();
     this.sized = true;
     this.draw();
   }
 
   show(k) {
     this.holder.dataset.frame = k;
-    this.mesh.pose(k);
+    this.mesh.setPose(k);
     this.draw();
   }
 
@@ -211,8 +211,8 @@ export class BodyRoom {
   }
 
   close() {
-    document.removeEventListener("theme", this.theme);
-    this.watch.disconnect();
+    document.removeEventListener("theme", this.onTheme);
+    this.observer.disconnect();
     this.controls.dispose();
     this.mesh.dispose();
     this.renderer.dispose();

@@ -1,11 +1,11 @@
-// The style sheet's colours, for what is drawn by hand.
+// The style sheet's colours, for canvases.
 
-/** A custom property as the browser resolves it now, light or dark: "rgb(…)". */
-export function color(name) {
+/** The current value of a custom property, light or dark: "rgb(…)". */
+export function resolveColor(name) {
   const probe = document.createElement("i");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
-  const said = getComputedStyle(probe).color;
+  const resolved = getComputedStyle(probe).color;
   probe.remove();
-  return said;
+  return resolved;
 }

@@ -1,6 +1,6 @@
-// Elements are made here and nowhere else: text goes through textContent, never through markup.
+// Creation of elements. Text is always set as text, never as markup.
 
-/** An element: `h("a.row", {href, onclick, dataset}, child, "text", [more])`. */
+/** Creates an element: `h("a.row", {href, onclick, dataset}, child, "text", [more])`. */
 export function h(spec, props = {}, ...children) {
   const [tag, ...classes] = spec.split(".");
   const node = document.createElement(tag || "div");
@@ -26,12 +26,12 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Says something for a few seconds at the foot of the page. */
-export function toast(text, bad = false) {
+/** Shows a message for a few seconds at the bottom of the page. */
+export function showToast(text, bad = false) {
   const node = document.getElementById("toast");
   node.textContent = text;
   node.classList.toggle("bad", bad);
   node.classList.add("shown");
-  clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => node.classList.remove("shown"), bad ? 8000 : 4000);
+  clearTimeout(showToast.timer);
+  showToast.timer = setTimeout(() => node.classList.remove("shown"), bad ? 8000 : 4000);
 }

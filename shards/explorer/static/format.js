@@ -1,14 +1,14 @@
-// Numbers and names for people.
+// Formatting of numbers and names.
 
 const INTEGER = new Intl.NumberFormat("en");
 
-export const count = (n) => (n === null || n === undefined ? "–" : INTEGER.format(n));
+export const formatCount = (n) => (n === null || n === undefined ? "–" : INTEGER.format(n));
 
 /** "1 clip", "2 clips". */
-export const many = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+export const countNoun = (n, noun) => `${formatCount(n)} ${noun}${n === 1 ? "" : "s"}`;
 
-/** A measured value: about four digits; an en dash where there is none. */
-export function value(x) {
+/** A measured value with three or four digits; an en dash if there is none. */
+export function formatValue(x) {
   if (x === null || x === undefined || Number.isNaN(x)) return "–";
   if (typeof x !== "number") return String(x);
   if (Number.isInteger(x)) return INTEGER.format(x);
@@ -18,20 +18,20 @@ export function value(x) {
   return String(Number(x.toPrecision(size >= 100 ? 4 : 3)));
 }
 
-export const seconds = (s) => (s === null || s === undefined ? "–" : `${s.toFixed(s < 100 ? 2 : 1)} s`);
+export const formatSeconds = (s) => (s === null || s === undefined ? "–" : `${s.toFixed(s < 100 ? 2 : 1)} s`);
 
-export function hours(x) {
+export function formatHours(x) {
   if (x === null || x === undefined) return "–";
   if (x >= 1) return `${x.toFixed(x < 100 ? 2 : 0)} h`;
   return x * 60 >= 1 ? `${(x * 60).toFixed(1)} min` : `${(x * 3600).toFixed(1)} s`;
 }
 
-export const words = (name) => String(name).replaceAll("_", " ");
+export const toWords = (name) => String(name).replaceAll("_", " ");
 
-export const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)} %` : "–");
+export const formatShare = (part, total) => (total ? `${((100 * part) / total).toFixed(part === total ? 0 : 1)} %` : "–");
 
-/** "29.97" of 29.97 or "30000/1001". */
-export function rate(fps) {
+/** The number of frames per second of 29.97 or "30000/1001". */
+export function parseRate(fps) {
   const [top, bottom = 1] = String(fps).split("/").map(Number);
   return top / bottom;
 }

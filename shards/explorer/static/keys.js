@@ -1,29 +1,29 @@
-// The keyboard: a page binds its keys with what they do, and the help shows what is bound.
+// Keyboard shortcuts: each page binds its keys, and the help lists them.
 
 import { h } from "./dom.js";
 
-const always = [];
-let page = [];
+const globalGroups = [];
+let pageGroups = [];
 
-/** keys: [{keys: ["j", "ArrowDown"], said: "next row", run}]; `group` names them in the help. */
-export const bindAlways = (group, keys) => always.push({ group, keys });
-export const bindPage = (groups) => (page = groups);
+/** keys: [{keys: ["j", "ArrowDown"], name: "next row", run}]; `group` is their heading in the help. */
+export const bindGlobalKeys = (group, keys) => globalGroups.push({ group, keys });
+export const bindPageKeys = (groups) => (pageGroups = groups);
 
 const NAMES = { " ": "space", ArrowDown: "↓", ArrowUp: "↑", ArrowLeft: "←", ArrowRight: "→", Escape: "esc", Enter: "enter" };
 
-const writing = (node) =>
+const isTextField = (node) =>
   node.isContentEditable ||
   ["TEXTAREA", "SELECT"].includes(node.tagName) ||
   (node.tagName === "INPUT" && !["range", "checkbox", "button"].includes(node.type));
 
-/** Whether the focused element has its own use for the key. */
-function taken(node, key) {
+/** Whether the focused element handles the key itself. */
+function handlesKey(node, key) {
   if (node.tagName === "INPUT" && node.type === "range") return /^(Arrow|Home|End|Page)/.test(key);
   if (key === " " || key === "Enter") return ["BUTTON", "A", "SUMMARY", "INPUT"].includes(node.tagName);
   return false;
 }
 
-function pressed(event) {
+function handleKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   const help = document.getElementById("help");
   if (help.open) {
@@ -33,12 +33,12 @@ function pressed(event) {
     }
     return;
   }
-  if (writing(event.target)) {
+  if (isTextField(event.target)) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  if (taken(event.target, event.key)) return;
-  for (const { keys } of [...page, ...always])
+  if (handlesKey(event.target, event.key)) return;
+  for (const { keys } of [...pageGroups, ...globalGroups])
     for (const bound of keys)
       if (bound.keys.includes(event.key)) {
         event.preventDefault();
@@ -49,10 +49,10 @@ function pressed(event) {
 
 export function showHelp() {
   const help = document.getElementById("help");
-  const columns = [...page, ...always].map(({ group, keys }) =>
+  const columns = [...pageGroups, ...globalGroups].map(({ group, keys }) =>
     h("section", {}, h("h3", {}, group), h("dl", {}, keys.map((bound) => [
       h("dt", {}, bound.keys.map((key) => h("kbd", {}, NAMES[key] ?? key))),
-      h("dd", {}, bound.said),
+      h("dd", {}, bound.name),
     ]))));
   help.replaceChildren(
     h("header", {}, h("h2", {}, "Keys"), h("button", { type: "button", title: "Close (esc)", onclick: () => help.close() }, "✕")),
@@ -61,4 +61,4 @@ export function showHelp() {
   help.showModal();
 }
 
-export const listen = () => document.addEventListener("keydown", pressed);
+export const listenForKeys = () => document.addEventListener("keydown", handleKey);

@@ -1,111 +1,112 @@
-// Beside the list: what the thresholds leave of the clips, and a slider for each of them.
+// The panel beside the list: the counts under the current thresholds, and a slider for each threshold.
 
-import { get, newest, post } from "./api.js";
-import { h, toast } from "./dom.js";
+import { getJson, postJson, runLatest } from "./api.js";
+import { h, showToast } from "./dom.js";
+import { toWords } from "./format.js";
 import { Funnel } from "./funnel.js";
 import { Saver } from "./saver.js";
 import { Slider } from "./sliders.js";
-import { words } from "./format.js";
-import { changed, remember, settings, state } from "./state.js";
+import { getSelection, isChanged, saveAddress, state } from "./state.js";
 
 export class Panel {
-  /** moved(): a threshold has another value; filter(...): the list shall show these clips only. */
-  constructor({ dataset, moved, filter }) {
-    Object.assign(this, { dataset, moved });
+  /** onChange(): a threshold has changed; filter(...): adds filters to the list. */
+  constructor({ dataset, onChange, filter }) {
+    Object.assign(this, { dataset, onChange });
     this.funnel = new Funnel(dataset, (...filters) => (this.closeDrawer(), filter(...filters)));
-    this.sliders = dataset.bars.map((bar) => new Slider(bar, state.thresholds[bar.setting], (value) => this.set(bar, value)));
-    const stages = [...new Set(dataset.bars.map((bar) => bar.stage))];
-    this.resetButton = h("button", { type: "button", title: "All thresholds as the build had them (r)", onclick: () => this.reset() }, "Reset");
+    this.sliders = dataset.thresholds.map((threshold) => new Slider(threshold, state.moved[threshold.setting], (limit) => this.setLimit(threshold, limit)));
+    const stages = [...new Set(dataset.thresholds.map((threshold) => threshold.stage))];
+    this.resetButton = h("button", { type: "button", title: "Reset all thresholds to the build's (r)", onclick: () => this.reset() }, "Reset");
     this.element = h("aside.panel", { id: "panel", "aria-label": "Thresholds" },
       h("button.drawer", { type: "button", onclick: () => this.element.classList.toggle("open") },
-        h("span", {}, "Thresholds"), (this.brief = h("b"))),
-      h("div.inside", {},
+        h("span", {}, "Thresholds"), (this.keptCount = h("b"))),
+      h("div.content", {},
         this.funnel.element,
-        h("header.bars", {}, h("h2", {}, "Thresholds"), this.resetButton),
-        dataset.bars.length ? null : h("p.dim", {}, "This data set has no ledger: its thresholds can't be moved."),
-        dataset.score_only ? this.lifted() : null,
-        stages.map((stage) => h("section", {}, h("h3", {}, words(stage)), this.sliders.filter((s) => s.bar.stage === stage).map((s) => s.element))),
-        dataset.dedup ? this.twins() : null,
-        dataset.bars.length ? new Saver().element : null));
-    // The list follows the count, not beside it: the server judges every clip once for both.
-    this.follow = newest(() => this.select().then(() => this.moved()));
-    this.observed = new IntersectionObserver((seen) => {
-      for (const { isIntersecting, target } of seen) {
+        h("header.thresholds", {}, h("h2", {}, "Thresholds"), this.resetButton),
+        dataset.thresholds.length ? null : h("p.dim", {}, "This data set has no ledger: its thresholds can't be changed."),
+        dataset.score_only ? this.makeScoreOnlyNote() : null,
+        stages.map((stage) => h("section", {}, h("h3", {}, toWords(stage)), this.sliders.filter((s) => s.threshold.stage === stage).map((s) => s.element))),
+        dataset.dedup ? this.makeDuplicates() : null,
+        dataset.thresholds.length ? new Saver().element : null));
+    // The list is requested after the count, so that the server judges the clips once for both.
+    this.refresh = runLatest(() => this.count().then(() => this.onChange()));
+    this.observer = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
-        this.observed.unobserve(target);
+        this.observer.unobserve(target);
         const slider = this.sliders.find((s) => s.element === target);
-        get(`/api/histogram?column=${encodeURIComponent(slider.bar.score)}`).then((got) => slider.histogram(got), () => {});
+        getJson(`/api/histogram?column=${encodeURIComponent(slider.threshold.score)}`).then((histogram) => slider.setHistogram(histogram), () => {});
       }
     }, { rootMargin: "200px" });
-    // Before the first clip, and before the first that came so far, there is nothing to draw.
+    // Scores that no clip has yet have no histogram.
     const measured = new Set(dataset.num_clips ? dataset.columns.map((column) => column.name) : []);
-    for (const slider of this.sliders) if (measured.has(slider.bar.score)) this.observed.observe(slider.element);
+    for (const slider of this.sliders) if (measured.has(slider.threshold.score)) this.observer.observe(slider.element);
     this.draw();
   }
 
-  /** Every clip of a set of scores alone is kept, whatever its scores. */
-  lifted() {
-    return h("div.lifted", {}, h("p", {}, "Scores only: every clip is kept until a threshold is moved; then all of them hold."),
+  /** Explains a score-only data set: every clip is kept, whatever its scores. */
+  makeScoreOnlyNote() {
+    return h("div.score-only", {}, h("p", {}, "Scores only: every clip is kept until a threshold is changed; then all thresholds apply."),
       h("button", { type: "button", onclick: () => {
-        for (const slider of this.sliders) state.thresholds[slider.bar.setting] = slider.value;
+        for (const slider of this.sliders) state.moved[slider.threshold.setting] = slider.value;
         this.update();
-      } }, "Hold the clips to these thresholds"));
+      } }, "Apply these thresholds"));
   }
 
-  set(bar, value) {
-    // In a set of scores alone no threshold holds until one is named: one that is moved back is still named there.
-    if (value === bar.threshold && !this.dataset.score_only) delete state.thresholds[bar.setting];
-    else state.thresholds[bar.setting] = value;
+  setLimit(threshold, limit) {
+    // In a score-only data set thresholds apply once one is named, so one that is moved back stays named.
+    if (limit === threshold.limit && !this.dataset.score_only) delete state.moved[threshold.setting];
+    else state.moved[threshold.setting] = limit;
     this.update();
   }
 
   update() {
-    remember();
+    saveAddress();
     this.draw();
-    this.follow();
+    this.refresh();
   }
 
   draw() {
-    this.resetButton.disabled = !changed();
+    this.resetButton.disabled = !isChanged();
     if (this.near) {
       const { near, max_distance } = { ...this.dataset.dedup, ...state.dedup };
       this.near.checked = near === "on";
       this.distance.value = max_distance;
       this.distance.disabled = near !== "on";
-      this.distanceSaid.value = max_distance;
+      this.distanceOutput.value = max_distance;
     }
   }
 
-  async select() {
+  /** Requests and draws the counts. */
+  async count() {
     try {
-      const got = await post("/api/select", settings());
-      this.funnel.draw(got);
-      this.brief.textContent = `${got.kept} kept`;
+      const counts = await postJson("/api/select", getSelection());
+      this.funnel.draw(counts);
+      this.keptCount.textContent = `${counts.kept} kept`;
     } catch (error) {
-      toast(error.message, true);
+      showToast(error.message, true);
     }
   }
 
   reset() {
-    state.thresholds = {};
+    state.moved = {};
     state.dedup = null;
-    for (const slider of this.sliders) slider.set(slider.bar.threshold);
+    for (const slider of this.sliders) slider.set(slider.threshold.limit);
     this.update();
   }
 
-  twins() {
-    const said = () => {
+  makeDuplicates() {
+    const onInput = () => {
       const dedup = { near: this.near.checked ? "on" : "off", max_distance: Number(this.distance.value) };
       const same = dedup.near === this.dataset.dedup.near && dedup.max_distance === this.dataset.dedup.max_distance;
       state.dedup = same ? null : dedup;
       this.update();
     };
-    this.near = h("input", { type: "checkbox", id: "near", onchange: said });
-    this.distance = h("input", { type: "range", id: "max_distance", min: 0, max: 50, step: 1, oninput: said, "aria-label": "Largest distance of near-duplicates" });
-    this.distanceSaid = h("output");
-    return h("section.twins", {}, h("h3", {}, "Near-duplicates"),
-      h("label", {}, this.near, " leave them out"),
-      h("label", { title: "Of 256 bits of look, and of 256 of movement, how many may differ in a duplicate" }, "distance ", this.distance, this.distanceSaid));
+    this.near = h("input", { type: "checkbox", id: "near", onchange: onInput });
+    this.distance = h("input", { type: "range", id: "max_distance", min: 0, max: 50, step: 1, oninput: onInput, "aria-label": "Max Hamming distance of near-duplicates" });
+    this.distanceOutput = h("output");
+    return h("section.duplicates", {}, h("h3", {}, "Near-duplicates"),
+      h("label", {}, this.near, " Remove near-duplicates"),
+      h("label", { title: "How many of the 256 bits of appearance, and of the 256 bits of movement, may differ between duplicates" }, "max Hamming distance (0-256 bits) ", this.distance, this.distanceOutput));
   }
 
   focus() {
@@ -113,7 +114,7 @@ export class Panel {
     (this.sliders[0]?.range ?? this.near)?.focus();
   }
 
-  /** Whether there was an open drawer, as on a narrow page. */
+  /** Closes the drawer of a narrow page; returns whether it was open. */
   closeDrawer() {
     const open = this.element.classList.contains("open");
     this.element.classList.remove("open");
@@ -121,6 +122,6 @@ export class Panel {
   }
 
   close() {
-    this.observed.disconnect();
+    this.observer.disconnect();
   }
 }

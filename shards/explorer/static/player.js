@@ -1,36 +1,36 @@
-// The video, exact to the frame: `frame` is always the one that is shown, as the browser says, not the one asked for.
+// The video, exact to the frame: `frame` is the one that the browser presents, not the one requested.
 
 import { h } from "./dom.js";
 
-const REPORT_MS = 700; // a frame that was sought is reported within this time, or it is sought again
+const REPORT_MS = 700; // a seek whose frame is not reported within this time is repeated
 
 export class Player {
-  /** shown(frame): another frame is on the screen. frames: how many, or null where only the video itself knows. */
-  constructor({ src, fps, frames, label, shown, failed }) {
-    Object.assign(this, { fps, frames, shown, frame: null, wanted: null, repeats: 0 });
+  /** frames: their number, or null to derive it from the video. onFrame(frame): another frame is presented. */
+  constructor({ src, fps, frames, label, onFrame, onError }) {
+    Object.assign(this, { fps, frames, onFrame, frame: null, target: null, repeats: 0 });
     this.video = h("video", { src, muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true, "aria-label": label });
     this.element = h("div.player", { id: "player" }, this.video);
     this.video.addEventListener("loadedmetadata", () => {
       this.frames ??= Math.max(1, Math.round(this.video.duration * fps));
-      this.ready?.();
+      this.onReady?.();
     });
-    this.video.addEventListener("error", () => failed());
-    this.video.addEventListener("seeked", () => this.settle());
-    for (const event of ["play", "pause", "ended"]) this.video.addEventListener(event, () => this.changed?.());
-    this.watch();
+    this.video.addEventListener("error", () => onError());
+    this.video.addEventListener("seeked", () => this.checkSeek());
+    for (const event of ["play", "pause", "ended"]) this.video.addEventListener(event, () => this.onStateChange?.());
+    this.watchFrames();
   }
 
-  /** mediaTime is the presentation time of the very frame that is on the screen. */
-  watch() {
+  /** Follows the presented frame; mediaTime is its presentation time. */
+  watchFrames() {
     this.handle = this.video.requestVideoFrameCallback((_, { mediaTime }) => {
       const frame = Math.max(0, Math.min(Math.round(mediaTime * this.fps), (this.frames ?? Infinity) - 1));
       if (frame !== this.frame) {
         this.frame = frame;
         this.element.dataset.frame = frame;
-        this.shown(frame);
+        this.onFrame(frame);
       }
-      if (frame === this.wanted && !this.video.seeking) this.wanted = null;
-      this.watch();
+      if (frame === this.target && !this.video.seeking) this.target = null;
+      this.watchFrames();
     });
   }
 
@@ -42,43 +42,43 @@ export class Player {
     return (this.frames ?? 1) - 1;
   }
 
-  /** Shows frame k: its middle is sought, since a time on the border belongs to either neighbour. */
+  /** Seeks the middle of frame k, since a time on the border may belong to either neighbour. */
   seek(k) {
     this.video.pause();
     this.repeats = 0;
-    this.wanted = Math.max(0, Math.min(k, this.last));
-    if (!this.video.seeking) this.jump();
+    this.target = Math.max(0, Math.min(k, this.last));
+    if (!this.video.seeking) this.seekTarget();
   }
 
-  jump() {
-    this.video.currentTime = (this.wanted + 0.5) / this.fps;
+  seekTarget() {
+    this.video.currentTime = (this.target + 0.5) / this.fps;
   }
 
-  /** While a frame was sought another one was asked for: only the last one asked for is sought next. */
-  settle() {
-    if (this.wanted === null) return;
-    if (Math.abs(this.video.currentTime - (this.wanted + 0.5) / this.fps) > 0.25 / this.fps) this.jump();
-    else if (this.frame === this.wanted) this.wanted = null;
-    else if (this.repeats < 3) this.seekAgainIfUnreported(this.wanted);
+  /** After a seek, seeks again if another frame was requested meanwhile, or if the frame was not reported. */
+  checkSeek() {
+    if (this.target === null) return;
+    if (Math.abs(this.video.currentTime - (this.target + 0.5) / this.fps) > 0.25 / this.fps) this.seekTarget();
+    else if (this.frame === this.target) this.target = null;
+    else if (this.repeats < 3) this.seekAgainIfUnreported(this.target);
   }
 
-  /** A busy browser may end a seek without a callback for its frame, and would show the old frame for ever. */
+  /** A busy browser may end a seek without the frame callback; without this the old frame would stay. */
   seekAgainIfUnreported(k) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      if (this.wanted !== k || !this.video.paused || this.video.seeking) return;
+      if (this.target !== k || !this.video.paused || this.video.seeking) return;
       this.repeats += 1;
       this.video.currentTime = (k + 0.4) / this.fps;
     }, REPORT_MS);
   }
 
   step(by) {
-    this.seek((this.wanted ?? this.frame ?? 0) + by);
+    this.seek((this.target ?? this.frame ?? 0) + by);
   }
 
   toggle() {
     if (!this.video.paused) return this.video.pause();
-    this.wanted = null;
+    this.target = null;
     if (this.video.ended || this.frame === this.last) this.video.currentTime = 0;
     this.video.play();
   }

@@ -1,67 +1,67 @@
 // A threshold: a slider over the histogram of its score.
 
 import { h, svg } from "./dom.js";
-import { value as said, words } from "./format.js";
+import { formatValue, toWords } from "./format.js";
 
-const WIDE = 280;
-const HIGH = 44;
+const WIDTH = 280;
+const HEIGHT = 44;
 
 export class Slider {
-  /** bar: of /api/dataset; value: its present threshold where it is not the build's; moved(value). */
-  constructor(bar, value, moved) {
-    Object.assign(this, { bar, moved, value: value ?? bar.threshold });
-    this.low = Math.min(bar.low, bar.threshold, this.value);
-    this.high = Math.max(bar.high, bar.threshold, this.value);
-    // A slider's values are rounded, so that a saved YAML is read with ease; what is typed is taken as it is.
+  /** threshold: of /api/dataset; value: its limit if it differs from the build's; onChange(value). */
+  constructor(threshold, value, onChange) {
+    Object.assign(this, { threshold, onChange, value: value ?? threshold.limit });
+    this.low = Math.min(threshold.low, threshold.limit, this.value);
+    this.high = Math.max(threshold.high, threshold.limit, this.value);
+    // The slider's values are rounded, so that a saved YAML is easy to read; typed values are not.
     this.digits = Math.max(0, Math.ceil(-Math.log10((this.high - this.low) / 200)));
-    const name = words(bar.setting.split(".").at(-1));
+    const name = toWords(threshold.setting.split(".").at(-1));
     this.range = h("input", {
-      type: "range", min: this.low, max: this.high, step: "any", value: this.value, dataset: { setting: bar.setting },
+      type: "range", min: this.low, max: this.high, step: "any", value: this.value, dataset: { setting: threshold.setting },
       "aria-label": `${name} (slider)`,
-      oninput: () => this.take(Number(Number(this.range.value).toFixed(this.digits))),
+      oninput: () => this.change(Number(Number(this.range.value).toFixed(this.digits))),
       onkeydown: (event) => this.nudge(event),
     });
     this.number = h("input", {
-      type: "number", step: "any", value: this.value, "aria-label": name, title: this.bounds(), dataset: { number: bar.setting },
-      oninput: () => this.number.setAttribute("aria-invalid", !this.typed()),
-      onchange: () => (this.typed() ? this.take(Number(this.number.value)) : this.set(this.value)),
+      type: "number", step: "any", value: this.value, "aria-label": name, title: this.describeBounds(), dataset: { number: threshold.setting },
+      oninput: () => this.number.setAttribute("aria-invalid", !this.isValid()),
+      onchange: () => (this.isValid() ? this.change(Number(this.number.value)) : this.set(this.value)),
     });
-    this.back = h("button.back", { type: "button", title: `Back to the build's ${said(bar.threshold)}`, onclick: () => { this.set(bar.threshold); moved(bar.threshold); } }, "↺");
-    this.chart = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" });
-    this.element = h("div.slider", { title: `${bar.description}\n${bar.at_least ? "Rejected when under" : "Rejected when over"} the threshold, as ${words(bar.reason)}.` },
-      h("div.said", {}, h("label", {}, name), h("span.reason", {}, words(bar.reason)), this.back, this.number),
+    this.resetButton = h("button.reset", { type: "button", title: `Reset to the build's ${formatValue(threshold.limit)}`, onclick: () => { this.set(threshold.limit); onChange(threshold.limit); } }, "↺");
+    this.chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    this.element = h("div.slider", { title: `${threshold.description}\nRejected ${threshold.at_least ? "below" : "above"} the threshold, with the reason ${toWords(threshold.reason)}.` },
+      h("div.heading", {}, h("label", {}, name), h("span.reason", {}, toWords(threshold.reason)), this.resetButton, this.number),
       h("div.chart", {}, this.chart, this.range));
     this.draw();
   }
 
-  /** Arrow keys move by a hundredth of the range; with shift by a tenth. */
+  /** Moves by a hundredth of the range at an arrow key; with shift by a tenth. */
   nudge(event) {
-    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!way) return;
+    const direction = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!direction) return;
     event.preventDefault();
-    const next = this.value + (way * (this.high - this.low)) / (event.shiftKey ? 10 : 100);
-    this.take(Number(Math.max(this.low, Math.min(this.high, next)).toFixed(this.digits)));
+    const next = this.value + (direction * (this.high - this.low)) / (event.shiftKey ? 10 : 100);
+    this.change(Number(Math.max(this.low, Math.min(this.high, next)).toFixed(this.digits)));
   }
 
-  /** What the configuration takes at all: a threshold may lie beyond the slider, but not beyond these. */
-  bounds() {
-    const { minimum = null, maximum = null } = this.bar;
+  /** The values that the configuration accepts; they may lie outside the slider's range. */
+  describeBounds() {
+    const { minimum = null, maximum = null } = this.threshold;
     if (minimum !== null && maximum !== null) return `${minimum} to ${maximum}`;
     return minimum !== null ? `${minimum} or more` : maximum !== null ? `${maximum} or less` : "any number";
   }
 
-  /** Whether what stands in the number's box can be a threshold. */
-  typed() {
+  /** Whether the typed number is an accepted value. */
+  isValid() {
     const value = this.number.value === "" ? NaN : Number(this.number.value);
-    return Number.isFinite(value) && value >= (this.bar.minimum ?? -Infinity) && value <= (this.bar.maximum ?? Infinity);
+    return Number.isFinite(value) && value >= (this.threshold.minimum ?? -Infinity) && value <= (this.threshold.maximum ?? Infinity);
   }
 
-  take(value) {
+  change(value) {
     if (!Number.isFinite(value)) return;
-    // The build's own threshold is met exactly, however many digits it has.
-    if (Math.abs(value - this.bar.threshold) < 0.5 * 10 ** -this.digits) value = this.bar.threshold;
+    // Snap to the build's limit, which may have more digits.
+    if (Math.abs(value - this.threshold.limit) < 0.5 * 10 ** -this.digits) value = this.threshold.limit;
     this.set(value);
-    this.moved(value);
+    this.onChange(value);
   }
 
   set(value) {
@@ -72,39 +72,39 @@ export class Slider {
     this.draw();
   }
 
-  histogram(got) {
-    this.bins = got;
+  setHistogram(histogram) {
+    this.histogram = histogram;
     this.draw();
   }
 
-  x(value) {
-    return (WIDE * (value - this.low)) / (this.high - this.low || 1);
+  getX(value) {
+    return (WIDTH * (value - this.low)) / (this.high - this.low || 1);
   }
 
   draw() {
-    const { bar, value } = this;
-    this.element.classList.toggle("changed", value !== bar.threshold);
-    const at = Math.max(0, Math.min(WIDE, this.x(value)));
-    const out = bar.at_least ? { x: 0, width: at } : { x: at, width: WIDE - at };
-    const parts = [svg("rect", { class: "out", ...out, y: 0, height: HIGH })];
-    if (this.bins) {
-      const { edges, kept, rejected } = this.bins;
-      // Roots, so that the few at a distribution's edge are seen beside the many in its middle.
+    const { threshold, value } = this;
+    this.element.classList.toggle("changed", value !== threshold.limit);
+    const at = Math.max(0, Math.min(WIDTH, this.getX(value)));
+    const rejectedRange = threshold.at_least ? { x: 0, width: at } : { x: at, width: WIDTH - at };
+    const parts = [svg("rect", { class: "rejected-range", ...rejectedRange, y: 0, height: HEIGHT })];
+    if (this.histogram) {
+      const { edges, kept, rejected } = this.histogram;
+      // Square roots keep small counts visible beside large ones.
       const most = Math.sqrt(Math.max(1, ...kept.map((n, i) => n + rejected[i])));
       kept.forEach((n, i) => {
         const total = n + rejected[i];
-        const x = this.x(edges[i]);
-        const width = Math.max(0.5, this.x(edges[i + 1]) - x - 0.6);
-        if (!total || x + width < 0 || x > WIDE) return;
-        const high = (HIGH * Math.sqrt(total)) / most;
-        const low = (high * n) / total;
-        parts.push(svg("rect", { class: "kept", x, width, y: HIGH - low, height: low }));
-        parts.push(svg("rect", { class: "rejected", x, width, y: HIGH - high, height: Math.max(0, high - low) }));
+        const x = this.getX(edges[i]);
+        const width = Math.max(0.5, this.getX(edges[i + 1]) - x - 0.6);
+        if (!total || x + width < 0 || x > WIDTH) return;
+        const height = (HEIGHT * Math.sqrt(total)) / most;
+        const keptHeight = (height * n) / total;
+        parts.push(svg("rect", { class: "kept", x, width, y: HEIGHT - keptHeight, height: keptHeight }));
+        parts.push(svg("rect", { class: "rejected", x, width, y: HEIGHT - height, height: Math.max(0, height - keptHeight) }));
       });
     }
-    const built = this.x(bar.threshold);
-    parts.push(svg("line", { class: "built", x1: built, x2: built, y1: 0, y2: HIGH }));
-    parts.push(svg("line", { class: "now", x1: at, x2: at, y1: 0, y2: HIGH }));
+    const built = this.getX(threshold.limit);
+    parts.push(svg("line", { class: "built", x1: built, x2: built, y1: 0, y2: HEIGHT }));
+    parts.push(svg("line", { class: "now", x1: at, x2: at, y1: 0, y2: HEIGHT }));
     this.chart.replaceChildren(...parts);
   }
 }

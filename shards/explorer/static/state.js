@@ -1,88 +1,90 @@
-// What the list shows: one object, kept in the address so that going back, reloading and sharing give the same list.
+// The state of the list: one object, stored in the address so that going back, reloading and sharing give the same list.
 
-const START = { search: "", filters: [], sort: [], group: null, thresholds: {}, dedup: null };
+const START = { search: "", filters: [], sort: [], group: null, moved: {}, dedup: null };
 
-/** The list's query; `dataset` is the answer of /api/dataset; `at` is where the open clip stands in the list. */
+/** The list's query (`moved`: limits by setting); `dataset`: of /api/dataset; `at`: the open clip's place in the list. */
 export const state = { ...structuredClone(START), dataset: null, at: null };
 
-/** What /api/clips and /api/select are told of the thresholds. */
-export function settings() {
-  const said = { thresholds: state.thresholds };
-  if (state.dedup) said.dedup = state.dedup;
-  return said;
+const addressKey = (key) => (key === "moved" ? "thresholds" : key);
+
+/** The changed thresholds and duplicate settings, as /api/clips and /api/select take them. */
+export function getSelection() {
+  const selection = { thresholds: state.moved };
+  if (state.dedup) selection.dedup = state.dedup;
+  return selection;
 }
 
-/** The body of /api/clips for the list as it stands, without its window. */
-export const query = () => ({
+/** The body of /api/clips for the current list, without offset and limit. */
+export const getQuery = () => ({
   search: state.search,
   filters: state.filters,
   sort: state.sort,
   group: null,
-  ...settings(),
+  ...getSelection(),
 });
 
-export const changed = () => Object.keys(state.thresholds).length > 0 || state.dedup !== null;
+export const isChanged = () => Object.keys(state.moved).length > 0 || state.dedup !== null;
 
-/** The list's address, with all of the query that is not at its start. */
-export function address() {
-  const said = {};
+/** The list's address, with every part of the query that differs from its default. */
+export function getAddress() {
+  const query = {};
   for (const [key, start] of Object.entries(START))
-    if (JSON.stringify(state[key]) !== JSON.stringify(start)) said[key] = state[key];
-  return Object.keys(said).length ? `/?list=${encodeURIComponent(JSON.stringify(said))}` : "/";
+    if (JSON.stringify(state[key]) !== JSON.stringify(start)) query[addressKey(key)] = state[key];
+  return Object.keys(query).length ? `/?list=${encodeURIComponent(JSON.stringify(query))}` : "/";
 }
 
-const OPS = { text: ["=", "!=", "contains", "in"], number: ["=", "!=", "<", "<=", ">", ">=", "in"] };
-const WHOLE = ["batch", "width", "height"]; // the numbers of which a set has a few only
+const OPERATORS = { text: ["=", "!=", "contains", "in"], number: ["=", "!=", "<", "<=", ">", ">=", "in"] };
+const CATEGORICAL = ["batch", "width", "height"]; // columns of numbers with few distinct values
 
-/** Names of the columns that make sense as groups: text first. */
-export function groupable({ columns }) {
+/** Names of the columns that can be grouped by: text first. */
+export function listGroupColumns({ columns }) {
   const text = columns.filter((column) => column.kind === "text" && column.name !== "clip_id");
-  return [...text, ...columns.filter((column) => WHOLE.includes(column.name))].map((column) => column.name);
+  return [...text, ...columns.filter((column) => CATEGORICAL.includes(column.name))].map((column) => column.name);
 }
 
-/** What of an address's query this data set does not know: "" where all of it makes sense. */
-function wrong(said, dataset) {
+/** The first part of an address's query that is invalid for this data set; "" if all of it is valid. */
+function findInvalid(query, dataset) {
   const kinds = new Map(dataset.columns.map((column) => [column.name, column.kind]));
-  const bars = new Map(dataset.bars.map((bar) => [bar.setting, bar]));
+  const thresholds = new Map(dataset.thresholds.map((threshold) => [threshold.setting, threshold]));
   for (const [key, start] of Object.entries(START)) {
-    const value = said[key];
+    const value = query[addressKey(key)];
     if (value === undefined || value === null) continue;
-    if (start !== null && (typeof value !== typeof start || Array.isArray(value) !== Array.isArray(start))) return key;
+    if (start !== null && (typeof value !== typeof start || Array.isArray(value) !== Array.isArray(start))) return addressKey(key);
   }
-  for (const part of said.sort ?? []) if (!kinds.has(part?.column) || typeof part.desc !== "boolean") return `the column ${part?.column}`;
-  for (const part of said.filters ?? []) {
+  for (const part of query.sort ?? []) if (!kinds.has(part?.column) || typeof part.desc !== "boolean") return `the column ${part?.column}`;
+  for (const part of query.filters ?? []) {
     const kind = kinds.get(part?.column);
     if (!kind) return `the column ${part?.column}`;
     const values = part.op === "in" && Array.isArray(part.value) ? part.value : [part.value];
-    if (!OPS[kind].includes(part.op) || !values.every((value) => typeof value === (kind === "number" ? "number" : "string")))
+    if (!OPERATORS[kind].includes(part.op) || !values.every((value) => typeof value === (kind === "number" ? "number" : "string")))
       return `the filter on ${part.column}`;
   }
-  if (said.group && !groupable(dataset).includes(said.group)) return `the group ${said.group}`;
-  for (const [setting, value] of Object.entries(said.thresholds ?? {})) {
-    const bar = bars.get(setting);
-    if (!bar || typeof value !== "number") return `the threshold ${setting}`;
-    if (value < (bar.minimum ?? -Infinity) || value > (bar.maximum ?? Infinity)) return `${value} for ${setting}`;
+  if (query.group && !listGroupColumns(dataset).includes(query.group)) return `the group ${query.group}`;
+  for (const [setting, limit] of Object.entries(query.thresholds ?? {})) {
+    const threshold = thresholds.get(setting);
+    if (!threshold || typeof limit !== "number") return `the threshold ${setting}`;
+    if (limit < (threshold.minimum ?? -Infinity) || limit > (threshold.maximum ?? Infinity)) return `${limit} for ${setting}`;
   }
-  const { dedup } = said;
+  const { dedup } = query;
   if (dedup && !(["on", "off"].includes(dedup.near) && Number.isInteger(dedup.max_distance) && dedup.max_distance >= 0)) return "the near-duplicates";
   return "";
 }
 
-/** Takes the query from the page's address. One that makes no sense gives the plain list, and a note that says so. */
-export function restore() {
+/** Restores the query from the page's address. An invalid one gives the unfiltered list, and a note to show. */
+export function restoreState() {
   const text = new URLSearchParams(location.search).get("list");
-  let said = {};
+  let query = {};
   let fault = "";
   try {
-    said = JSON.parse(text ?? "{}");
-    fault = said === null || typeof said !== "object" ? "the list" : wrong(said, state.dataset);
+    query = JSON.parse(text ?? "{}");
+    fault = query === null || typeof query !== "object" ? "the list" : findInvalid(query, state.dataset);
   } catch {
     fault = "the list";
   }
-  for (const [key, start] of Object.entries(START)) state[key] = (fault ? null : said[key]) ?? structuredClone(start);
+  for (const [key, start] of Object.entries(START)) state[key] = (fault ? null : query[addressKey(key)]) ?? structuredClone(start);
   if (!fault) return null;
-  remember();
-  return `This address doesn't fit this data set (${fault.slice(0, 80)}): here are all of its clips.`;
+  saveAddress();
+  return `This address does not match this data set (${fault.slice(0, 80)}). All clips are shown.`;
 }
 
-export const remember = () => history.replaceState(null, "", address());
+export const saveAddress = () => history.replaceState(null, "", getAddress());

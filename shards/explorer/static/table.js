@@ -1,17 +1,17 @@
-// The virtualised table: draws the rows in sight, whatever their number.
+// The virtualised table: draws only the visible rows.
 
 import { clipUrl } from "./api.js";
-import { picture } from "./columns.js";
+import { makeThumbnail } from "./columns.js";
 import { h } from "./dom.js";
-import { count, many, share } from "./format.js";
+import { countNoun, formatCount, formatShare } from "./format.js";
 import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from "./vendor/virtual-core/index.js";
 
-const NARROW = 720; // px: under it a row is a card
+const NARROW = 720; // px: below it a row is a card
 
-/** none: what is said of an empty list. Items are {row} (undefined while it is on its way), or {group} for a group's headline. */
+/** emptyText: shown for an empty list. getItem(index): {row} (undefined until it arrives), or {group} for a group's heading. */
 export class Table {
-  constructor({ columns, none, item, onSort, onGroup }) {
-    Object.assign(this, { columns, item, onSort, onGroup });
+  constructor({ columns, emptyText, getItem, onSort, onGroup }) {
+    Object.assign(this, { columns, getItem, onSort, onGroup });
     this.cursor = 0;
     this.count = 0;
     this.sort = [];
@@ -19,16 +19,16 @@ export class Table {
     this.head = h("div.head", { role: "row" });
     this.body = h("div.body", { role: "rowgroup" });
     this.element = h("div.table", { role: "grid", tabIndex: -1, "aria-label": "Clips" }, this.head, this.body);
-    this.empty = h("p.empty", { hidden: true }, none);
+    this.empty = h("p.empty", { hidden: true }, emptyText);
     this.element.append(this.empty);
-    this.virtual = new Virtualizer(this.options());
+    this.virtual = new Virtualizer(this.makeOptions());
     this.unmount = this.virtual._didMount();
-    this.watch = new ResizeObserver(() => this.measure());
-    this.watch.observe(this.element);
-    this.heads();
+    this.observer = new ResizeObserver(() => this.updateLayout());
+    this.observer.observe(this.element);
+    this.drawHeader();
   }
 
-  options() {
+  makeOptions() {
     return {
       count: this.count,
       getScrollElement: () => this.element,
@@ -51,14 +51,14 @@ export class Table {
     return this.dense ? 32 : 62;
   }
 
-  /** A row's height has changed, with the width of the page or by choice. */
-  measure() {
-    const kind = `${this.narrow}${this.dense}`;
+  /** Updates the height of rows after a change of the page's width or of the row density. */
+  updateLayout() {
+    const layout = `${this.narrow}${this.dense}`;
     this.element.classList.toggle("narrow", this.narrow);
     this.element.classList.toggle("dense", this.dense && !this.narrow);
-    if (kind === this.kind) return;
-    this.kind = kind;
-    this.virtual.setOptions(this.options());
+    if (layout === this.layout) return;
+    this.layout = layout;
+    this.virtual.setOptions(this.makeOptions());
     this.virtual.measure();
     this.draw();
   }
@@ -66,22 +66,22 @@ export class Table {
   setDense(dense) {
     this.dense = dense;
     localStorage.setItem("dense", dense ? "1" : "0");
-    this.measure();
+    this.updateLayout();
   }
 
   setCount(number) {
     this.count = number;
     this.cursor = Math.max(0, Math.min(this.cursor, number - 1));
     this.empty.hidden = number > 0;
-    this.virtual.setOptions(this.options());
+    this.virtual.setOptions(this.makeOptions());
     this.virtual._willUpdate();
     this.draw();
   }
 
-  heads() {
+  drawHeader() {
     const shown = this.columns.filter((column) => column.shown);
     const widths = shown.map((column) => `minmax(${Math.round(column.width)}px, ${column.number ? 1 : 2}fr)`);
-    this.element.style.setProperty("--columns", `var(--picture) ${widths.join(" ")}`);
+    this.element.style.setProperty("--columns", `var(--thumbnail) ${widths.join(" ")}`);
     this.element.style.setProperty("--wide", `${shown.reduce((sum, column) => sum + column.width + 12, 110)}px`);
     this.head.replaceChildren(h("span"), ...shown.map((column) => {
       const sorted = this.sort.find((part) => part.column === column.name);
@@ -89,7 +89,7 @@ export class Table {
         type: "button",
         role: "columnheader",
         disabled: !column.sortable,
-        title: column.bar ? `${column.bar.setting}: ${column.bar.description}` : column.name,
+        title: column.threshold ? `${column.threshold.setting}: ${column.threshold.description}` : column.name,
         "aria-sort": sorted ? (sorted.desc ? "descending" : "ascending") : "none",
         className: column.number ? "number" : "",
         onclick: (event) => this.onSort(column.name, event.shiftKey),
@@ -103,8 +103,8 @@ export class Table {
     this.body.style.height = `${this.virtual.getTotalSize()}px`;
     const shown = this.columns.filter((column) => column.shown);
     this.body.replaceChildren(...this.virtual.getVirtualItems().map(({ index, start }) => {
-      const item = this.item(index);
-      const node = item.group ? this.group(item) : item.row ? this.row(item.row, shown) : h("div.row.waiting");
+      const item = this.getItem(index);
+      const node = item.group ? this.makeGroupRow(item) : item.row ? this.makeRow(item.row, shown) : h("div.row.waiting");
       node.classList.toggle("cursor", index === this.cursor);
       node.setAttribute("aria-rowindex", index + 1);
       node.style.transform = `translateY(${start}px)`;
@@ -113,33 +113,33 @@ export class Table {
     }));
   }
 
-  group({ group, name, open }) {
+  makeGroupRow({ group, title, text, open }) {
     return h("div.row.group", { role: "row", onclick: () => this.onGroup(group) },
       h("span.arrow", {}, open ? "▾" : "▸"),
-      h("b", {}, `${name}: `, group.value === "" || group.value === null ? "(none)" : String(group.value)),
-      h("span", {}, many(group.count, "clip")),
-      h("span.dim", {}, `${count(group.kept)} kept · ${share(group.kept, group.count)}`),
+      h("b", {}, title, text),
+      h("span", {}, countNoun(group.count, "clip")),
+      h("span.dim", {}, `${formatCount(group.kept)} kept · ${formatShare(group.kept, group.count)}`),
       h("span.meter", {}, h("i", { style: { width: `${(100 * group.kept) / group.count}%` } })));
   }
 
-  row(row, shown) {
-    const made = this.made.get(row);
-    if (made?.shown === shown.length) return made.node;
-    const cells = shown.map((column) => h(`div.cell.c-${column.name}${column.number ? ".number" : ""}`, { role: "gridcell" }, column.cell(row)));
+  makeRow(row, shown) {
+    const cached = this.nodes.get(row);
+    if (cached?.shown === shown.length) return cached.node;
+    const cells = shown.map((column) => h(`div.cell.c-${column.name}${column.number ? ".number" : ""}`, { role: "gridcell" }, column.makeCell(row)));
     const node = h("a.row", { role: "row", href: clipUrl(row.clip_id), draggable: false, dataset: { clip: row.clip_id, now: row.now } },
-      h("div.cell.c-picture", {}, picture(row)), cells);
-    this.made.set(row, { node, shown: shown.length });
+      h("div.cell.c-thumbnail", {}, makeThumbnail(row)), cells);
+    this.nodes.set(row, { node, shown: shown.length });
     return node;
   }
 
-  // Rows that stay in sight keep their elements, so that pictures do not load anew on every move.
-  made = new WeakMap();
+  // Visible rows keep their elements, so that thumbnails are not loaded again on every change.
+  nodes = new WeakMap();
 
-  forget() {
-    this.made = new WeakMap();
+  clearRows() {
+    this.nodes = new WeakMap();
   }
 
-  move(to) {
+  moveCursor(to) {
     this.cursor = Math.max(0, Math.min(to, this.count - 1));
     this.virtual.scrollToIndex(this.cursor, { align: "auto" });
     this.draw();
@@ -150,7 +150,7 @@ export class Table {
   }
 
   close() {
-    this.watch.disconnect();
+    this.observer.disconnect();
     this.unmount?.();
   }
 }

@@ -1,21 +1,18 @@
-// Above the list: search, filters as chips, grouping, what columns there are.
+// The toolbar of the list: search, filters as chips, groups, order, columns.
 
+import { formatText, getColumnLabel } from "./columns.js";
 import { h } from "./dom.js";
-import { words } from "./format.js";
-import { groupable, state } from "./state.js";
+import { listGroupColumns, state } from "./state.js";
 
 const TEXT = [["=", "is"], ["!=", "is not"], ["contains", "contains"]];
 const NUMBER = [[">=", "≥"], ["<=", "≤"], [">", ">"], ["<", "<"], ["=", "="], ["!=", "≠"]];
 const EQUAL = new Set(["=", "!="]);
-const SIGNS = Object.fromEntries([...TEXT, ...NUMBER, ["in", "in"]]);
+const OPERATORS = Object.fromEntries([...TEXT, ...NUMBER, ["in", "in"]]);
 
 export class Toolbar {
-  /** changed(): the query in `state` is another one now. columns: of columnsOf; drawn anew by `redraw`. */
-  constructor({ dataset, columns, table, changed }) {
-    Object.assign(this, { dataset, columns, table, changed });
-    // What these two may hold changes with thresholds and marks, so that the server does not list it.
-    const values = { now: ["kept", "rejected", "faulted", "open"], mark: ["good", "bad", ""] };
-    this.filterable = dataset.columns.map((column) => ({ ...column, values: column.values ?? values[column.name] }));
+  /** columns: of makeColumns; onChange(): the query in `state` has changed. */
+  constructor({ dataset, columns, table, onChange }) {
+    Object.assign(this, { dataset, columns, table, onChange });
     this.search = h("input", {
       type: "search",
       id: "search",
@@ -29,29 +26,29 @@ export class Toolbar {
     });
     this.chips = h("span.chips");
     this.total = h("output.total");
-    this.adder = this.filterForm();
+    this.adder = this.makeFilterMenu();
     this.grouper = h("select", { id: "group", "aria-label": "Group by", onchange: () => this.set({ group: this.grouper.value || null }) },
-      h("option", { value: "" }, "no groups"),
-      groupable(dataset).map((name) => h("option", { value: name }, `by ${words(name)}`)));
+      h("option", { value: "" }, "Group by: none"),
+      listGroupColumns(dataset).map((name) => h("option", { value: name }, `Group by: ${getColumnLabel(name)}`)));
     this.sorter = h("select.sorter", { "aria-label": "Sort by", onchange: () => this.sortBy(this.sorter.value) },
-      h("option", { value: "" }, "in clip order"),
+      h("option", { value: "" }, "Clip ID"),
       columns.filter((c) => c.sortable).flatMap((c) => [
         h("option", { value: `${c.name} up` }, `${c.label} ↑`), h("option", { value: `${c.name} down` }, `${c.label} ↓`)]));
     this.element = h("div.toolbar", {},
-      this.search, this.adder, this.chips, h("span.space"), this.total, this.grouper, this.sorter, this.columnMenu(),
-      h("button.dense", { type: "button", title: "Rows high or low (d)", onclick: () => table.setDense(!table.dense) }, "☰"));
+      this.search, this.adder, this.chips, h("span.space"), this.total, this.grouper, this.sorter, this.makeColumnMenu(),
+      h("button.dense", { type: "button", title: "Row density: comfortable / compact (d)", onclick: () => table.setDense(!table.dense) }, "☰"));
     this.draw();
   }
 
   set(change) {
     Object.assign(state, change);
     this.draw();
-    this.changed();
+    this.onChange();
   }
 
   sortBy(text) {
-    const [column, way] = text.split(" ");
-    this.set({ sort: column ? [{ column, desc: way === "down" }] : [] });
+    const [column, direction] = text.split(" ");
+    this.set({ sort: column ? [{ column, desc: direction === "down" }] : [] });
   }
 
   draw() {
@@ -60,55 +57,54 @@ export class Toolbar {
     this.sorter.value = state.sort.length === 1 ? `${state.sort[0].column} ${state.sort[0].desc ? "down" : "up"}` : "";
     this.chips.replaceChildren(...state.filters.map((filter, index) =>
       h("span.chip", { dataset: { column: filter.column } },
-        h("em", {}, words(filter.column)), ` ${SIGNS[filter.op] ?? filter.op} `,
-        h("b", {}, filter.value === "" ? "(none)" : String(filter.value)),
-        h("button", { type: "button", title: "Take this filter away", onclick: () => this.set({ filters: state.filters.filter((_, i) => i !== index) }) }, "✕"))));
+        h("em", {}, getColumnLabel(filter.column)), ` ${OPERATORS[filter.op] ?? filter.op} `,
+        h("b", {}, formatText(filter.column, filter.value)),
+        h("button", { type: "button", title: "Remove filter", onclick: () => this.set({ filters: state.filters.filter((_, i) => i !== index) }) }, "✕"))));
     if (state.filters.length > 1)
       this.chips.append(h("button.plain", { type: "button", onclick: () => this.set({ filters: [] }) }, "clear"));
   }
 
-  /** Adds filters, in place of those on the same column that they would contradict. */
-  add(...filters) {
+  /** Adds filters, and removes those on the same column that contradict them. */
+  addFilters(...filters) {
     const kept = state.filters.filter((old) => !filters.some((f) => f.column === old.column && (f.op === old.op || EQUAL.has(f.op) || EQUAL.has(old.op))));
     for (const column of this.columns) column.shown ||= filters.some((f) => f.column === column.name);
-    this.table.forget();
+    this.table.clearRows();
     this.set({ filters: [...kept, ...filters] });
   }
 
-  filterForm() {
+  makeFilterMenu() {
     const column = h("select", { "aria-label": "Column", name: "column" },
-      this.filterable.map((c) => h("option", { value: c.name }, words(c.name))));
-    const op = h("select", { "aria-label": "Sign", name: "op" });
+      this.dataset.columns.map((c) => h("option", { value: c.name }, getColumnLabel(c.name))));
+    const op = h("select", { "aria-label": "Operator", name: "op" });
     const value = h("span.value");
-    const fill = () => {
-      const chosen = this.filterable.find((c) => c.name === column.value);
-      const signs = chosen.kind === "number" ? NUMBER : TEXT;
-      op.replaceChildren(...signs.map(([sign, said]) => h("option", { value: sign }, said)));
+    const findColumn = () => this.dataset.columns.find((c) => c.name === column.value);
+    const updateForm = () => {
+      const chosen = findColumn();
+      const operators = chosen.kind === "number" ? NUMBER : TEXT;
+      op.replaceChildren(...operators.map(([operator, text]) => h("option", { value: operator }, text)));
       value.replaceChildren(chosen.values
-        ? h("select", { name: "value", "aria-label": "Value" }, chosen.values.map((v) => h("option", { value: v }, v === "" ? "(none)" : v)))
+        ? h("select", { name: "value", "aria-label": "Value" }, chosen.values.map((v) => h("option", { value: v }, formatText(chosen.name, v))))
         : h("input", { name: "value", "aria-label": "Value", required: chosen.kind === "number", type: chosen.kind === "number" ? "number" : "text", step: "any" }));
     };
     op.addEventListener("change", () => {
-      const chosen = this.filterable.find((c) => c.name === column.value);
-      if (op.value === "contains" && chosen.values) value.replaceChildren(h("input", { name: "value", "aria-label": "Value" }));
+      if (op.value === "contains" && findColumn().values) value.replaceChildren(h("input", { name: "value", "aria-label": "Value" }));
     });
-    column.addEventListener("change", fill);
+    column.addEventListener("change", updateForm);
     const menu = h("details.menu.adder", {}, h("summary", { title: "Add a filter (f)" }, "+ Filter"),
       h("form.pop", {
         onsubmit: (event) => {
           event.preventDefault();
-          const said = new FormData(event.target).get("value");
-          const number = this.dataset.columns.find((c) => c.name === column.value).kind === "number";
+          const text = new FormData(event.target).get("value");
           menu.open = false;
-          this.add({ column: column.value, op: op.value, value: number ? Number(said) : said });
+          this.addFilters({ column: column.value, op: op.value, value: findColumn().kind === "number" ? Number(text) : text });
         },
       }, column, op, value, h("button.main", { type: "submit" }, "Add")));
     menu.addEventListener("toggle", () => menu.open && column.focus());
-    fill();
+    updateForm();
     return menu;
   }
 
-  columnMenu() {
+  makeColumnMenu() {
     return h("details.menu", {}, h("summary", { title: "Which columns are shown" }, "Columns"),
       h("div.pop.choices", {}, this.columns.map((column) =>
         h("label", {}, h("input", {
@@ -116,14 +112,14 @@ export class Toolbar {
           checked: column.shown,
           onchange: (event) => {
             column.shown = event.target.checked;
-            this.table.forget();
-            this.table.heads();
+            this.table.clearRows();
+            this.table.drawHeader();
           },
         }), column.label))));
   }
 }
 
-/** Closes open menus when one clicks or presses Escape elsewhere. */
+/** Closes the open menus that do not contain `target`. */
 export function closeMenus(target) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
 }

@@ -1,9 +1,9 @@
-// The video with what is drawn over it, the body beside it, the curves below: all on the frame that is shown.
+// The video with its overlays, the body beside it and the curves below, all on the presented frame.
 
 import { BodyMesh, BodyOverlay, BodyRoom } from "./body3d.js";
 import { Curves } from "./curves.js";
 import { h } from "./dom.js";
-import { Drawing } from "./keypoints.js";
+import { KeypointLayer } from "./keypoints.js";
 import { Player } from "./player.js";
 
 const SPEEDS = [1, 0.5, 0.25, 0.1];
@@ -11,42 +11,41 @@ const SPEEDS = [1, 0.5, 0.25, 0.1];
 export class Viewer {
   constructor({ clip, motion, body, dataset, src, fps }) {
     Object.assign(this, { clip, motion, body, dataset, fps });
-    this.on = { body: true, keypoints: false, crop: false, ...JSON.parse(localStorage.getItem("drawn") ?? "{}") };
+    this.visible = { body: true, keypoints: false, crop: false, ...JSON.parse(localStorage.getItem("drawn") ?? "{}") };
     this.stage = h("div.stage");
     this.side = h("div.room", { id: "room" });
-    this.bar = h("div.controls");
-    this.element = h("section.viewer", {}, h("div.screen", {}, this.stage, this.bar), this.side);
-    this.aspect(motion?.width ?? clip.row.width, motion?.height ?? clip.row.height);
+    this.controls = h("div.controls");
+    this.element = h("section.viewer", {}, h("div.screen", {}, this.stage, this.controls), this.side);
+    this.setAspect(motion?.width ?? clip.row.width, motion?.height ?? clip.row.height);
     if (clip.has_video)
       this.player = new Player({
         src, fps,
         frames: motion?.num_frames || clip.meta.num_frames || null,
         label: `Video of ${clip.row.uri}`,
-        shown: (frame) => this.show(frame),
-        failed: () => this.unseen("The video of this clip can't be had: its source is gone, or the file is damaged."),
+        onFrame: (frame) => this.show(frame),
+        onError: () => this.showNoVideo("The video of this clip is not available: its source is missing, or the file is damaged."),
       });
-    else this.unseen("There is no video of this clip.");
+    else this.showNoVideo("There is no video of this clip.");
   }
 
-  aspect(width, height) {
+  setAspect(width, height) {
     if (width && height) this.stage.style.setProperty("--aspect", width / height);
   }
 
-  unseen(text) {
+  showNoVideo(text) {
     this.player?.close();
     this.player = null;
     this.stage.replaceChildren(h("p.empty", { id: "player" }, text));
-    this.bar.replaceChildren();
+    this.controls.replaceChildren();
     if (this.motion) this.show(0);
   }
 
-  /** Once the element stands in the page: canvases need their size. */
+  /** Draws everything; called when the element is in the page, because canvases need their size. */
   start() {
     const { motion, body, player, dataset } = this;
-    const solid = motion?.rest_joints && body;
-    if (solid) {
+    if (motion?.rest_joints && body) {
       this.room = new BodyRoom(this.side, new BodyMesh(body, motion, dataset.smpl_parents));
-      this.side.append(h("div.hint", {}, "drag to turn · 0 front"), this.sureness = h("div.sure"));
+      this.side.append(h("div.hint", {}, "drag to rotate · 0 front"), this.confidence = h("div.confidence"));
     } else {
       this.element.classList.add("flat");
       this.side.append(h("p.empty", {}, "No motion was fitted to this clip."));
@@ -57,96 +56,95 @@ export class Viewer {
       this.curves.draw();
     }
     if (!player) return motion && this.show(0);
-    player.ready = () => this.furnish();
-    player.changed = () => this.draw();
+    player.onReady = () => this.addLayers();
+    player.onStateChange = () => this.draw();
     this.stage.append(player.element);
-    this.buttons();
-    this.can = { body: Boolean(this.room), keypoints: Boolean(motion?.keypoints), crop: false };
+    this.addControls();
+    this.available = { body: Boolean(this.room), keypoints: Boolean(motion?.keypoints), crop: false };
     this.draw();
     this.show(0);
   }
 
-  /** The video's true size is known: what is drawn over it can be placed. */
-  furnish() {
+  /** Adds the overlays once the size of the video is known. */
+  addLayers() {
     const { motion, player, clip } = this;
     const { videoWidth: width, videoHeight: height } = player.video;
-    this.aspect(width, height);
-    // A clip's own video is as large as its keypoints' picture; where it is of the source, they lie in the crop.
+    this.setAspect(width, height);
+    // The stored clip has the size of its keypoints' frame; in a video of the source, keypoints lie in the crop.
     const stored = { width: motion?.width ?? clip.meta.width ?? width, height: motion?.height ?? clip.meta.height ?? height };
     const crop = clip.meta.crop_xyxy ?? motion?.crop_xyxy;
-    const own = Math.abs(width / height - stored.width / stored.height) < 0.02 || !crop;
-    const [shown, across] = [clip.row.width || width, clip.row.height || height];
-    const place = own
+    const isStored = Math.abs(width / height - stored.width / stored.height) < 0.02 || !crop;
+    const source = { width: clip.row.width || width, height: clip.row.height || height };
+    const place = isStored
       ? { width: stored.width, height: stored.height }
-      : { width: shown, height: across, x: crop[0], y: crop[1], scale: [(crop[2] - crop[0]) / stored.width, (crop[3] - crop[1]) / stored.height] };
-    const within = crop && crop[2] <= shown + 1 && crop[3] <= across + 1; // a set without ledger knows no source size
-    const frame = within && { box: crop, width: shown, height: across, map: own };
+      : { ...source, x: crop[0], y: crop[1], scale: [(crop[2] - crop[0]) / stored.width, (crop[3] - crop[1]) / stored.height] };
+    const inside = crop && crop[2] <= source.width + 1 && crop[3] <= source.height + 1; // else the source's size is unknown
+    const cropBox = inside && { box: crop, ...source, map: isStored };
     this.scrub.max = player.last;
-    this.layers = [];
     if (this.room) {
       const canvas = h("canvas.layer.body");
       player.element.append(canvas);
-      this.over = new BodyOverlay(canvas, new BodyMesh(this.body, motion, this.dataset.smpl_parents), place);
+      this.bodyLayer = new BodyOverlay(canvas, new BodyMesh(this.body, motion, this.dataset.smpl_parents), place);
     }
     const canvas = h("canvas.layer.points");
     player.element.append(canvas);
-    this.drawing = new Drawing(canvas, { motion, edges: this.dataset.skeleton_edges, place, crop: frame });
-    this.watch = new ResizeObserver(() => this.resize());
-    this.watch.observe(player.element);
+    this.keypointLayer = new KeypointLayer(canvas, { motion, edges: this.dataset.skeleton_edges, place, crop: cropBox });
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(player.element);
     this.resize();
-    this.can.crop = Boolean(frame);
+    this.available.crop = Boolean(cropBox);
     this.draw();
   }
 
   resize() {
     const { clientWidth, clientHeight } = this.player.element;
     if (!clientWidth || !clientHeight) return;
-    this.over?.resize(clientWidth, clientHeight);
-    this.drawing.resize(clientWidth, clientHeight);
-    this.paint();
+    this.bodyLayer?.resize(clientWidth, clientHeight);
+    this.keypointLayer.resize(clientWidth, clientHeight);
+    this.drawLayers();
   }
 
-  buttons() {
+  addControls() {
     const { player } = this;
-    const button = (text, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, text);
-    const layer = (name, text, key) => button(text, `${text} (${key})`, () => this.toggle(name), { dataset: { layer: name } });
-    this.playing = button("▶", "Play or stop (space)", () => player.toggle(), { id: "play" });
+    const makeButton = (text, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, text);
+    const makeLayerButton = (name, text, key) => makeButton(text, `${text} (${key})`, () => this.toggleLayer(name), { dataset: { layer: name } });
+    this.playButton = makeButton("▶", "Play or pause (space)", () => player.toggle(), { id: "play" });
     this.scrub = h("input.scrub", { type: "range", min: 0, max: player.last, step: 1, value: 0, "aria-label": "Frame", oninput: () => player.seek(Number(this.scrub.value)) });
     this.clock = h("output.clock");
-    this.rate = button("1×", "Slow motion (s)", () => this.slower());
-    this.bar.replaceChildren(
-      h("div.line", {}, button("◂", "Frame back (,)", () => player.step(-1)), this.playing, button("▸", "Frame on (.)", () => player.step(1)), this.scrub, this.clock),
-      h("div.line", {}, layer("body", "Body", "b"), layer("keypoints", "Keypoints", "p"), layer("crop", "Crop box", "c"), this.rate));
+    this.speedButton = makeButton("1×", "Slow motion (s)", () => this.changeSpeed());
+    this.controls.replaceChildren(
+      h("div.line", {}, makeButton("◂", "Previous frame (,)", () => player.step(-1)), this.playButton, makeButton("▸", "Next frame (.)", () => player.step(1)), this.scrub, this.clock),
+      h("div.line", {}, makeLayerButton("body", "Body", "b"), makeLayerButton("keypoints", "Keypoints", "p"), makeLayerButton("crop", "Crop box", "c"), this.speedButton));
   }
 
-  slower() {
+  changeSpeed() {
     if (!this.player) return;
     const next = SPEEDS[(SPEEDS.indexOf(this.player.video.playbackRate) + 1) % SPEEDS.length];
     this.player.video.playbackRate = next;
-    this.rate.textContent = `${next}×`;
+    this.speedButton.textContent = `${next}×`;
   }
 
-  toggle(name) {
-    if (!this.can?.[name]) return;
-    this.on[name] = !this.on[name];
-    localStorage.setItem("drawn", JSON.stringify(this.on));
+  toggleLayer(name) {
+    if (!this.available?.[name]) return;
+    this.visible[name] = !this.visible[name];
+    localStorage.setItem("drawn", JSON.stringify(this.visible));
     this.draw();
   }
 
-  /** Where there is no video the curves and the body can still be gone through. */
+  /** Shows frame k of the curves and the body where there is no video. */
   seek(k) {
     this.show(Math.max(0, Math.min(k, this.motion.num_frames - 1)));
   }
 
-  /** Frame k is on the screen: all else follows. */
+  /** Draws everything for frame k, which the video presents. */
   show(k) {
     this.frame = k;
-    this.paint();
+    this.drawLayers();
     if (this.motion && k < this.motion.num_frames) {
       this.room?.show(k);
       this.curves?.show(k);
-      if (this.sureness)
-        this.sureness.textContent = this.motion.valid[k] ? `confidence ${this.motion.confidence[k].toFixed(2)}` : "not valid: interpolated";
+      if (this.confidence)
+        this.confidence.textContent = this.motion.valid[k] ? `confidence ${this.motion.confidence[k].toFixed(2)}` : "interpolated (no detection)";
     }
     if (this.clock) {
       this.scrub.value = k;
@@ -154,31 +152,31 @@ export class Viewer {
     }
   }
 
-  paint() {
+  drawLayers() {
     const row = this.motion && this.frame < this.motion.num_frames ? this.frame : null;
-    if (this.over) {
-      if (this.on.body && row !== null) this.over.draw(row);
-      else this.over.clear();
-      this.over.canvas.dataset.frame = this.on.body && row !== null ? row : "";
+    if (this.bodyLayer) {
+      if (this.visible.body && row !== null) this.bodyLayer.draw(row);
+      else this.bodyLayer.clear();
+      this.bodyLayer.canvas.dataset.frame = this.visible.body && row !== null ? row : "";
     }
-    this.drawing?.draw(row ?? 0, this.on);
+    this.keypointLayer?.draw(row ?? 0, this.visible);
   }
 
   draw() {
     if (!this.player) return;
-    this.playing.textContent = this.player.paused ? "▶" : "❚❚";
-    for (const button of this.bar.querySelectorAll("[data-layer]")) {
-      const can = this.can[button.dataset.layer];
-      button.setAttribute("aria-pressed", Boolean(can && this.on[button.dataset.layer]));
-      button.disabled = !can;
+    this.playButton.textContent = this.player.paused ? "▶" : "❚❚";
+    for (const button of this.controls.querySelectorAll("[data-layer]")) {
+      const available = this.available[button.dataset.layer];
+      button.setAttribute("aria-pressed", Boolean(available && this.visible[button.dataset.layer]));
+      button.disabled = !available;
     }
-    this.paint();
+    this.drawLayers();
   }
 
   close() {
-    this.watch?.disconnect();
+    this.observer?.disconnect();
     this.player?.close();
-    this.over?.close();
+    this.bodyLayer?.close();
     this.room?.close();
     this.curves?.close();
   }

@@ -1,68 +1,62 @@
-// Rows of the list, fetched in windows as they come into sight.
+// Rows of the list, fetched in windows as they become visible.
 
-import { post } from "./api.js";
+import { postJson } from "./api.js";
 
 const SIZE = 100;
 
 export class Windows {
-  /** body: what /api/clips is asked, without offset and limit; `arrived` is called when rows or the total are new. */
-  constructor(body, arrived) {
+  /** body: of /api/clips, without offset and limit; onUpdate(error): rows have arrived (null), or a request failed. */
+  constructor(body, onUpdate) {
     this.body = body;
-    this.arrived = arrived;
+    this.onUpdate = onUpdate;
     this.total = null;
     this.pages = new Map(); // page number -> {rows, fresh}
-    this.wanted = new Set();
-    this.stop = new AbortController();
+    this.requested = new Set();
+    this.abort = new AbortController();
   }
 
-  /** Asks the same of other thresholds, or another question; rows stay in sight until the new ones are there. */
-  ask(body) {
-    this.stop.abort();
-    this.stop = new AbortController();
+  /** Changes the query; old rows stay visible until the new ones arrive. */
+  setQuery(body) {
+    this.abort.abort();
+    this.abort = new AbortController();
     this.body = body;
-    this.wanted.clear();
+    this.requested.clear();
     for (const page of this.pages.values()) page.fresh = false;
   }
 
-  /** The row, or undefined while it is on its way. */
-  row(index) {
+  /** The row, or undefined until it arrives. */
+  getRow(index) {
     const number = Math.floor(index / SIZE);
     const page = this.pages.get(number);
-    if (!page?.fresh) this.want(number);
+    if (!page?.fresh) this.request(number);
     return page?.rows[index % SIZE];
   }
 
-  want(number) {
-    if (this.wanted.has(number)) return;
-    this.wanted.add(number);
-    const { signal } = this.stop;
-    // A moment's wait: rows that merely fly past are never asked for.
+  request(number) {
+    if (this.requested.has(number)) return;
+    this.requested.add(number);
+    const { signal } = this.abort;
+    // A short delay, so that rows skipped by fast scrolling are not requested.
     setTimeout(() => !signal.aborted && this.fetch(number, signal), this.total === null ? 0 : 40);
   }
 
   async fetch(number, signal) {
     try {
-      const got = await post("/api/clips", { ...this.body, offset: number * SIZE, limit: SIZE }, signal);
+      const answer = await postJson("/api/clips", { ...this.body, offset: number * SIZE, limit: SIZE }, signal);
       if (signal.aborted) return;
-      this.pages.set(number, { rows: got.rows, fresh: true });
-      if (got.total !== this.total)
-        for (const known of this.pages.keys()) if (known * SIZE >= got.total) this.pages.delete(known);
-      this.total = got.total;
-      this.wanted.delete(number);
-      this.arrived(null);
+      this.pages.set(number, { rows: answer.rows, fresh: true });
+      if (answer.total !== this.total)
+        for (const known of this.pages.keys()) if (known * SIZE >= answer.total) this.pages.delete(known);
+      this.total = answer.total;
+      this.requested.delete(number);
+      this.onUpdate(null);
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.arrived(error); // stays wanted: asked again only when the question changes
+      this.onUpdate(error); // stays in `requested`: sent again only when the query changes
     }
   }
 
-  /** Changes a row that is held, as a mark does. */
-  amend(clipId, change) {
-    for (const { rows } of this.pages.values())
-      for (const row of rows) if (row.clip_id === clipId) Object.assign(row, change);
-  }
-
   close() {
-    this.stop.abort();
+    this.abort.abort();
   }
 }

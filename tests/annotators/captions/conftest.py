@@ -1,12 +1,12 @@
-"""Known motions, made by forward kinematics from keyframes, for the captioner to put into words."""
+"""Known motions, made by forward kinematics from keyframes, for the captioner to describe."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from humove.body import Body, joints_of_pose
-from humove.skeletons import MEDIAPIPE_33, SMPL_JOINTS
+from humove.motion.body import Body, compute_joints
+from humove.motion.skeletons import MEDIAPIPE_33, SMPL_JOINTS
 from humove.types import Pose2D, SmplMotion
 
 FPS = 30.0
@@ -19,8 +19,8 @@ _FACE_OFFSETS = {
 _ALIAS = {"heel": "ankle", "foot_index": "foot", "pinky": "hand", "index": "hand", "thumb": "hand"}
 
 
-def keyed(times: np.ndarray, keys: list[tuple[float, float]]) -> np.ndarray:
-    """Values at `times`, eased (half a cosine) from key to key."""
+def interpolate_keys(times: np.ndarray, keys: list[tuple[float, float]]) -> np.ndarray:
+    """Interpolate values at `times` between keys with half a cosine."""
     at, value = zip(*keys, strict=True)
     out = np.full(len(times), float(value[0]))
     for (t0, v0), (t1, v1) in zip(keys, keys[1:], strict=False):
@@ -48,29 +48,29 @@ class Scene:
         self.turn("right_shoulder", "z", [(0, 78)])
 
     def turn(self, joint: str, axis: str, keys: list[tuple[float, float]] | np.ndarray) -> "Scene":
-        """Sets one component of a joint's axis-angle: keys of (second, degrees), or a series in degrees."""
-        degrees = keyed(self.times, keys) if isinstance(keys, list) else keys
+        """Set one component of a joint's axis-angle: keys of (second, degrees), or a series in degrees."""
+        degrees = interpolate_keys(self.times, keys) if isinstance(keys, list) else keys
         self.pose[:, _INDEX[joint], "xyz".index(axis)] = np.radians(degrees)
         return self
 
     def raise_arm(self, side: str, start: float, end: float, to: float = 75.0) -> "Scene":
-        """Sideways from hanging to `to` degrees over the horizontal."""
+        """Raise an arm sideways from hanging to `to` degrees over the horizontal."""
         sign = 1 if side == "left" else -1
         return self.turn(f"{side}_shoulder", "z", [(start, -78 * sign), (end, to * sign)])
 
     def shot(self, noise_m: float = 0.0, seed: int = 0) -> tuple[SmplMotion, Pose2D]:
-        """The motion, the lower foot held on the ground but for `shift`, and its projection."""
+        """Return the motion, the lower foot fixed on the ground except for `shift`, and its projection."""
         rest = Body.load().rest_joints.astype(np.float32)
         n = len(self.times)
         about_y = np.zeros((n, 3))
         zero = np.zeros((n, 3), np.float32)
-        own = joints_of_pose(rest, zero, self.pose[:, 1:].astype(np.float32), zero)
+        own = compute_joints(rest, zero, self.pose[:, 1:].astype(np.float32), zero)
         feet = own[:, [_INDEX["left_ankle"], _INDEX["right_ankle"], _INDEX["left_foot"], _INDEX["right_foot"]], 1]
         lift = self.shift.copy()
         lift[:, 1] -= feet.min(1)
         about_y[:, 1] = self.yaw
         orient = _compose(self.roll, self.yaw)
-        rotated = joints_of_pose(rest, orient, self.pose[:, 1:].astype(np.float32), zero)
+        rotated = compute_joints(rest, orient, self.pose[:, 1:].astype(np.float32), zero)
         to_camera = _rotation(_axis_angle("z", np.radians([self.roll]))) @ np.diag([1.0, -1.0, -1.0])
         offset = lift @ to_camera[0].T + np.array([0.0, 0.9, 4.5])
         # The root turns about itself: the rotated body must keep the pelvis where the unrotated one had it.
@@ -98,16 +98,16 @@ def _axis_angle(axis: str, radians: np.ndarray) -> np.ndarray:
 def _rotation(vectors: np.ndarray) -> np.ndarray:
     import torch
 
-    from humove.rotations import axis_angle_to_matrix
+    from humove.motion.rotations import axis_angle_to_matrix
 
     return axis_angle_to_matrix(torch.from_numpy(vectors)).numpy()
 
 
 def _compose(roll: float, yaw_degrees: np.ndarray) -> np.ndarray:
-    """global_orient of a person facing the camera, turned by yaw to their left, under a camera rolled by `roll`."""
+    """Return global_orient of a person facing the camera, turned left by yaw, under a camera rolled by `roll`."""
     import torch
 
-    from humove.rotations import matrix_to_axis_angle
+    from humove.motion.rotations import matrix_to_axis_angle
 
     turn = _rotation(_axis_angle("y", np.radians(yaw_degrees)))
     face = np.diag([1.0, -1.0, -1.0])
@@ -116,7 +116,7 @@ def _compose(roll: float, yaw_degrees: np.ndarray) -> np.ndarray:
 
 
 def project(joints: np.ndarray) -> Pose2D:
-    """The 33 keypoints of joints (N, 24, 3), all seen."""
+    """Project joints (N, 24, 3) to the 33 keypoints, all visible."""
     xy = joints[..., :2] / joints[..., 2:] * FOCAL + np.array([WIDTH / 2, HEIGHT / 2])
     keypoints = np.zeros((len(joints), 33, 2), np.float32)
     for k, name in enumerate(MEDIAPIPE_33):
@@ -135,13 +135,13 @@ def project(joints: np.ndarray) -> Pose2D:
 
 @pytest.fixture
 def scene() -> type[Scene]:
-    """Makes a new scene."""
+    """Make a new scene."""
     return Scene
 
 
 @pytest.fixture
 def blind():
-    """Lowers the confidence of a motion's rows."""
+    """Lower the confidence of a motion's rows."""
 
     def lower(motion: SmplMotion, rows: slice) -> SmplMotion:
         confidence = motion.confidence.copy()

@@ -1,10 +1,10 @@
-"""Length, repetition and refusal of one caption, and the bars on them."""
+"""Length, repetition and refusal of one caption, and the thresholds on them."""
 
 import pytest
 
-from annotators.captions.config import BARS, CaptionConfig
-from annotators.captions.flags import flags
-from annotators.captions.narrated import NarratedCaption
+from annotators.captions.config import THRESHOLDS, CaptionConfig
+from annotators.captions.flags import score_caption
+from annotators.captions.models.narrated import NarratedCaption
 from humove.reasons import Reason
 
 
@@ -14,7 +14,7 @@ def caption(full: str, **more: object) -> NarratedCaption:
 
 
 def test_words() -> None:
-    assert flags(caption("A man's half-pipe run, 3 times."))["caption_words"] == 5
+    assert score_caption(caption("A man's half-pipe run, 3 times."))["caption_words"] == 5
 
 
 @pytest.mark.parametrize(
@@ -27,29 +27,29 @@ def test_words() -> None:
     ],
 )
 def test_repetition(full: str, repetition: float) -> None:
-    assert flags(caption(full))["caption_repetition"] == pytest.approx(repetition)
+    assert score_caption(caption(full))["caption_repetition"] == pytest.approx(repetition)
 
 
-def test_a_form_filled_in_blindly_is_repetition() -> None:
-    assert flags(caption("A man walks in a park today", background="A Man"))["caption_repetition"] == 1.0
+def test_equal_fields_are_repetition() -> None:
+    assert score_caption(caption("A man walks in a park today", background="A Man"))["caption_repetition"] == 1.0
 
 
 @pytest.mark.parametrize(
-    ("said", "settings", "detail"),
+    ("narrated", "settings", "detail"),
     [
         (caption("He walks."), {}, "a caption of 2 words"),
         (caption("He walks."), {"min_words": 2}, None),
         (caption("word " * 401), {"max_repetition": 1}, "a caption of 401 words"),
         (caption("the man walks the man walks the man walks"), {}, "50% of the caption is repetition"),
-        (caption("A man walks through a park.", refused=True), {}, "the model declined to describe the clip"),
+        (caption("A man walks through a park.", refused=True), {}, "the model refused to describe the clip"),
         (caption("A man walks through a park.", refused=True), {"max_refusal": 1}, None),
         (caption("A man walks through a park."), {}, None),
     ],
 )
-def test_bars(said: NarratedCaption, settings: dict, detail: str | None) -> None:
-    reject = BARS.judge(flags(said), CaptionConfig(**settings))
+def test_thresholds(narrated: NarratedCaption, settings: dict, detail: str | None) -> None:
+    reject = THRESHOLDS.judge(score_caption(narrated), CaptionConfig(**settings))
     assert (reject and (reject.reason, reject.detail)) == (detail and (Reason.BAD_CAPTION, detail))
 
 
-def test_built_in_captions_are_held_against_no_bar() -> None:
-    assert BARS.judge({"jitter": 1.0}, CaptionConfig()) is None
+def test_thresholds_do_not_apply_to_built_in_captions() -> None:
+    assert THRESHOLDS.judge({"jitter": 1.0}, CaptionConfig()) is None

@@ -1,4 +1,4 @@
-"""Zero-shot classification through transformers' own CLIP: colours stand for sports, since the weights say so."""
+"""Zero-shot classification with transformers' CLIP; the weights map colours to sports."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from annotators.categories.clip import ClipZeroShot
 from annotators.categories.config import CategoryConfig, ClipZeroShotConfig
 from annotators.registry import load_annotator
-from annotators.user_weights import UserWeights
+from annotators.weights.user_files import UserWeights
 from humove.errors import UserError
 
 from .tiny import tiny_clip
@@ -28,24 +28,24 @@ def classifier(folder: Path, **settings: object) -> ClipZeroShot:
     return load_annotator("category", section)
 
 
-def test_the_sentence_that_is_nearest_to_the_pictures(folder: Path) -> None:
+def test_the_sentence_nearest_to_the_frames_wins(folder: Path) -> None:
     red, blue, mixed, grey = classifier(folder).annotate([[RED] * 3, [BLUE], [RED, RED, BLUE], [GREY]])
     assert (red.best[0], blue.best[0], mixed.best[0]) == ("Cycling", "Equestrian", "Cycling")
     assert red.best[1] > 0.95 and blue.best[1] == pytest.approx(red.best[1], abs=1e-5)
     assert mixed.best[1] < red.best[1]
-    assert grey.best[1] < 0.05  # no sentence speaks of it: all others are alike
+    assert grey.best[1] < 0.05  # no sentence matches it: all others are alike
     assert all(len(each.probabilities) == 38 and abs(each.probabilities.sum() - 1) < 1e-5 for each in (red, grey))
 
 
-def test_how_pictures_are_batched_changes_nothing(folder: Path) -> None:
+def test_results_do_not_depend_on_batches(folder: Path) -> None:
     pictures = [RED, BLUE, GREY, RED, RED]
     (whole,), (ones,) = (classifier(folder, batch_size=size).annotate([pictures]) for size in (32, 1))
     assert np.allclose(whole.probabilities, ones.probabilities, atol=1e-6)
 
 
-def test_the_template_is_what_the_phrase_stands_in(folder: Path) -> None:
-    (said,) = classifier(folder, template="no {}").annotate([[RED]])
-    assert said.best[0] == "Cycling"
+def test_the_phrase_is_put_into_the_template(folder: Path) -> None:
+    (probabilities,) = classifier(folder, template="no {}").annotate([[RED]])
+    assert probabilities.best[0] == "Cycling"
     with pytest.raises(ValueError, match="template"):
         ClipZeroShotConfig(template="no place")
 

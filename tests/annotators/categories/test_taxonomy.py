@@ -1,12 +1,12 @@
-"""The paper's categories, and captions that speak of them."""
+"""The paper's categories, and their keywords in captions."""
 
 import re
 from collections import Counter
 
 import pytest
 
-from annotators.categories.taxonomy import majors, named, taxonomy
-from annotators.categories.wording import worded
+from annotators.categories.taxonomy import find_category, list_majors, load_taxonomy
+from annotators.categories.wording import match_keywords
 
 PAPER = """Urban & Outdoor: Archery, Cycling, Equestrian, Highlining, Motocross, Parkour, Rock Climbing, Skateboarding,
 Street Workout. Water Sports: Kayaking, Kitesurfing, Paddleboarding, Surfing, Swimming, Wakeboarding, Windsurfing.
@@ -17,23 +17,23 @@ Others: Daily Activity, Other."""
 
 
 def test_the_data_file_is_the_papers_list() -> None:
-    said = dict(part.split(": ") for part in " ".join(PAPER.removesuffix(".").split()).split(". "))
-    found = {major: ", ".join(c.fine for c in taxonomy().values() if c.major == major) for major in majors()}
-    assert found == said
-    assert (len(majors()), len(taxonomy())) == (9, 38)
+    expected = dict(part.split(": ") for part in " ".join(PAPER.removesuffix(".").split()).split(". "))
+    found = {major: ", ".join(c.fine for c in load_taxonomy().values() if c.major == major) for major in list_majors()}
+    assert found == expected
+    assert (len(list_majors()), len(load_taxonomy())) == (9, 38)
 
 
-def test_no_keyword_speaks_for_two_classes() -> None:
-    words = Counter(word for c in taxonomy().values() for word in c.keywords)
+def test_no_keyword_belongs_to_two_classes() -> None:
+    words = Counter(word for c in load_taxonomy().values() for word in c.keywords)
     assert [word for word, count in words.items() if count > 1] == []
-    assert all(c.search and c.phrase for c in taxonomy().values())
+    assert all(c.search and c.phrase for c in load_taxonomy().values())
 
 
-@pytest.mark.parametrize("fine", [c.fine for c in taxonomy().values() if c.keywords])
-def test_every_keyword_is_found_and_speaks_for_its_class(fine: str) -> None:
-    for word in taxonomy()[fine].keywords:
-        said = re.sub(r"\*$", "", word)
-        assert worded(f"Someone, {said}, in a hall.").fine == fine, word
+@pytest.mark.parametrize("fine", [c.fine for c in load_taxonomy().values() if c.keywords])
+def test_every_keyword_is_found_and_indicates_its_class(fine: str) -> None:
+    for word in load_taxonomy()[fine].keywords:
+        expected_word = re.sub(r"\*$", "", word)
+        assert match_keywords(f"Someone, {expected_word}, in a hall.").fine == fine, word
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_every_keyword_is_found_and_speaks_for_its_class(fine: str) -> None:
     ],
 )  # fmt: skip
 def test_names(text: str, fine: str | None) -> None:
-    found = named(text)
+    found = find_category(text)
     assert (found and found.fine) == fine
 
 
@@ -55,23 +55,25 @@ def test_names(text: str, fine: str | None) -> None:
         ("A woman is kickboxing.", "MMA"),
         ("A girl is ice skating.", "Figure Skating"),
         ("He is paddle-boarding on a lake", "Paddleboarding"),
-        ("walks to the board, then surfs a wave", "Surfing"),  # walking counts where nothing else is named
+        ("walks to the board, then surfs a wave", "Surfing"),  # walking counts only without another class
         ("walks to a chair and sits", "Daily Activity"),
         ("boxes with jabs and an uppercut, dancing on his toes", "Boxing"),  # two words against one
-        ("dances, then jabs", "Dancing"),  # as many: the first
+        ("dances, then jabs", "Dancing"),  # a tie: the first
         ("a swimsuit, a gulf, an unboxing", None),
         ("raises the left arm", None),
     ],
 )
-def test_a_caption_is_worded(action: str, fine: str | None) -> None:
-    found = worded(action)
+def test_a_caption_is_classified_by_its_keywords(action: str, fine: str | None) -> None:
+    found = match_keywords(action)
     assert (found and found.fine) == fine
 
 
-def test_the_action_goes_before_the_rest() -> None:
+def test_the_action_precedes_the_full_caption() -> None:
     assert (
-        worded("throws a judo partner", "On a tennis court he throws a judo partner; tennis rackets lie by.").fine
+        match_keywords(
+            "throws a judo partner", "On a tennis court he throws a judo partner; tennis rackets lie by."
+        ).fine
         == "Judo"
     )
-    assert worded("moves fast", "A woman on a tennis court moves fast.").fine == "Tennis"
-    assert worded("walks along", "A woman walks along a basketball court.").fine == "Basketball"
+    assert match_keywords("moves fast", "A woman on a tennis court moves fast.").fine == "Tennis"
+    assert match_keywords("walks along", "A woman walks along a basketball court.").fine == "Basketball"

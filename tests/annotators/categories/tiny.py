@@ -1,4 +1,4 @@
-"""A CLIP of true format and a few thousand weights, which are set so that colours have names."""
+"""A CLIP of the real format with a few thousand weights, set so that colours match words."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ WIDTH = 8
 
 
 def tiny_clip(folder: Path, positive: str, negative: str) -> Path:
-    """A CLIP for which red pictures mean the word `positive` and blue ones `negative`; of other words it knows nothing.
+    """Save a CLIP that matches red images to the word `positive` and blue ones to `negative`, and no other words.
 
     Both towers have no attention and no perceptron: a picture's embedding is the mean of red minus blue in its patch,
     a text's that of its last word but the end mark, which here is the word itself.

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that speaks the chat protocol, and misbehaves as it is told to."""
+"""A real HTTP server on loopback with the chat protocol and configurable faults."""
 
 import json
 import threading
@@ -27,7 +27,7 @@ MODEL = "tiny-vl"
 
 @dataclass
 class Served:
-    """What the server was asked, and what it is to answer: the plan's entries in turn, then `good` for ever.
+    """The requests to the server, and its answers: the plan's entries in order, then `good`.
 
     An entry is a function of the handler and the request, or a number: that status.
     """
@@ -44,25 +44,25 @@ class Served:
 
 def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: str) -> None:
     handler.send_response(status)
-    said = {name.replace("_", "-"): value for name, value in headers.items()}
-    for name, value in ({"Content-Length": str(len(body))} | said).items():
+    all_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    for name, value in ({"Content-Length": str(len(body))} | all_headers).items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(body)
 
 
 def completion(text: str, reason: str = "stop", **message: object) -> bytes:
-    said = {"role": "assistant", "content": text, **message}
-    return json.dumps({"choices": [{"index": 0, "message": said, "finish_reason": reason}]}).encode()
+    reply = {"role": "assistant", "content": text, **message}
+    return json.dumps({"choices": [{"index": 0, "message": reply, "finish_reason": reason}]}).encode()
 
 
 def says(text: str, reason: str = "stop", **message: object) -> Callable:
-    """Answers with this text."""
+    """Answer with this text."""
     return lambda handler, request: send(handler, 200, completion(text, reason, **message))
 
 
 def slow(seconds: float) -> Callable:
-    """Says nothing for so long, then answers well."""
+    """Wait, then answer validly."""
 
     def answer(handler: BaseHTTPRequestHandler, request: dict) -> None:
         time.sleep(seconds)
@@ -72,7 +72,7 @@ def slow(seconds: float) -> Callable:
 
 
 def drip(seconds: float) -> Callable:
-    """A byte now and then: no read ever times out, and the answer never comes."""
+    """Send a byte at intervals: no read times out, and the answer never completes."""
 
     def answer(handler: BaseHTTPRequestHandler, request: dict) -> None:
         handler.send_response(200)
@@ -87,7 +87,7 @@ def drip(seconds: float) -> Callable:
 
 
 def cut_off(handler: BaseHTTPRequestHandler, request: dict) -> None:
-    """Announces a whole answer and sends half of it."""
+    """Announce a complete answer and send half of it."""
     whole = completion(json.dumps(GOOD))
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(whole)))
@@ -96,7 +96,7 @@ def cut_off(handler: BaseHTTPRequestHandler, request: dict) -> None:
 
 
 def hang_up(handler: BaseHTTPRequestHandler, request: dict) -> None:
-    """Closes the connection without a word."""
+    """Close the connection without an answer."""
     handler.close_connection = True
 
 
@@ -122,11 +122,11 @@ def server() -> Iterator[Served]:
                 what = served.plan.pop(0) if served.plan else served.good
             try:
                 if isinstance(what, int):
-                    send(self, what, json.dumps({"error": {"message": f"told to answer {what}"}}).encode())
+                    send(self, what, json.dumps({"error": {"message": f"configured to answer {what}"}}).encode())
                 else:
                     what(self, request)
             except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True  # the client gave up, as it should
+                self.close_connection = True  # the client timed out, as it should
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     web.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Many clips in flight from one worker: as many requests at once as its share of `server.parallel`, and no more."""
+"""Concurrent requests of one worker: its share of `server.parallel`, and no more."""
 
 import json
 import threading
@@ -11,8 +11,8 @@ from annotators.captions.config import CaptionConfig
 from annotators.endpoint.config import EndpointConfig, ServerConfig
 from annotators.vlm.config import VlmConfig
 from pipelines.stages.caption import CaptionStep
-from pipelines.stages.motion import motion_arrays
-from pipelines.stages.pose2d import pose_arrays
+from pipelines.stages.motion import pack_motion
+from pipelines.stages.pose2d import pack_pose
 from pipelines.stages.records import Record
 
 from .conftest import GOOD, MODEL, clip_of, says
@@ -21,17 +21,17 @@ pytestmark = pytest.mark.usefixtures("no_network")
 
 
 class View:
-    """What a caption step reads of a clip."""
+    """The part of a clip's view that a caption step reads."""
 
     def __init__(self, colour: tuple[int, int, int]) -> None:
         clip = clip_of(colour)
         self.frames = clip.frames
-        self._arrays = {"pose2d": pose_arrays(clip.pose2d), "motion": motion_arrays(clip.motion)}
+        self._arrays = {"pose2d": pack_pose(clip.pose2d), "motion": pack_motion(clip.motion)}
 
-    def arrays(self, step: str) -> dict:
+    def get_arrays(self, step: str) -> dict:
         return self._arrays[step]
 
-    def record(self, step: str) -> Record:
+    def get_record(self, step: str) -> Record:
         return Record(facts={"xyxy": [0, 0, self.frames.width, self.frames.height]})
 
 
@@ -48,7 +48,7 @@ class Slow:
             self.waiting += 1
             self.most = max(self.most, self.waiting)
         time.sleep(self.seconds)
-        with self.lock:  # before the answer, which frees the client to ask again
+        with self.lock:  # before the answer, after which the client sends its next request
             self.waiting -= 1
         says(json.dumps(GOOD))(handler, request)
 
@@ -77,19 +77,19 @@ def views() -> list[View]:
 @pytest.mark.parametrize(
     ("parallel", "num_workers", "share"), [(6, 1, 6), (6, 2, 3), (6, 4, 1), (6, 6, 1), (6, 64, 1), (1, 1, 1)]
 )
-def test_workers_share_out_what_the_server_is_asked_at_once(server, parallel: int, num_workers: int, share: int):
+def test_workers_divide_the_concurrent_requests(server, parallel: int, num_workers: int, share: int):
     assert caption_step(server, num_workers, parallel=parallel).concurrency == share
 
 
 @pytest.mark.parametrize("parallel", [5, 12])
-def test_the_server_sees_so_many_requests_at_once(server, views, parallel: int) -> None:
+def test_the_number_of_concurrent_requests(server, views, parallel: int) -> None:
     server.good = Slow(0.4)
     records = measure_all(caption_step(server, parallel=parallel), views)
     assert server.good.most == parallel
     assert [record.facts["full"] for record in records] == [GOOD["full"]] * 12
 
 
-def test_the_workers_together_ask_no_more_than_that(server, views) -> None:
+def test_all_workers_together_respect_the_limit(server, views) -> None:
     server.good = Slow(0.4)
     steps = [caption_step(server, 3, parallel=6) for _ in range(3)]
     with ThreadPoolExecutor(3) as workers:
@@ -99,11 +99,11 @@ def test_the_workers_together_ask_no_more_than_that(server, views) -> None:
 
 
 def test_each_clip_gets_its_own_answer(server, views) -> None:
-    """Threads share one captioner: what it says of a clip follows from that clip's pictures."""
-    from .test_annotator import shown
+    """Threads share one captioner: each caption depends on that clip's frames."""
+    from .test_annotator import decode_frames
 
     def red(handler, request) -> None:
-        level = round(shown(request)[0][..., 0].mean() / 20)
+        level = round(decode_frames(request)[0][..., 0].mean() / 20)
         says(json.dumps(GOOD | {"full": f"A person stands before wall number {level}."}))(handler, request)
 
     server.good = red
@@ -113,15 +113,15 @@ def test_each_clip_gets_its_own_answer(server, views) -> None:
     ]
 
 
-def test_the_pace_holds_however_many_are_in_flight(server, views) -> None:
+def test_the_rate_limit_holds_for_concurrent_requests(server, views) -> None:
     server.good = Slow(0.3)
     measure_all(caption_step(server, parallel=12, requests_per_minute=600), views)
     times = sorted(server.times)
-    assert times[-1] - times[0] > 11 * 0.1 * 0.95  # one in 0.1 s, all in all
+    assert times[-1] - times[0] > 11 * 0.1 * 0.95  # one in 0.1 s on average
     assert server.good.most <= 5  # 0.3 s each, so about 3 at once
 
 
-def test_a_model_of_the_builds_own_fills_its_batches() -> None:
+def test_a_local_model_fills_its_batches() -> None:
     class Client:
         batch_size = 7
 

@@ -1,4 +1,4 @@
-"""A CLIP of a few hundred weights whose embedding of a plain picture can be worked out by hand.
+"""A CLIP of a few hundred weights with a closed form for the embedding of a plain frame.
 
 Each patch becomes its mean colour; the class token takes the mean of all patches over (attention with equal shares),
 so that the embedding is a known function of the colour. Saved as transformers and as open_clip save a CLIP.
@@ -18,28 +18,28 @@ CLASS = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, -1.0])
 """The class token, and what lies beside the colours in every patch."""
 
 
-def _colours() -> np.ndarray:
+def _make_colours() -> np.ndarray:
     """(WIDTH, 3): red, green, blue, and their negatives, so that the mean over channels is 0."""
     return np.concatenate([np.eye(3), -np.eye(3), np.zeros((2, 3))])
 
 
-def embedding(rgb: tuple[int, int, int]) -> np.ndarray:
-    """(WIDTH,) at unit length: what the model must give for a picture of one colour."""
-    patch = _colours() @ ((np.array(rgb) / 255 - MEAN) / STD) + CLASS
-    tokens = np.stack([_norm(CLASS)] + [_norm(patch)] * (TOKENS - 1))
-    seen = _norm(tokens[0] + np.stack([_norm(t) for t in tokens]).mean(0))
+def compute_embedding(rgb: tuple[int, int, int]) -> np.ndarray:
+    """Compute (WIDTH,) at unit length: the expected embedding of a frame of one colour."""
+    patch = _make_colours() @ ((np.array(rgb) / 255 - MEAN) / STD) + CLASS
+    tokens = np.stack([_normalize(CLASS)] + [_normalize(patch)] * (TOKENS - 1))
+    seen = _normalize(tokens[0] + np.stack([_normalize(t) for t in tokens]).mean(0))
     return seen / np.linalg.norm(seen)
 
 
-def _norm(vector: np.ndarray) -> np.ndarray:
+def _normalize(vector: np.ndarray) -> np.ndarray:
     return (vector - vector.mean()) / np.sqrt(vector.var() + 1e-5)
 
 
-def _weights() -> dict[str, torch.Tensor]:
-    """The weights by open_clip's names, those of the picture's half."""
+def _make_weights() -> dict[str, torch.Tensor]:
+    """Return the weights of the image encoder by open_clip's names."""
     one, none = torch.eye(WIDTH), torch.zeros(WIDTH, WIDTH)
     place = np.concatenate([np.zeros((1, WIDTH)), np.repeat(CLASS[None], TOKENS - 1, 0)])
-    conv = np.repeat(np.repeat(_colours()[:, :, None, None], PATCH, 2), PATCH, 3) / PATCH**2
+    conv = np.repeat(np.repeat(_make_colours()[:, :, None, None], PATCH, 2), PATCH, 3) / PATCH**2
     block = "visual.transformer.resblocks.0."
     return {
         "visual.class_embedding": torch.tensor(CLASS),
@@ -55,7 +55,7 @@ def _weights() -> dict[str, torch.Tensor]:
     }
 
 
-def open_clip_settings() -> dict:
+def make_open_clip_settings() -> dict:
     return {
         "embed_dim": WIDTH,
         "vision_cfg": {
@@ -65,30 +65,30 @@ def open_clip_settings() -> dict:
     }  # fmt: skip
 
 
-def open_clip_state() -> dict[str, torch.Tensor]:
+def make_open_clip_state() -> dict[str, torch.Tensor]:
     import open_clip
 
-    model = open_clip.CLIP(**open_clip_settings())
+    model = open_clip.CLIP(**make_open_clip_settings())
     state = model.state_dict()
-    for name, value in _weights().items():
+    for name, value in _make_weights().items():
         assert state[name].shape == value.shape, name
         state[name] = value.float()
     return {name: value.clone().contiguous() for name, value in state.items()}
 
 
 def save_open_clip(folder: Path) -> Path:
-    """As the model hub holds a CLIP of open_clip's."""
+    """Save a CLIP in open_clip's format."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True)
-    settings = {"model_cfg": open_clip_settings(), "preprocess_cfg": {"mean": list(MEAN), "std": list(STD)}}
+    settings = {"model_cfg": make_open_clip_settings(), "preprocess_cfg": {"mean": list(MEAN), "std": list(STD)}}
     (folder / "open_clip_config.json").write_text(json.dumps(settings))
-    save_file(open_clip_state(), folder / "open_clip_model.safetensors")
+    save_file(make_open_clip_state(), folder / "open_clip_model.safetensors")
     return folder
 
 
 def save_transformers(folder: Path) -> Path:
-    """As the model hub holds OpenAI's CLIP: both halves, and the settings of the pictures."""
+    """Save a CLIP in transformers' format: both encoders and the preprocessing settings."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     small = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": 1, "num_attention_heads": 1}
@@ -98,7 +98,7 @@ def save_transformers(folder: Path) -> Path:
         projection_dim=WIDTH,
     )
     model = CLIPModel(config)
-    known = _weights()
+    known = _make_weights()
     layer = "vision_model.encoder.layers.0."
     block = "visual.transformer.resblocks.0."
     given = {
@@ -130,7 +130,7 @@ def save_transformers(folder: Path) -> Path:
 
 
 def save_mlp_head(path: Path, weight: np.ndarray, bias: float, width: int = WIDTH) -> Path:
-    """As improved-aesthetic-predictor's .pth: five layers; together they give weight @ x + bias."""
+    """Save a head as improved-aesthetic-predictor's .pth: five layers; together they give weight @ x + bias."""
     sizes = [width, 12, 10, 9, 8, 1]
     state = {}
     for place, wide, out in zip((0, 2, 4, 6, 7), sizes, sizes[1:], strict=False):
@@ -144,6 +144,6 @@ def save_mlp_head(path: Path, weight: np.ndarray, bias: float, width: int = WIDT
 
 
 def save_linear_head(path: Path, weight: np.ndarray, bias: float) -> Path:
-    """As aesthetic-predictor's .pth: one layer."""
+    """Save a head as aesthetic-predictor's .pth: one layer."""
     torch.save({"weight": torch.tensor(weight).float()[None], "bias": torch.tensor([bias]).float()}, path)
     return path

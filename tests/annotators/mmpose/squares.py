@@ -1,7 +1,7 @@
-"""A true mmpose checkpoint whose answers are known: RTMPose-t with weights that find coloured squares.
+"""A real mmpose checkpoint with known output: RTMPose-t with weights that find coloured squares.
 
-The network is mmpose's own. Its convolutions hand the red, green and blue of every 32nd pixel down to the feature map;
-its head makes each keypoint look for one colour, some of them in a neighbouring cell. So on a black picture with one
+The network is mmpose's own. Its convolutions pass the red, green and blue of every 32nd pixel to the feature map; its
+head makes each keypoint respond to one colour, some of them in a neighbouring cell. So on a black image with one
 square of each colour keypoint k lies at the square of colour k % 3, less a shift of whole cells.
 """
 
@@ -23,15 +23,15 @@ _CENTRED = 3.0
 """The bias that opens mmpose's channel attention: hardsigmoid(3) is 1."""
 
 
-def shift(k: int) -> int:
-    """By how many cells keypoint k lies left of its square."""
+def get_shift(k: int) -> int:
+    """Return by how many cells keypoint k lies left of its square."""
     return (k // 3) % 3 - 1
 
 
-def finding_squares(model: str) -> dict[str, torch.Tensor]:
-    """The state_dict of a network of that name (a tiny one, 256x192)."""
+def make_square_finder(model: str) -> dict[str, torch.Tensor]:
+    """Make the state_dict of a network of that name (a tiny one, 256x192)."""
     network = PoseNetwork(MMPoseConfig(model=model))
-    network.build("cpu")
+    network.build_network("cpu")
     net = network.net
     state = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
     for name, value in state.items():
@@ -40,25 +40,25 @@ def finding_squares(model: str) -> dict[str, torch.Tensor]:
         elif name.endswith("attention.fc.bias"):
             value.fill_(_CENTRED)
         elif name.endswith("conv.weight") and value.ndim == 4:
-            _pass_on(name, value)
-    _head(state)
+            _fill_pass_through(name, value)
+    _fill_head(state)
     return state
 
 
-def _pass_on(name: str, weight: torch.Tensor) -> None:
-    """The first three channels go through, the branches beside them stay silent."""
+def _fill_pass_through(name: str, weight: torch.Tensor) -> None:
+    """Pass the first three channels through; the other branches give zero."""
     if any(part in name for part in ("main_conv", "blocks")):
         return
     middle = weight.shape[-1] // 2
-    skipped = weight.shape[1] // 2 if "final_conv" in name else 0  # the branch that stays silent comes first
+    skipped = weight.shape[1] // 2 if "final_conv" in name else 0  # the branch of zeros comes first
     for colour in range(3):
         weight[colour, skipped + colour, middle, middle] = _GAIN
 
 
-def _head(state: dict[str, torch.Tensor]) -> None:
-    looks, columns, rows = state["head.final_layer.weight"], WIDTH // CELL, HEIGHT // CELL
-    for k in range(len(looks)):
-        looks[k, k % 3, 3, 3 + shift(k)] = 1
+def _fill_head(state: dict[str, torch.Tensor]) -> None:
+    filters, columns, rows = state["head.final_layer.weight"], WIDTH // CELL, HEIGHT // CELL
+    for k in range(len(filters)):
+        filters[k, k % 3, 3, 3 + get_shift(k)] = 1
     for cell in range(columns * rows):
         state["head.mlp.1.weight"][cell, cell] = 1
         for axis, place in (("x", cell % columns), ("y", cell // columns)):
@@ -67,7 +67,7 @@ def _head(state: dict[str, torch.Tensor]) -> None:
 
 
 def write_checkpoint(path: Path, state: dict[str, torch.Tensor], *, legacy: bool = False, **more: Any) -> Path:
-    """A .pth as mmengine writes it, with the data set's description and the training's log beside the tensors.
+    """Write a .pth as mmengine does, with the data set's description and the training's log beside the tensors.
 
     `legacy`: in the form before torch 1.6, which OpenMMLab's published files have.
     """
@@ -85,12 +85,12 @@ def write_checkpoint(path: Path, state: dict[str, torch.Tensor], *, legacy: bool
     return path
 
 
-def picture(
+def draw_squares(
     places: dict[int, tuple[int, int]], size: tuple[int, int], corner: tuple[float, float], zoom: float
 ) -> np.ndarray:
-    """A black RGB picture of size (width, height) px with one square of each colour (0, 1, 2: red, green, blue).
+    """Draw a black RGB image of size (width, height) px with one square of each colour (0, 1, 2: red, green, blue).
 
-    `places`: colour -> cell (column, row); `corner`, px, and `zoom` say where in the picture the network's input lies.
+    `places`: colour -> cell (column, row); `corner`, px, and `zoom` place the network's input in the image.
     """
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     half = 0.55 * CELL * zoom
@@ -102,14 +102,16 @@ def picture(
     return rgb
 
 
-def box(corner: tuple[float, float], zoom: float) -> np.ndarray:
-    """(4,) px: the person's box whose input lies at `corner`; mmpose and rtmlib widen a box by a quarter."""
+def make_box(corner: tuple[float, float], zoom: float) -> np.ndarray:
+    """Make the person's box (4,) px whose input lies at `corner`; mmpose and rtmlib widen a box by a quarter."""
     middle = np.array(corner) + np.array([WIDTH, HEIGHT]) * zoom / 2
     half = np.array([WIDTH, HEIGHT]) * zoom / 2 / 1.25
     return np.concatenate([middle - half, middle + half]).astype(np.float32)
 
 
-def wanted(places: dict[int, tuple[int, int]], corner: tuple[float, float], zoom: float, count: int) -> np.ndarray:
-    """(count, 2) px: where each keypoint must be found."""
-    cells = np.array([np.subtract(places[k % 3], (shift(k), 0)) for k in range(count)], np.float64)
+def compute_expected(
+    places: dict[int, tuple[int, int]], corner: tuple[float, float], zoom: float, count: int
+) -> np.ndarray:
+    """Compute the expected keypoints (count, 2) px."""
+    cells = np.array([np.subtract(places[k % 3], (get_shift(k), 0)) for k in range(count)], np.float64)
     return cells * CELL * zoom + corner

@@ -1,4 +1,4 @@
-"""mmpose's own network, read from a checkpoint of the true form, on pictures whose answer is known."""
+"""mmpose's own network, read from a checkpoint of the real format, on images with known keypoints."""
 
 import os
 import subprocess
@@ -11,15 +11,22 @@ import torch
 
 from annotators.mmpose.checkpoint import read_tensors
 from annotators.mmpose.config import MMPoseConfig
-from annotators.mmpose.imports import mmpose_importable
-from annotators.mmpose.networks import recipe
+from annotators.mmpose.imports import make_mmpose_importable
+from annotators.mmpose.networks import get_network_spec
 from annotators.mmpose.pose2d import MMPosePose2D
 from humove.errors import UserError
-from humove.skeletons import COCO_17, COCO_WHOLEBODY_133
+from humove.motion.skeletons import COCO_17, COCO_WHOLEBODY_133
 from humove.stage import Reject
 from humove.types import PersonTrack
 from humove.video.frames import ArrayFrames
-from tests.annotators.mmpose.squares import SCORE, box, finding_squares, picture, wanted, write_checkpoint
+from tests.annotators.mmpose.squares import (
+    SCORE,
+    compute_expected,
+    draw_squares,
+    make_box,
+    make_square_finder,
+    write_checkpoint,
+)
 
 pytestmark = [
     pytest.mark.extra("mmpose"),
@@ -37,7 +44,7 @@ CORNER, ZOOM = (101.0, 43.0), 2.0
 
 @pytest.fixture(scope="module")
 def states() -> dict[str, dict[str, torch.Tensor]]:
-    return {model: finding_squares(model) for model in (BODY, WHOLE)}
+    return {model: make_square_finder(model) for model in (BODY, WHOLE)}
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +53,19 @@ def files(states, tmp_path_factory) -> dict[str, Path]:
     return {model: write_checkpoint(folder / f"{model}.pth", state) for model, state in states.items()}
 
 
-def annotator(path: Path, model: str = BODY, **settings) -> MMPosePose2D:
+def load_pose2d(path: Path, model: str = BODY, **settings) -> MMPosePose2D:
     made = MMPosePose2D(MMPoseConfig(model=model, weights={"path": str(path)}, **settings))
     made.load("cpu")
     return made
 
 
-def still(count: int, places=PLACES, zoom: float = ZOOM) -> tuple[ArrayFrames, PersonTrack]:
-    """The same picture `count` times, and a track that has its box on the first and the last frame."""
-    frames = ArrayFrames([picture(places, SIZE, CORNER, zoom)] * count, 30)
-    return frames, track_of([0, count - 1], [box(CORNER, zoom)] * 2)
+def make_still_clip(count: int, places=PLACES, zoom: float = ZOOM) -> tuple[ArrayFrames, PersonTrack]:
+    """Make a clip of the same frame `count` times, and a track with its box on the first and the last frame."""
+    frames = ArrayFrames([draw_squares(places, SIZE, CORNER, zoom)] * count, 30)
+    return frames, make_track([0, count - 1], [make_box(CORNER, zoom)] * 2)
 
 
-def track_of(frames: list[int], boxes: list[np.ndarray]) -> PersonTrack:
+def make_track(frames: list[int], boxes: list[np.ndarray]) -> PersonTrack:
     return PersonTrack(frames=np.array(frames), boxes_xyxy=np.stack(boxes), scores=np.ones(len(frames), np.float32))
 
 
@@ -67,9 +74,9 @@ def track_of(frames: list[int], boxes: list[np.ndarray]) -> PersonTrack:
     [(BODY, COCO_17, "coco_17"), (WHOLE, COCO_WHOLEBODY_133, "coco_wholebody_133")],
 )
 def test_every_keypoint_is_found_where_its_square_is(files, model, names, skeleton):
-    (pose,) = annotator(files[model], model).annotate([still(2)])
+    (pose,) = load_pose2d(files[model], model).annotate([make_still_clip(2)])
     assert (pose.skeleton, pose.names) == (skeleton, names)
-    want = wanted(PLACES, CORNER, ZOOM, len(names))
+    want = compute_expected(PLACES, CORNER, ZOOM, len(names))
     assert np.abs(pose.keypoints - want).max() < 1e-3
     assert pose.scores == pytest.approx(np.full((2, len(names)), SCORE), abs=1e-4)
     red, green = pose.keypoints[0, 0], pose.keypoints[0, 1]  # nose: red, left eye: green
@@ -77,57 +84,59 @@ def test_every_keypoint_is_found_where_its_square_is(files, model, names, skelet
     assert tuple(green) == pytest.approx((101 + 64 * 5, 43 + 64 * 5), abs=1e-3)
 
 
-def test_the_box_of_each_frame_is_that_of_the_track_and_batches_change_nothing(files):
+def test_each_frame_uses_its_box_and_batches_change_nothing(files):
     corners = [(101.0 + 16 * k, 43.0 + 8 * k) for k in range(5)]
-    frames = ArrayFrames([picture(PLACES, SIZE, corner, ZOOM) for corner in corners], 30)
-    track = track_of([0, 4], [box(corners[0], ZOOM), box(corners[4], ZOOM)])  # straight in between
-    (one,) = annotator(files[BODY], batch_size=1).annotate([(frames, track)])
-    (many,) = annotator(files[BODY], batch_size=4).annotate([(frames, track)])
+    frames = ArrayFrames([draw_squares(PLACES, SIZE, corner, ZOOM) for corner in corners], 30)
+    track = make_track([0, 4], [make_box(corners[0], ZOOM), make_box(corners[4], ZOOM)])  # straight in between
+    (one,) = load_pose2d(files[BODY], batch_size=1).annotate([(frames, track)])
+    (many,) = load_pose2d(files[BODY], batch_size=4).annotate([(frames, track)])
     for row, corner in enumerate(corners):
-        assert np.abs(many.keypoints[row] - wanted(PLACES, corner, ZOOM, 17)).max() < 1e-3
+        assert np.abs(many.keypoints[row] - compute_expected(PLACES, corner, ZOOM, 17)).max() < 1e-3
     assert np.array_equal(one.keypoints, many.keypoints)
     assert one.scores == pytest.approx(many.scores, abs=1e-5)
 
 
-def test_it_says_what_mmposes_own_runner_says(files, states):
+def test_keypoints_equal_those_of_mmposes_own_runner(files, states):
     import mmpose
     from mmengine.config import Config
 
-    with mmpose_importable():
+    with make_mmpose_importable():
         from mmpose.apis import inference_topdown, init_model
 
-        config = Config.fromfile(Path(mmpose.__file__).parent / ".mim/configs" / recipe(WHOLE).config)
+        config = Config.fromfile(Path(mmpose.__file__).parent / ".mim/configs" / get_network_spec(WHOLE).config)
         del config.model.backbone["_scope_"]
         model = init_model(config, None, device="cpu")
     model.load_state_dict(states[WHOLE])
-    frames, track = still(1, zoom=1.7)
-    own = inference_topdown(model, frames.rgb(0)[:, :, ::-1], track.boxes_xyxy[:1] - 0.5)[0].pred_instances
-    (pose,) = annotator(files[WHOLE], WHOLE, flip=True).annotate([(frames, track)])  # as mmpose's configuration has it
+    frames, track = make_still_clip(1, zoom=1.7)
+    own = inference_topdown(model, frames.read_rgb(0)[:, :, ::-1], track.boxes_xyxy[:1] - 0.5)[0].pred_instances
+    (pose,) = load_pose2d(files[WHOLE], WHOLE, flip=True).annotate(
+        [(frames, track)]
+    )  # as mmpose's configuration has it
     assert pose.keypoints[0] == pytest.approx(own.keypoints[0] + 0.5, abs=1e-3)
     assert pose.scores[0] == pytest.approx(own.keypoint_scores[0], abs=1e-5)
 
 
-def test_the_mirrored_picture_counts_where_it_is_asked_for(files):
+def test_flip_averages_with_the_mirrored_frame(files):
     # The nose's square lies in column 3, on either side of the mirror; the network finds it a cell further right. So
-    # the straight picture says 4 * 32 px, the mirrored one 192 - 4 * 32 - 0.5, and each has half the height.
+    # the plain frame gives 4 * 32 px, the mirrored one 192 - 4 * 32 - 0.5, and each peak has half the height.
     places = {**PLACES, 0: (3, 2)}
-    (straight,) = annotator(files[BODY]).annotate([still(1, places)])
-    (both,) = annotator(files[BODY], flip=True).annotate([still(1, places)])
+    (straight,) = load_pose2d(files[BODY]).annotate([make_still_clip(1, places)])
+    (both,) = load_pose2d(files[BODY], flip=True).annotate([make_still_clip(1, places)])
     assert straight.keypoints[0, 0] == pytest.approx((101 + 2 * 128, 43 + 2 * 64), abs=1e-3)
     assert straight.scores[0, 0] == pytest.approx(SCORE, abs=1e-3)
     assert both.keypoints[0, 0] == pytest.approx((101 + 2 * 63.5, 43 + 2 * 64), abs=1e-3)
     assert both.scores[0, 0] == pytest.approx(SCORE / 2, abs=1e-3)
 
 
-def test_a_published_file_of_the_old_form_reads_the_same(states, tmp_path):
+def test_a_file_of_the_legacy_format_reads_the_same(states, tmp_path):
     old = write_checkpoint(tmp_path / "old.pth", states[BODY], legacy=True)
-    (pose,) = annotator(old).annotate([still(1)])
-    assert np.abs(pose.keypoints - wanted(PLACES, CORNER, ZOOM, 17)).max() < 1e-3
+    (pose,) = load_pose2d(old).annotate([make_still_clip(1)])
+    assert np.abs(pose.keypoints - compute_expected(PLACES, CORNER, ZOOM, 17)).max() < 1e-3
 
 
-def test_a_clip_without_anything_to_find_is_rejected(files):
+def test_a_clip_without_keypoints_is_rejected(files):
     frames = ArrayFrames(np.zeros((2, 600, 640, 3), np.uint8), 30)
-    (verdict,) = annotator(files[BODY]).annotate([(frames, track_of([0], [box(CORNER, ZOOM)]))])
+    (verdict,) = load_pose2d(files[BODY]).annotate([(frames, make_track([0], [make_box(CORNER, ZOOM)]))])
     assert isinstance(verdict, Reject) and verdict.reason == "no_person"
 
 
@@ -140,7 +149,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_nothing_that_a_checkpoint_says_is_run(states, tmp_path, legacy):
+def test_a_checkpoint_runs_no_code(states, tmp_path, legacy):
     trap = tmp_path / "sprung"
     path = write_checkpoint(tmp_path / "bad.pth", states[BODY], legacy=legacy, optimizer=Hostile(trap))
     tensors = read_tensors(path, "pose2d.mmpose.weights")
@@ -151,20 +160,20 @@ def test_nothing_that_a_checkpoint_says_is_run(states, tmp_path, legacy):
 
 def test_weights_of_another_network_name_the_model_to_set(files):
     with pytest.raises(UserError, match="is rtmpose-t-body-256x192.*set pose2d.mmpose.model=rtmpose-t-body-256x192"):
-        annotator(files[BODY], WHOLE)
+        load_pose2d(files[BODY], WHOLE)
     with pytest.raises(UserError, match="is rtmpose-t-wholebody-256x192, but pose2d.mmpose.model is rtmpose-m-body"):
-        annotator(files[WHOLE], "rtmpose-m-body-256x192")
+        load_pose2d(files[WHOLE], "rtmpose-m-body-256x192")
 
 
-def test_another_number_of_keypoints_is_told(states, tmp_path):
+def test_another_number_of_keypoints_is_an_error(states, tmp_path):
     state = dict(states[BODY])
     state["head.final_layer.weight"] = torch.zeros(26, 384, 7, 7)
     path = write_checkpoint(tmp_path / "halpe.pth", state)
     with pytest.raises(UserError, match="a network with 26 keypoints, 256x192.*choose other weights"):
-        annotator(path)
+        load_pose2d(path)
 
 
-def test_files_that_are_none_are_told_in_one_line(states, tmp_path):
+def test_invalid_files_are_one_line_errors(states, tmp_path):
     text = tmp_path / "text.pth"
     text.write_text("not a checkpoint")
     cut = tmp_path / "cut.pth"
@@ -173,16 +182,16 @@ def test_files_that_are_none_are_told_in_one_line(states, tmp_path):
     other = write_checkpoint(tmp_path / "other.pth", {"conv.weight": torch.zeros(2)})
     lacking = {name: value for name, value in states[BODY].items() if name != "backbone.stage1.0.conv.weight"}
     less = write_checkpoint(tmp_path / "less.pth", lacking)
-    for path, said in (
-        (text, "is no checkpoint"),
-        (cut, "is no checkpoint"),
+    for path, message in (
+        (text, "is no torch checkpoint"),
+        (cut, "is no torch checkpoint"),
         (empty, "holds no state_dict"),
         (other, "is no RTMPose or DWPose"),
         (less, "lacks 1 of the network's tensors, among them backbone.stage1.0.conv.weight"),
         (tmp_path / "none.pth", "no file"),
     ):
-        with pytest.raises(UserError, match=said) as caught:
-            annotator(path)
+        with pytest.raises(UserError, match=message) as caught:
+            load_pose2d(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(UserError, match="pose2d.mmpose.weights.path is not set"):
         MMPosePose2D(MMPoseConfig()).load("cpu")
@@ -197,10 +206,10 @@ def test_every_model_has_its_configuration_in_mmpose():
 
     folder = Path(mmpose.__file__).parent / ".mim/configs"
     for model in get_args(Model):
-        assert (folder / recipe(model).config).is_file(), model
+        assert (folder / get_network_spec(model).config).is_file(), model
 
 
-def test_nothing_is_left_in_the_users_home(files, tmp_path):
+def test_nothing_is_written_to_the_users_home(files, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     code = (

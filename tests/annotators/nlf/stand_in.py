@@ -1,7 +1,7 @@
-"""A TorchScript file with the interface of NLF's multi-person model, whose answers follow from what it is given.
+"""A TorchScript file with the interface of NLF's multi-person model, whose output follows from its input.
 
-The body stands where the box and the camera say, its left shoulder is raised by how bright the picture's left half is,
-and its right shoulder by how bright the right half is, so that a mirrored picture gives a mirrored body.
+Box and camera determine the body's position; the brightness of the frame's left half raises its left shoulder, that of
+the right half its right shoulder, so that a mirrored frame gives a mirrored body.
 """
 
 from pathlib import Path
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from humove.body import Body
-from humove.skeletons import SMPL_JOINTS, SMPL_PARENTS
+from humove.motion.body import Body
+from humove.motion.skeletons import SMPL_JOINTS, SMPL_PARENTS
 
 HEIGHT_M = 1.7
-"""Of everyone: the box's height is that of the body."""
+"""Height of every person: the box's height is that of the body."""
 RAISE = 1.2
 """Radians that a shoulder turns about z in full light."""
 LEFT, RIGHT = SMPL_JOINTS.index("left_shoulder"), SMPL_JOINTS.index("right_shoulder")
@@ -111,6 +111,6 @@ class StandIn(torch.nn.Module):
 
 
 def write_nlf(path: Path, **how: bool) -> Path:
-    """A file as NLF's authors publish it."""
+    """Write a file like NLF's published ones."""
     torch.jit.script(StandIn(**how)).save(str(path))
     return path

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from humove.body import Body
-from humove.skeletons import SMPL_PARENTS
+from humove.motion.body import Body
+from humove.motion.skeletons import SMPL_PARENTS
 
 VERTICES, SMPLX_MORE, MHR_MORE = 6890, 10, 50
 SMPLX_VERTICES = VERTICES + SMPLX_MORE
@@ -53,7 +53,7 @@ def smplx_arrays() -> tuple[dict[str, np.ndarray], np.ndarray]:
     order = rng.permutation(SMPLX_VERTICES)
     number = order[:VERTICES]
 
-    def spread(values: np.ndarray, more: np.ndarray) -> np.ndarray:
+    def spread_rows(values: np.ndarray, more: np.ndarray) -> np.ndarray:
         out = np.empty((SMPLX_VERTICES, *values.shape[1:]))
         out[order] = np.concatenate([values, more])
         return out
@@ -81,10 +81,10 @@ def smplx_arrays() -> tuple[dict[str, np.ndarray], np.ndarray]:
         [joints[extra], np.ones((len(extra), 1))], 1
     ) @ np.linalg.inv(basis)
     return {
-        "v_template": spread(smpl["v_template"], more),
-        "shapedirs": spread(smpl["shapedirs"], np.zeros((SMPLX_MORE, 3, 10))),
+        "v_template": spread_rows(smpl["v_template"], more),
+        "shapedirs": spread_rows(smpl["shapedirs"], np.zeros((SMPLX_MORE, 3, 10))),
         "posedirs": np.zeros((SMPLX_VERTICES, 3, 486), np.float32), "J_regressor": regressor,
-        "weights": spread(weights, np.eye(55)[[0] * SMPLX_MORE]), "f": smpl["f"],
+        "weights": spread_rows(weights, np.eye(55)[[0] * SMPLX_MORE]), "f": smpl["f"],
         "kintree_table": np.stack([np.array(parents, np.uint32), np.arange(55, dtype=np.uint32)]),
         "hands_meanl": np.zeros(45), "hands_meanr": np.zeros(45),
     }, number  # fmt: skip

@@ -42,5 +42,7 @@ def truth(smpl: SmplBody) -> Truth:
     pose[:, 16, 2], pose[:, 17, 2], pose[:, 4, 0], pose[:, 3, 0] = 0.8 * t, -0.5 * t, 0.6 * t, 0.2 * t
     pose[:, 18, 1] = -0.4 * t
     transl = np.stack([0.2 * t, 0.1 + 0 * t, 4 - 0.3 * t], 1)
-    posed = smpl.posed(betas, pose[:, 0], pose[:, 1:], transl)
-    return Truth(betas=betas, pose=pose, transl=transl, rest_joints=smpl.rest_joints(betas), vertices=posed.vertices)
+    posed = smpl.pose_body(betas, pose[:, 0], pose[:, 1:], transl)
+    return Truth(
+        betas=betas, pose=pose, transl=transl, rest_joints=smpl.compute_rest_joints(betas), vertices=posed.vertices
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from humove.rotations import axis_angle_to_matrix
+from humove.motion.rotations import axis_angle_to_matrix
 from tests.annotators.results.bodies import mhr_mesh, smplx_arrays
 from tests.annotators.results.conftest import Truth
 
@@ -14,14 +14,14 @@ WORLD_TURN = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
 """From the first camera's axes (y down) to the world's (y up)."""
 
 
-def matrices(axis_angle: np.ndarray) -> np.ndarray:
+def to_matrices(axis_angle: np.ndarray) -> np.ndarray:
     return axis_angle_to_matrix(torch.from_numpy(axis_angle)).numpy()
 
 
 def write_camerahmr(folder: Path, truth: Truth, size: tuple[int, int], focal: np.ndarray, first: int = 0) -> None:
-    """CoMoVi's frames; the depth is what the frame's own focal length makes of it."""
+    """Write CoMoVi's frames; the depth follows the frame's own focal length."""
     folder.mkdir(parents=True)
-    turns = matrices(truth.pose).astype(np.float32)
+    turns = to_matrices(truth.pose).astype(np.float32)
     for i, row in enumerate(turns):
         transl = truth.transl[i].copy()
         transl[2] = (truth.transl[i, 2] + truth.rest_joints[0, 2]) * focal[i] / focal[0] - truth.rest_joints[0, 2]
@@ -42,29 +42,29 @@ def write_camerahmr(folder: Path, truth: Truth, size: tuple[int, int], focal: np
 
 
 def camera_walk(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (N, 3, 3) and positions (N, 3) m of a camera that pans to one side and walks forward."""
+    """Return rotations (N, 3, 3) and positions (N, 3) m of a camera that pans to one side and walks forward."""
     turn = np.zeros((count, 3))
     turn[:, 1] = np.linspace(0, 0.5, count)
     position = np.stack([np.linspace(0, 1, count), np.full(count, 1.5), np.linspace(0, -0.4, count)], 1)
-    return matrices(turn) @ WORLD_TURN, position
+    return to_matrices(turn) @ WORLD_TURN, position
 
 
-def in_world(truth: Truth, pelvis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(root rotation (N, 3) axis-angle, transl (N, 3)) in the world of `camera_walk`, of a body whose rest pelvis is
-    `pelvis`."""
-    from humove.rotations import matrix_to_axis_angle
+def move_to_world(truth: Truth, pelvis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Convert to (root rotation (N, 3) axis-angle, transl (N, 3)) in the world of `camera_walk`, for a body whose rest
+    pelvis is `pelvis`."""
+    from humove.motion.rotations import matrix_to_axis_angle
 
     rotation, position = camera_walk(len(truth.pose))
-    orient = matrix_to_axis_angle(torch.from_numpy(rotation @ matrices(truth.pose[:, 0]))).numpy()
+    orient = matrix_to_axis_angle(torch.from_numpy(rotation @ to_matrices(truth.pose[:, 0]))).numpy()
     at = np.einsum("nij,nj->ni", rotation, truth.transl + pelvis) + position
     return orient, at - pelvis
 
 
-def write_wham(path: Path, truth: Truth, smaller: bool = True) -> None:
-    """Two people: the second one stands aside."""
+def write_wham(path: Path, truth: Truth) -> None:
+    """Write two people; the second one stands aside."""
     import joblib
 
-    orient, transl = in_world(truth, truth.rest_joints[0])
+    orient, transl = move_to_world(truth, truth.rest_joints[0])
     pose = truth.pose.reshape(len(truth.pose), 72)
     people: dict = defaultdict(dict)
     for who, aside in ((3, np.array([1.9, 0, 0])), (0, np.zeros(3))):
@@ -85,12 +85,12 @@ def write_gvhmr(path: Path, truth: Truth, size: tuple[int, int], focal: float) -
     arrays, _ = smplx_arrays()
     rest = np.einsum("jv,vcb,b->jc", arrays["J_regressor"], arrays["shapedirs"], truth.betas)
     pelvis = (arrays["J_regressor"] @ arrays["v_template"] + rest)[0]
-    orient, transl = in_world(truth, pelvis)
+    orient, transl = move_to_world(truth, pelvis)
     body = truth.pose[:, 1:22].reshape(n, 63)
 
     def params(root: np.ndarray, at: np.ndarray) -> dict[str, torch.Tensor]:
-        said = {"body_pose": body, "betas": np.tile(truth.betas, (n, 1)), "global_orient": root, "transl": at}
-        return {name: torch.from_numpy(value).float() for name, value in said.items()}
+        arrays = {"body_pose": body, "betas": np.tile(truth.betas, (n, 1)), "global_orient": root, "transl": at}
+        return {name: torch.from_numpy(value).float() for name, value in arrays.items()}
 
     camera = torch.tensor([[focal, 0, size[0] / 2], [0, focal, size[1] / 2], [0, 0, 1]])
     torch.save(

@@ -1,4 +1,4 @@
-"""RTMPose in ONNX as mmdeploy exports it: normalised pictures in, two distributions for each keypoint out."""
+"""RTMPose in ONNX as mmdeploy exports it: normalised images in, two distributions for each keypoint out."""
 
 import warnings
 from pathlib import Path
@@ -15,16 +15,16 @@ class Heads(torch.nn.Module):
     def __init__(self, model: str, state: dict[str, torch.Tensor]) -> None:
         super().__init__()
         network = PoseNetwork(MMPoseConfig(model=model))
-        network.build("cpu")
+        network.build_network("cpu")
         self.net = network.net
         self.net.load_state_dict(state)
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.net.head(self.net.backbone(pictures))
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.net.head(self.net.backbone(images))
 
 
 def write_onnx(path: Path, module: torch.nn.Module, *, one: bool = False, size: tuple[int, int] = (256, 192)) -> Path:
-    """`one`: for one picture at a time, as many published files are. `size`: height and width, px."""
+    """Write an ONNX file. `one`: for one image at a time, as many published files are. `size`: height and width, px."""
     names = ["input", "simcc_x", "simcc_y"]
     axes = None if one else {name: {0: "batch"} for name in names}
     with warnings.catch_warnings():

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from humove.body import Body
-from humove.skeletons import SMPL_JOINTS, SMPL_PARENTS
+from humove.motion.body import Body
+from humove.motion.skeletons import SMPL_JOINTS, SMPL_PARENTS
 
 VERTICES = 6890
 TOP, BOTTOM = 24, 25
@@ -34,7 +34,7 @@ def body_arrays(betas: int = 10) -> dict[str, np.ndarray]:
     directions = np.zeros((VERTICES, 3, betas))
     directions[..., SIZE] = PER_BETA * template
     for beta, names in ((LEGS, ("knee", "ankle")), (ARMS, ("elbow", "wrist")), (HIPS, ("hip",))):
-        directions[:24, :, beta] = PER_BETA * _stretched(rest, names)
+        directions[:24, :, beta] = PER_BETA * _stretch_bones(rest, names)
     directions[BOTTOM, :, LEGS] = directions[10, :, LEGS]
     regressor = np.zeros((24, VERTICES))
     regressor[range(24), range(24)] = 1
@@ -50,7 +50,7 @@ def body_arrays(betas: int = 10) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def _stretched(rest: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+def _stretch_bones(rest: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """(24, 3): how joints move when the bones that end in these joints grow by their own length."""
     out = np.zeros((24, 3))
     for joint in range(1, 24):
@@ -61,7 +61,7 @@ def _stretched(rest: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
 
 
 @contextmanager
-def _chumpy():
+def _provide_chumpy():
     """Modules by the name of chumpy's, with classes that pickle like its: the library itself no longer installs."""
     ch, reordering = types.ModuleType("chumpy.ch"), types.ModuleType("chumpy.reordering")
     ch.Ch = type("Ch", (), {"__module__": "chumpy.ch"})
@@ -104,9 +104,9 @@ def write_official(path: Path, arrays: dict[str, np.ndarray]) -> None:
     that nobody needs."""
     from scipy.sparse import csc_matrix
 
-    with _chumpy() as (ch, reordering):
+    with _provide_chumpy() as (ch, reordering):
 
-        def lazy(kind, **state):
+        def make_lazy(kind, **state):
             made = kind.__new__(kind)
             made.__dict__.update(_dirty_vars=set(), _itr=None, _make_dense=False, _depends_on_deps={}, **state)
             return made
@@ -115,12 +115,14 @@ def write_official(path: Path, arrays: dict[str, np.ndarray]) -> None:
         picked = np.arange(more.size).reshape(more.shape)[..., :10].ravel()
         regressor = csc_matrix(arrays["J_regressor"])
         held = arrays | {
-            "v_template": lazy(ch.Ch, x=arrays["v_template"]),
-            "shapedirs": lazy(reordering.Select, a=lazy(ch.Ch, x=more), idxs=picked, preferred_shape=(VERTICES, 3, 10)),
+            "v_template": make_lazy(ch.Ch, x=arrays["v_template"]),
+            "shapedirs": make_lazy(
+                reordering.Select, a=make_lazy(ch.Ch, x=more), idxs=picked, preferred_shape=(VERTICES, 3, 10)
+            ),
             "weights": np.asfortranarray(arrays["weights"]),
             "J_regressor": regressor,
             "J_regressor_prior": regressor,
-            "J": lazy(reordering.transpose, a=lazy(ch.Ch, x=arrays["v_template"][:24].T), axes=None),
+            "J": make_lazy(reordering.transpose, a=make_lazy(ch.Ch, x=arrays["v_template"][:24].T), axes=None),
             "bs_style": "lbs",
             "bs_type": "lrotmin",
             "pose_training_info": {"gender": "neutral"},

@@ -19,5 +19,5 @@ def test_a_hostile_file_leaves_nothing_behind(tmp_path) -> None:
     bad, out = tmp_path / "bad.pkl", tmp_path / "out.npz"
     bad.write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
     done = CliRunner().invoke(app, ["convert-smpl", str(bad), str(out)])
-    assert done.exit_code != 0 and "it asks for os.system" in str(done.exception)
+    assert done.exit_code != 0 and "it refers to os.system" in str(done.exception)
     assert list(tmp_path.iterdir()) == [bad]

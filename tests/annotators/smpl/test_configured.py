@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from annotators.registry import annotator_record, annotator_settings, chosen
+from annotators.registry import build_annotator_record, create_annotator, get_annotator_settings
 from annotators.rights import check_annotator
-from annotators.user_weights import sha256_of
+from annotators.weights.user_files import hash_path
 from humove.errors import UserError
 from pipelines.stages.motion import MotionConfig
 
@@ -23,20 +23,20 @@ def test_its_licence_must_be_allowed(section) -> None:
     check_annotator("motion", MotionConfig(), ("permissive",), runs=True)
 
 
-def test_samples_say_which_body_and_which_file(section, smpl_npz) -> None:
-    record = annotator_record("motion", section)
+def test_samples_record_body_and_file(section, smpl_npz) -> None:
+    record = build_annotator_record("motion", section)
     (file,) = record["weights"]
-    assert file["name"] == "motion.landmark_fit.smpl" and file["sha256"] == sha256_of(smpl_npz)
+    assert file["name"] == "motion.landmark_fit.smpl" and file["sha256"] == hash_path(smpl_npz)
     assert "non-commercial" in record["licence"]
-    assert chosen("motion", section).shape_source == "true"
-    assert annotator_record("motion", MotionConfig())["weights"] == []
-    assert chosen("motion", MotionConfig()).shape_source == "proxy"
+    assert create_annotator("motion", section).shape_source == "true"
+    assert build_annotator_record("motion", MotionConfig())["weights"] == []
+    assert create_annotator("motion", MotionConfig()).shape_source == "proxy"
 
 
-def test_results_hang_on_the_content_and_not_on_the_path(section, smpl_npz, tmp_path) -> None:
+def test_settings_depend_on_the_content_and_not_on_the_path(section, smpl_npz, tmp_path) -> None:
     moved = tmp_path / "elsewhere.npz"
     moved.write_bytes(smpl_npz.read_bytes())
     other = MotionConfig.model_validate({"landmark_fit": {"smpl": {"path": str(moved)}}})
-    named = [annotator_settings("motion", each) for each in (section, other, MotionConfig())]
+    named = [get_annotator_settings("motion", each) for each in (section, other, MotionConfig())]
     assert named[0] == named[1] != named[2]
     assert str(tmp_path) not in json.dumps(named)

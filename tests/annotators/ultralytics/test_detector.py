@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from annotators.ultralytics.config import UltralyticsConfig
-from annotators.ultralytics.detector import Detector
-from annotators.ultralytics.library import library
+from annotators.ultralytics.detector import YoloDetector
+from annotators.ultralytics.library import import_ultralytics
 from annotators.ultralytics.network import YoloNetwork
 from humove.errors import UserError
-from tests.annotators.ultralytics.tiny import LARGE, SMALL, box_of, dot, save_dots, save_fixed
+from tests.annotators.ultralytics.tiny import LARGE, SMALL, draw_dot, make_box, save_dots, save_fixed
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = [
@@ -22,67 +22,67 @@ pytestmark = [
 ]
 
 
-def detector_of(path: Path, **settings) -> Detector:
+def load_detector(path: Path, **settings) -> YoloDetector:
     network = YoloNetwork(UltralyticsConfig(weights={"path": str(path)}, **settings))
     network.load("cpu")
-    return Detector(network)
+    return YoloDetector(network)
 
 
 @pytest.mark.parametrize("task", ["detect", "pose", "segment"])
 def test_boxes_scores_and_legs_of_each_kind_of_model(tmp_path: Path, task: str):
-    detector = detector_of(save_dots(tmp_path / "dots.pt", task), image_size=320)
-    picture = np.zeros((192, 320, 3), np.uint8)
-    dot(picture, 10, 10, 0)
-    dot(picture, 25, 12, 1, share=0.9)
-    dot(picture, 30, 4, 2)  # a dog, not asked for
-    doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
-    for pictures, scale in (([picture, picture * 0], 1), ([doubled], 2)):
-        first, *rest = detector.find(pictures)
-        wanted = np.array([box_of(10, 10, LARGE), box_of(25, 12, SMALL)]) * scale
-        np.testing.assert_allclose(first.boxes_xyxy, wanted, atol=0.01)
+    detector = load_detector(save_dots(tmp_path / "dots.pt", task), image_size=320)
+    frame = np.zeros((192, 320, 3), np.uint8)
+    draw_dot(frame, 10, 10, 0)
+    draw_dot(frame, 25, 12, 1, share=0.9)
+    draw_dot(frame, 30, 4, 2)  # a dog, not a person
+    doubled = frame.repeat(2, axis=0).repeat(2, axis=1)
+    for frames, scale in (([frame, frame * 0], 1), ([doubled], 2)):
+        first, *rest = detector.detect(frames)
+        expected = np.array([make_box(10, 10, LARGE), make_box(25, 12, SMALL)]) * scale
+        np.testing.assert_allclose(first.boxes_xyxy, expected, atol=0.01)
         np.testing.assert_allclose(first.scores, 1 / (1 + np.exp([-5.0, -4.0])), atol=0.005)
         assert (first.legs is None) == (task != "pose")
         assert all(len(other.scores) == 0 and other.boxes_xyxy.shape == (0, 4) for other in rest)
 
 
-def test_legs_outside_the_picture_are_not_seen(tmp_path: Path):
-    detector = detector_of(save_dots(tmp_path / "dots.pt", "pose"), image_size=320)
-    picture = np.zeros((192, 320, 3), np.uint8)
-    dot(picture, 10, 10, 0)
-    (inside,) = detector.find([picture])
+def test_legs_outside_the_frame_are_invisible(tmp_path: Path):
+    detector = load_detector(save_dots(tmp_path / "dots.pt", "pose"), image_size=320)
+    frame = np.zeros((192, 320, 3), np.uint8)
+    draw_dot(frame, 10, 10, 0)
+    (inside,) = detector.detect([frame])
     np.testing.assert_allclose(inside.legs, [(0.8 + 0.6 + 0.4 + 0.2) / 4], atol=1e-3)
     # Cut off in the middle of the cell, where the points are; the grey that the library adds below is found, too.
-    (edge,) = detector.find([picture[:84]])
+    (edge,) = detector.detect([frame[:84]])
     assert len(edge.legs) and not edge.legs.any()
 
 
 def test_red_is_red(tmp_path: Path):
-    detector = detector_of(save_dots(tmp_path / "dots.pt"), image_size=320)
-    picture = np.zeros((192, 320, 3), np.uint8)
-    picture[80:88, 80:88, 0] = 255
-    assert np.ptp(detector.find([picture])[0].boxes_xyxy[0, ::2]) == 2 * LARGE * 8
+    detector = load_detector(save_dots(tmp_path / "dots.pt"), image_size=320)
+    frame = np.zeros((192, 320, 3), np.uint8)
+    frame[80:88, 80:88, 0] = 255
+    assert np.ptp(detector.detect([frame])[0].boxes_xyxy[0, ::2]) == 2 * LARGE * 8
 
 
 def test_the_fixed_model_finds_one_person_anywhere(tmp_path: Path):
-    detector = detector_of(save_fixed(tmp_path / "fixed.pt"), image_size=64)
-    (finds,) = detector.find([np.full((480, 854, 3), 90, np.uint8)])
+    detector = load_detector(save_fixed(tmp_path / "fixed.pt"), image_size=64)
+    (detections,) = detector.detect([np.full((480, 854, 3), 90, np.uint8)])
     longer = 854
-    wanted = [[427 - 0.15 * longer, 240 - 0.25 * longer, 427 + 0.15 * longer, 240 + 0.25 * longer]]
-    np.testing.assert_allclose(finds.boxes_xyxy, wanted, atol=0.2)
+    expected = [[427 - 0.15 * longer, 240 - 0.25 * longer, 427 + 0.15 * longer, 240 + 0.25 * longer]]
+    np.testing.assert_allclose(detections.boxes_xyxy, expected, atol=0.2)
 
 
 @pytest.mark.parametrize("recipe", ["yolov8n-pose.yaml", "yolo11n.yaml", "yolo26n-seg.yaml"])
 def test_the_published_networks_load_and_run(tmp_path: Path, recipe: str):
     torch.manual_seed(0)
-    model = library().YOLO(recipe)
+    model = import_ultralytics().YOLO(recipe)
     model.model.names = {0: "person", **{k: f"thing{k}" for k in range(1, model.model.model[-1].nc)}}
     model.save(str(tmp_path / "n.pt"))
-    detector = detector_of(tmp_path / "n.pt", image_size=64)
-    (finds,) = detector.find([np.zeros((48, 64, 3), np.uint8)])
-    assert finds.boxes_xyxy.shape == (len(finds.scores), 4)
+    detector = load_detector(tmp_path / "n.pt", image_size=64)
+    (detections,) = detector.detect([np.zeros((48, 64, 3), np.uint8)])
+    assert detections.boxes_xyxy.shape == (len(detections.scores), 4)
 
 
-def torchscript(path: Path) -> None:
+def write_torchscript(path: Path) -> None:
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
 
 
@@ -98,7 +98,7 @@ class Hostile:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("write", "said"),
+    ("write", "message"),
     [
         (lambda path: path.write_text("no model"), "is no .pt of ultralytics"),
         (lambda path: path.write_bytes(b""), "is no .pt of ultralytics"),
@@ -106,33 +106,36 @@ class Hostile:
         (lambda path: torch.save({"state_dict": {"a": torch.zeros(3)}}, path), "is no .pt of ultralytics"),
         (lambda path: torch.save(torch.zeros(3), path), "is no .pt of ultralytics"),
         (lambda path: torch.save({"model": torch.nn.Linear(2, 2)}, path), "is no .pt of ultralytics"),
-        (torchscript, "is no .pt of ultralytics"),
-        (lambda path: library().YOLO("yolo11n-cls.yaml").save(str(path)), "is a classify model; one of these"),
+        (write_torchscript, "is no .pt of ultralytics"),
+        (
+            lambda path: import_ultralytics().YOLO("yolo11n-cls.yaml").save(str(path)),
+            "is a classify model; one of these",
+        ),
         (lambda path: save_dots(path, names={0: "cat", 1: "dog"}), "no class 'person' among its 2: cat, dog"),
         (lambda path: save_dots(path, names={0: "person"}), "names 1 classes and has 2"),
         (lambda path: save_dots(path, "pose", points=5), "keypoints of 5 x 3; a pose model needs COCO's"),
     ],
 )
-def test_a_file_that_cannot_be_used(tmp_path: Path, write, said: str):
+def test_a_file_that_cannot_be_used(tmp_path: Path, write, message: str):
     path = tmp_path / "given.pt"
     write(path)
     with pytest.raises(UserError) as caught:
-        detector_of(path)
+        load_detector(path)
     line = str(caught.value)
-    assert line.startswith(f"track.ultralytics.weights: {path} ") and said in line and "\n" not in line
+    assert line.startswith(f"track.ultralytics.weights: {path} ") and message in line and "\n" not in line
 
 
 def test_a_file_runs_no_code(tmp_path: Path):
     torch.save({"model": Hostile(tmp_path / "ran"), "train_args": {}}, tmp_path / "given.pt")
     with pytest.raises(UserError, match="types outside the supported"):
-        detector_of(tmp_path / "given.pt")
+        load_detector(tmp_path / "given.pt")
     assert not (tmp_path / "ran").exists()
 
 
 def test_half_precision_is_for_gpus(tmp_path: Path):
     (tmp_path / "any.pt").touch()
     with pytest.raises(UserError, match=r"track\.ultralytics\.half needs a GPU"):
-        detector_of(tmp_path / "any.pt", half=True)
+        load_detector(tmp_path / "any.pt", half=True)
 
 
 ALONE = """
@@ -160,7 +163,7 @@ def run_alone(code: str, home: Path, *given: str) -> subprocess.CompletedProcess
     )
 
 
-def test_nothing_is_asked_of_the_network_nor_written_to_the_home(tmp_path: Path):
+def test_the_library_uses_neither_network_nor_home(tmp_path: Path):
     home = tmp_path / "home"
     home.mkdir()
     done = run_alone(ALONE, home, str(save_fixed(tmp_path / "fixed.pt")))

@@ -1,4 +1,4 @@
-"""A local model through transformers' own loading and generation: what it says follows from the pictures."""
+"""A local model with transformers' loading and generation: its captions depend on the frames."""
 
 import json
 import shutil
@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotators.captions.answer import AnswerError
 from annotators.captions.config import CaptionConfig
+from annotators.captions.models.answer import AnswerError
 from annotators.network import join_rows
-from annotators.registry import annotator_record, load_annotator
-from annotators.user_weights import UserWeights, sha256_of
+from annotators.registry import build_annotator_record, load_annotator
 from annotators.vlm.annotator import VlmCaptioner
 from annotators.vlm.config import VlmConfig
 from annotators.vlm.model import LocalVlm, Question
-from annotators.vlm.network import VlmNetwork, read_answers, to_columns
+from annotators.vlm.network import VlmNetwork, pack_questions, read_answers
+from annotators.weights.user_files import UserWeights, hash_path
 from humove.errors import UserError
 from tests.annotators.endpoint.conftest import clip_of
 
@@ -39,7 +39,7 @@ def section(folder: Path, **settings: object) -> CaptionConfig:
     return CaptionConfig(annotator="vlm", vlm=VlmConfig(weights=UserWeights(path=str(folder)), **settings))
 
 
-def test_captions_follow_from_the_pictures(llava: Path) -> None:
+def test_captions_depend_on_the_frames(llava: Path) -> None:
     clips = [clip_of(colour) for colour in ((200, 0, 0), (0, 0, 200), (220, 40, 30))]
     captions = load_annotator("caption", section(llava, batch_size=2)).annotate(clips)
     assert [c.appearance for c in captions] == [f"a person in {c} clothes" for c in ("red", "blue", "red")]
@@ -48,38 +48,38 @@ def test_captions_follow_from_the_pictures(llava: Path) -> None:
     }
 
 
-def test_a_batch_says_what_each_says_alone(qwen: Path) -> None:
+def test_a_batch_gives_the_same_answers_as_single_questions(qwen: Path) -> None:
     model = LocalVlm(qwen, "caption.vlm.weights", device="cpu", half=False)
     red, blue = (np.full((48, 64, 3), colour, np.uint8) for colour in ((200, 0, 0), (0, 0, 200)))
     asked = [
-        Question(pictures=[red] * 3, prompt="a longer question " * 5),
-        Question(pictures=[blue], prompt="short"),
-        Question(pictures=[red], prompt="short"),
+        Question(frames=[red] * 3, prompt="a longer question " * 5),
+        Question(frames=[blue], prompt="short"),
+        Question(frames=[red], prompt="short"),
     ]
-    alone = [model.say([question], 24)[0] for question in asked]
-    assert model.say(asked, 24) == alone
-    assert alone[1] != alone[2]  # the picture matters
-    drawn = [model.say(asked[1:2], 24, warm=seed)[0].text for seed in (1, 1, 2)]
+    alone = [model.answer([question], 24)[0] for question in asked]
+    assert model.answer(asked, 24) == alone
+    assert alone[1] != alone[2]  # the frame matters
+    drawn = [model.answer(asked[1:2], 24, seed=seed)[0].text for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_questions_of_any_form_share_a_batch(qwen: Path) -> None:
-    """As a server of several clips gathers them: other sizes, other prompts, a second try among first ones."""
+    """As a model server batches them: other sizes, other prompts, a second try among first ones."""
     network = VlmNetwork(VlmConfig(weights=UserWeights(path=str(qwen)), max_tokens=32))
     network.load("cpu")
     red, blue = (np.full(shape, colour, np.uint8) for shape, colour in (((48, 64, 3), (200, 0, 0)),
                                                                        ((32, 96, 3), (0, 0, 200))))  # fmt: skip
     asked = [
-        to_columns([Question(pictures=[red] * 3, prompt="a longer question")]),
-        to_columns([Question(pictures=[blue], prompt="short")], seed=1),
-        to_columns([Question(pictures=[blue], prompt="short")]),
+        pack_questions([Question(frames=[red] * 3, prompt="a longer question")]),
+        pack_questions([Question(frames=[blue], prompt="short")], seed=1),
+        pack_questions([Question(frames=[blue], prompt="short")]),
     ]
     alone = [read_answers(network.run(each))[0] for each in asked]
     assert read_answers(network.run(join_rows(asked))) == alone
     assert alone[1] != alone[2]
 
 
-def test_the_prompt_and_all_pictures_reach_the_model(llava: Path, monkeypatch) -> None:
+def test_the_prompt_and_all_frames_reach_the_model(llava: Path, monkeypatch) -> None:
     captioner = load_annotator("caption", section(llava, frames=3, facts=True, category=True))
     seen = {}
     generate = captioner.network.vlm.model.generate
@@ -92,24 +92,27 @@ def test_the_prompt_and_all_pictures_reach_the_model(llava: Path, monkeypatch) -
     captioner.annotate([clip_of((200, 0, 0))])
     assert seen["pixel_values"].shape == (3, 3, 16, 16)
     image = captioner.network.vlm.processor.tokenizer.convert_tokens_to_ids("<image>")
-    assert int((seen["input_ids"] == image).sum()) == 3 * 4  # four patches a picture
+    assert int((seen["input_ids"] == image).sum()) == 3 * 4  # four patches a frame
 
 
 @pytest.mark.parametrize(
     ("after", "why"),
     [
         ({"ASSISTANT:": ("nothing",), "nothing": ("</s>",)}, "holds no JSON object: 'nothing'"),
-        ({"ASSISTANT:": (BEGIN,), BEGIN: (END,), END: (BEGIN,)}, "it was cut off; raise caption.vlm.max_tokens"),
+        (
+            {"ASSISTANT:": (BEGIN,), BEGIN: (END,), END: (BEGIN,)},
+            "the answer was cut off; raise caption.vlm.max_tokens",
+        ),
     ],
     ids=["no JSON", "endless"],
 )
-def test_a_model_that_gives_no_caption_is_a_fault(tmp_path: Path, after: dict, why: str) -> None:
+def test_a_model_without_a_valid_caption_is_a_fault(tmp_path: Path, after: dict, why: str) -> None:
     captioner = load_annotator("caption", section(tiny_llava(tmp_path / "m", after), tries=2))
     with pytest.raises(AnswerError, match=why):
         captioner.annotate([clip_of((200, 0, 0))])
 
 
-def test_a_refusal_leaves_the_measured_caption(tmp_path: Path) -> None:
+def test_a_refusal_gives_the_measured_caption(tmp_path: Path) -> None:
     no = "I'm sorry, I can't describe people."
     folder = tiny_llava(tmp_path / "m", {"ASSISTANT:": (no,), no: ("</s>",)})
     (caption,) = load_annotator("caption", section(folder)).annotate([clip_of((200, 0, 0))])
@@ -117,8 +120,8 @@ def test_a_refusal_leaves_the_measured_caption(tmp_path: Path) -> None:
 
 
 def test_the_record_names_the_content_of_the_folder(llava: Path) -> None:
-    record = annotator_record("caption", section(llava, licence="Apache-2.0"))
-    weights = {"name": "caption.vlm.weights", "sha256": sha256_of(llava), "licence": "Apache-2.0"}
+    record = build_annotator_record("caption", section(llava, licence="Apache-2.0"))
+    weights = {"name": "caption.vlm.weights", "sha256": hash_path(llava), "licence": "Apache-2.0"}
     assert (record["name"], record["weights"]) == ("caption.vlm", [weights])
 
 
@@ -149,7 +152,7 @@ def broken(llava: Path, folder: Path, what: str) -> Path:
         ("no model", "is no vision-language model for transformers"),
         ("another kind", "is no vision-language model for transformers"),
         ("pickled", "holds no .safetensors; write them with save_pretrained"),
-        ("no template", "has no chat template for pictures; name an instruct model"),
+        ("no template", "has no chat template for images; name an instruct model"),
         ("a layer short", "tensors are missing, as "),
         ("cut", "is no vision-language model for transformers"),
     ],
@@ -162,7 +165,7 @@ def test_a_wrong_folder_is_one_line(llava: Path, tmp_path: Path, what: str, why:
     assert "\n" not in str(raised.value)
 
 
-def test_a_missing_or_another_folder_is_one_line(llava: Path, tmp_path: Path) -> None:
+def test_a_missing_or_changed_folder_is_one_line(llava: Path, tmp_path: Path) -> None:
     for weights, why in (
         (UserWeights(), "caption.vlm.weights.path is not set"),
         (UserWeights(path=str(tmp_path / "none")), "no folder"),

@@ -1,4 +1,4 @@
-"""Vision-language models of true format and a few thousand weights, which are set so that the answer is known."""
+"""Vision-language models of the real format with a few thousand weights, set for known answers."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ GAIN = 20.0
 
 
 def tiny_llava(folder: Path, after: dict[str, tuple[str, ...]] | None = None) -> Path:
-    """A LLaVA that says BEGIN, then "red" or "blue" as the pictures are, then END, and stops.
+    """Save a LLaVA that answers BEGIN, "red" or "blue" by the frames, END, and stops.
 
     Its attention takes the mean over all positions of one channel, which pictures alone fill: red minus blue. Its
     output layer maps each word to the one `after` it; of two words the channel decides, red where it is positive.
@@ -49,7 +49,7 @@ def tiny_llava(folder: Path, after: dict[str, tuple[str, ...]] | None = None) ->
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
-        vision, text, projector = _parts(model)
+        vision, text, projector = _find_parts(model)
         channel = 31
         vision.embeddings.patch_embedding.weight[0, 0] = 1 / 64
         vision.embeddings.patch_embedding.weight[0, 2] = -1 / 64
@@ -68,17 +68,17 @@ def tiny_llava(folder: Path, after: dict[str, tuple[str, ...]] | None = None) ->
     model.generation_config.eos_token_id = vocabulary["</s>"]
     model.generation_config.pad_token_id = vocabulary["<pad>"]
     model.save_pretrained(folder)
-    _processor(vocabulary).save_pretrained(folder)
+    _make_processor(vocabulary).save_pretrained(folder)
     return folder
 
 
-def _parts(model: LlavaForConditionalGeneration):
+def _find_parts(model: LlavaForConditionalGeneration):
     inner = model.model
     tower = inner.vision_tower
     return getattr(tower, "vision_model", tower), inner.language_model, inner.multi_modal_projector
 
 
-def _processor(vocabulary: dict[str, int]) -> LlavaProcessor:
+def _make_processor(vocabulary: dict[str, int]) -> LlavaProcessor:
     plain = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
@@ -103,7 +103,7 @@ QWEN_TEMPLATE = (
 
 
 def tiny_qwen(folder: Path) -> Path:
-    """A Qwen2.5-VL with random weights: what it says is gibberish, but the same for the same pictures."""
+    """Save a Qwen2.5-VL with random weights: its answers are random words, the same for the same frames."""
     from tokenizers import decoders
     from transformers import (
         Qwen2_5_VLConfig,

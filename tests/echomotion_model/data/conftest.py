@@ -9,12 +9,12 @@ from tests.echomotion_model.data.sets import make_set
 
 
 @pytest.fixture(scope="session")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips of odd sizes, lengths and rates; read only."""
-    return make_set(tmp_path_factory.mktemp("odd") / "set")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of clips of various sizes, lengths and rates; read only."""
+    return make_set(tmp_path_factory.mktemp("mixed") / "set")
 
 
 @pytest.fixture
-def damaged(odd: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be damaged."""
-    return Path(shutil.copytree(odd, tmp_path / "set"))
+def damaged(mixed: Path, tmp_path: Path) -> Path:
+    """A copy of it, for tests that damage it."""
+    return Path(shutil.copytree(mixed, tmp_path / "set"))

@@ -1,4 +1,4 @@
-"""Small data sets whose videos tell which frame is shown and where a point lies."""
+"""Small data sets whose videos show the frame's number as brightness, and a moving disc."""
 
 import io
 from fractions import Fraction
@@ -9,15 +9,15 @@ import av
 import numpy as np
 
 from echomotion_model.data.config import LoaderConfig
-from humove.atomic import write_text
-from humove.body import Body, joints_of_pose
-from humove.camera import intrinsics_from_fov
-from humove.ids import clip_id_of
+from humove.ids import format_clip_id
+from humove.motion.body import Body, compute_joints
+from humove.motion.camera import intrinsics_from_fov
+from humove.storage.atomic import write_text
 from humove.types import Pose2D, Sample, SmplMotion
 from shards.buckets import BucketConfig
-from shards.documents import BatchRow, DatasetDoc, SampleMeta, ShardRow, SplitRow
 from shards.format import DATASET_FILE, INDEX_FILE, SHARDS_FOLDER
 from shards.index import IndexWriter
+from shards.schemas import BatchRow, DatasetDoc, SampleMeta, ShardRow, SplitRow
 from shards.writer import ShardWriter
 
 Shape = tuple[int, Fraction, int, int]
@@ -42,19 +42,19 @@ TRAIN = SHAPES + SHAPES[:7]
 VAL = SHAPES[:2]
 
 
-def level(frame: int) -> int:
-    """The grey of a video's ground at a frame: far from its neighbours', the same again after 25 frames."""
+def compute_level(frame: int) -> int:
+    """Compute a frame's grey background: far from its neighbours', with a period of 25 frames."""
     return 40 + 8 * (frame * 7 % 25)
 
 
-def point(frame: int, width: int, height: int) -> tuple[float, float]:
-    """The middle of the dark disc at a frame, px."""
+def compute_point(frame: int, width: int, height: int) -> tuple[float, float]:
+    """Compute the centre of the dark disc in a frame, px."""
     return width * (0.4 + 0.002 * frame), height * (0.6 - 0.002 * frame)
 
 
 @cache
-def marked_mp4(num_frames: int, fps: Fraction, width: int, height: int) -> bytes:
-    """A video of `level` and `point`."""
+def encode_marked_mp4(num_frames: int, fps: Fraction, width: int, height: int) -> bytes:
+    """Encode a video with the background `compute_level` and a disc at `compute_point`."""
     y, x = np.mgrid[:height, :width] + 0.5
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as box:
@@ -62,16 +62,16 @@ def marked_mp4(num_frames: int, fps: Fraction, width: int, height: int) -> bytes
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.thread_count = 1
         for i in range(num_frames):
-            px, py = point(i, width, height)
+            px, py = compute_point(i, width, height)
             dark = np.clip(0.11 * min(width, height) + 0.5 - np.hypot(x - px, y - py), 0, 1)
-            grey = np.repeat((level(i) * (1 - dark))[..., None], 3, axis=2).round().astype(np.uint8)
+            grey = np.repeat((compute_level(i) * (1 - dark))[..., None], 3, axis=2).round().astype(np.uint8)
             box.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
         box.mux(video.encode())
     return out.getvalue()
 
 
 def make_motion(num_frames: int, width: int, height: int) -> SmplMotion:
-    """A body that turns steadily by 0.1 rad a frame, walks off at 1 cm a frame; its rows 3 and 10 are not valid."""
+    """Make the motion of a body that turns 0.1 rad and moves 1 cm per frame; rows 3 and 10 are not valid."""
     n = np.arange(num_frames, dtype=np.float32)
     body = Body.load()
     orient, pose = np.zeros((num_frames, 3), np.float32), np.zeros((num_frames, 23, 3), np.float32)
@@ -82,15 +82,15 @@ def make_motion(num_frames: int, width: int, height: int) -> SmplMotion:
     confidence = valid * (0.5 + 0.005 * n).astype(np.float32)
     return SmplMotion(
         betas=np.zeros(10, np.float32), rest_joints=body.rest_joints, global_orient=orient, body_pose=pose,
-        transl=transl, joints=joints_of_pose(body.rest_joints, orient, pose, transl),
+        transl=transl, joints=compute_joints(body.rest_joints, orient, pose, transl),
         cam_intrinsics=camera, confidence=confidence, valid=valid, source_frames=np.arange(num_frames),
         raw_global_orient=orient, raw_body_pose=pose, raw_transl=transl,
     )  # fmt: skip
 
 
 def make_pose2d(num_frames: int, width: int, height: int, names: tuple[str, ...] = ("nose", "left_hip")) -> Pose2D:
-    """Each point lies on the disc."""
-    points = np.array([point(i, width, height) for i in range(num_frames)], np.float32)
+    """Make a pose with all points at the disc's centre."""
+    points = np.array([compute_point(i, width, height) for i in range(num_frames)], np.float32)
     scores = np.full((num_frames, len(names)), 0.9, np.float32)
     return Pose2D(
         keypoints=np.repeat(points[:, None], len(names), axis=1), scores=scores, skeleton="test", names=names
@@ -98,27 +98,27 @@ def make_pose2d(num_frames: int, width: int, height: int, names: tuple[str, ...]
 
 
 def make_sample(number: int, split: str, shape: Shape, names: tuple[str, ...] = ("nose", "left_hip")) -> Sample:
-    """The sample of that number; keys rise with the numbers."""
+    """Make the sample of a number; keys are in the order of numbers."""
     num_frames, fps, width, height = shape
     video_id = f"{number:016x}"
-    key = clip_id_of(video_id, 0, 0)
-    said = {"appearance": "a", "background": "b", "action": "c", "full": f"Clip {number} turns.", "source": "test"}
+    key = format_clip_id(video_id, 0, 0)
+    captions = {"appearance": "a", "background": "b", "action": "c", "full": f"Clip {number} turns.", "source": "test"}
     meta = {
         "key": key, "video_id": video_id, "uri": f"{number}.mp4", "shot_index": 0,
         "span": {"start_frame": 0, "end_frame": num_frames, "start_s": 0.0, "end_s": float(num_frames / fps)},
         "fps": f"{fps.numerator}/{fps.denominator}", "width": width, "height": height, "num_frames": num_frames,
-        "crop_xyxy": [0.0, 0.0, width, height], "captions": said, "annotators": [],
+        "crop_xyxy": [0.0, 0.0, width, height], "captions": captions, "annotators": [],
         "category": {"major": "", "fine": "", "source": ""}, "scores": {}, "config_hash": "0",
         "body_model": {"name": "humove-open", "licence": "CC0-1.0", "shape_source": "proxy"}, "rights": {},
     }  # fmt: skip
     return Sample(
-        key=key, split=split, mp4=marked_mp4(*shape), motion=make_motion(num_frames, width, height),
+        key=key, split=split, mp4=encode_marked_mp4(*shape), motion=make_motion(num_frames, width, height),
         pose2d=make_pose2d(num_frames, width, height, names), meta=meta,
     )  # fmt: skip
 
 
 def write_set(folder: Path, samples: list[Sample]) -> Path:
-    """Writes what a loader needs of a data set: three samples a shard."""
+    """Write the parts of a data set that a loader needs, with three samples per shard."""
     shards: list[ShardRow] = []
     splits = sorted({sample.split for sample in samples})
     with IndexWriter(folder / INDEX_FILE, []) as index:
@@ -139,10 +139,10 @@ def write_set(folder: Path, samples: list[Sample]) -> Path:
 
 
 def make_set(folder: Path) -> Path:
-    """TRAIN and VAL."""
+    """Make a data set of TRAIN and VAL."""
     rows = [*(("train", shape) for shape in TRAIN), *(("val", shape) for shape in VAL)]
     return write_set(folder, [make_sample(number, *row) for number, row in enumerate(rows)])
 
 
-def settings(**changes: object) -> LoaderConfig:
+def make_loader_config(**changes: object) -> LoaderConfig:
     return LoaderConfig.model_validate({"batch_size": 6, "workers": 0, "seed": 5, "buckets": BUCKETS} | changes)

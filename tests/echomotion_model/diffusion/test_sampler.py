@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from echomotion_model.diffusion.sampler import SamplingConfig, sample
+from echomotion_model.diffusion.sampler import SamplingConfig, draw_samples
 from echomotion_model.diffusion.tasks import Task
 from echomotion_model.motion.layout import FEATURES
 from tests.echomotion_model.model.small import GRID, SMALL, echo
@@ -11,7 +11,7 @@ from tests.echomotion_model.model.small import GRID, SMALL, echo
 VIDEO = torch.randn(2, 3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
 MOTION = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1))
 NULL, TEXT = torch.zeros(3, 6), torch.ones(2, 3, 6)
-GUIDED = SamplingConfig(steps=7, w1=3, w2=2)
+GUIDED = SamplingConfig(steps=7, text_guidance_scale=3, condition_guidance_scale=2)
 
 
 class Perfect:
@@ -36,7 +36,7 @@ class Perfect:
 def test_joint_finds_both():
     model = Perfect()
     shapes = {"video_shape": VIDEO.shape[1:], "motion_shape": MOTION.shape[1:]}
-    drawn = sample(model, Task.JOINT, null_LE=NULL, text_BLE=TEXT, sampling=GUIDED, **shapes)
+    drawn = draw_samples(model, Task.JOINT, null_LE=NULL, text_BLE=TEXT, sampling=GUIDED, **shapes)
     torch.testing.assert_close(drawn.video_BCFHW, VIDEO, atol=1e-4, rtol=0)
     torch.testing.assert_close(drawn.motion_BTD, MOTION, atol=1e-4, rtol=0)
     assert {float(each["text"].mean()) for each in model.asked} == {0.0, 1.0}
@@ -45,10 +45,10 @@ def test_joint_finds_both():
     torch.testing.assert_close(torch.stack([time[0] for time in model.asked[2]["times"]]), wanted)
 
 
-def test_video_to_motion_keeps_the_video_and_sees_no_text():
+def test_video_to_motion_keeps_the_video_and_gets_no_text():
     model = Perfect()
     given = {"video_BCFHW": VIDEO, "motion_shape": MOTION.shape[1:]}
-    drawn = sample(model, Task.VIDEO_TO_MOTION, null_LE=NULL, sampling=GUIDED, **given)
+    drawn = draw_samples(model, Task.VIDEO_TO_MOTION, null_LE=NULL, sampling=GUIDED, **given)
     torch.testing.assert_close(drawn.motion_BTD, MOTION, atol=1e-4, rtol=0)
     assert torch.equal(drawn.video_BCFHW, VIDEO)
     for each in model.asked:
@@ -61,7 +61,7 @@ def test_video_to_motion_keeps_the_video_and_sees_no_text():
 def test_motion_to_video_keeps_the_motion():
     model = Perfect()
     given = {"motion_BTD": MOTION, "video_shape": VIDEO.shape[1:]}
-    drawn = sample(model, Task.MOTION_TO_VIDEO, null_LE=NULL, text_BLE=TEXT, sampling=GUIDED, **given)
+    drawn = draw_samples(model, Task.MOTION_TO_VIDEO, null_LE=NULL, text_BLE=TEXT, sampling=GUIDED, **given)
     torch.testing.assert_close(drawn.video_BCFHW, VIDEO, atol=1e-4, rtol=0)
     assert torch.equal(drawn.motion_BTD, MOTION)
     for each in model.asked:
@@ -75,24 +75,24 @@ def test_noise_depends_on_the_seed_and_the_row_alone():
         return None, torch.zeros_like(motion)
 
     def noise(batch: int, seed: int) -> torch.Tensor:
-        return sample(still, Task.JOINT, null_LE=NULL, motion_shape=(5, 4), batch=batch, seed=seed).motion_BTD
+        return draw_samples(still, Task.JOINT, null_LE=NULL, motion_shape=(5, 4), batch=batch, seed=seed).motion_BTD
 
     assert torch.equal(noise(3, 0)[:2], noise(2, 0)) and not torch.equal(noise(2, 0), noise(2, 1))
 
 
 @pytest.mark.parametrize(
-    "task, given, said",
+    "task, given, message",
     [
         (Task.VIDEO_TO_MOTION, {"motion_shape": (5, 4)}, "needs video"),
-        (Task.VIDEO_TO_MOTION, {"video_BCFHW": VIDEO, "motion_shape": (5, 4), "text_BLE": TEXT}, "no use for text"),
+        (Task.VIDEO_TO_MOTION, {"video_BCFHW": VIDEO, "motion_shape": (5, 4), "text_BLE": TEXT}, "does not use text"),
         (Task.MOTION_TO_VIDEO, {"video_shape": (3, 2, 2, 2)}, "needs motion"),
-        (Task.JOINT, {"motion_BTD": MOTION, "video_shape": (3, 2, 2, 2)}, "no use for motion"),
+        (Task.JOINT, {"motion_BTD": MOTION, "video_shape": (3, 2, 2, 2)}, "does not use motion"),
         (Task.JOINT, {"text_BLE": TEXT}, "video_shape, motion_shape or both"),
     ],
 )
-def test_what_does_not_go_together_is_refused(task, given, said):
-    with pytest.raises(ValueError, match=said):
-        sample(Perfect(), task, null_LE=NULL, **given)
+def test_inputs_that_do_not_match_the_task_are_refused(task, given, message):
+    with pytest.raises(ValueError, match=message):
+        draw_samples(Perfect(), task, null_LE=NULL, **given)
 
 
 @pytest.mark.parametrize("task", Task)
@@ -106,7 +106,7 @@ def test_a_real_model_is_sampled_with_every_term(task):
     else:
         given |= {"video_BCFHW": torch.zeros(1, *shape)}
     given |= {"motion_shape": (5, FEATURES)} if task.makes_motion else {"motion_BTD": torch.zeros(1, 5, FEATURES)}
-    sampling = SamplingConfig(steps=2, w1=3, w2=2)
-    drawn = sample(lambda *each: model(*each, GRID), task, sampling=sampling, on_step=steps.append, **given)
+    sampling = SamplingConfig(steps=2, text_guidance_scale=3, condition_guidance_scale=2)
+    drawn = draw_samples(lambda *each: model(*each, GRID), task, sampling=sampling, on_step=steps.append, **given)
     assert drawn.video_BCFHW.shape == (1, *shape) and drawn.motion_BTD.shape == (1, 5, FEATURES)
     assert drawn.video_BCFHW.isfinite().all() and drawn.motion_BTD.isfinite().all() and steps == [1, 2]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from echomotion_model.diffusion.flow import FlowConfig
-from echomotion_model.diffusion.noising import draw_noise, flow_losses, make_inputs
 from echomotion_model.diffusion.tasks import Task, TaskConfig, draw_motion_plan, draw_plan
+from echomotion_model.diffusion.training_inputs import compute_flow_losses, draw_noise, make_inputs
 
 TASKS, FLOW = TaskConfig(), FlowConfig()
 STEPS = 8000
@@ -31,7 +31,7 @@ def drawn():
 
 
 def test_tasks_and_dropping_have_their_rates(drawn):
-    counts = Counter((task, plan.has_video, plan.has_motion, bool(plan.sees_text_B)) for task, plan in drawn)
+    counts = Counter((task, plan.has_video, plan.has_motion, bool(plan.has_text_B)) for task, plan in drawn)
     assert set(counts) == set(SHARES)
     for case, share in SHARES.items():
         assert abs(counts[case] / STEPS - share) < 4.5 * math.sqrt(share * (1 - share) / STEPS), case
@@ -39,18 +39,18 @@ def test_tasks_and_dropping_have_their_rates(drawn):
 
 def test_text_and_motion_are_dropped_equally_often_at_any_rate():
     """Of all samples of motion_to_video: 40 % lose the text alone, 40 % both, 20 % nothing."""
-    tasks = TaskConfig(joint=0, motion_to_video=1, video_to_motion=0, drop=0.4)
+    tasks = TaskConfig(joint=0, motion_to_video=1, video_to_motion=0, cfg_dropout=0.4)
     plans = [draw_plan(tasks, FLOW, seed=2, step=step, numbers=[0]) for step in range(2000)]
-    counts = Counter((plan.has_motion, bool(plan.sees_text_B)) for plan in plans)
+    counts = Counter((plan.has_motion, bool(plan.has_text_B)) for plan in plans)
     assert set(counts) == {(True, True), (True, False), (False, False)}
     for case, share in (((True, True), 0.2), ((True, False), 0.4), ((False, False), 0.4)):
         assert abs(counts[case] / 2000 - share) < 0.05
 
 
-def test_the_text_of_motion_to_video_may_have_a_rate_of_its_own():
-    tasks = TaskConfig(joint=0.5, motion_to_video=0.5, video_to_motion=0, drop=0.1, drop_text=0.8)
+def test_the_text_of_motion_to_video_may_have_its_own_rate():
+    tasks = TaskConfig(joint=0.5, motion_to_video=0.5, video_to_motion=0, cfg_dropout=0.1, text_dropout=0.8)
     plans = [draw_plan(tasks, FLOW, seed=2, step=step, numbers=[0]) for step in range(4000)]
-    counts = Counter((list(Task)[int(p.task_B)], p.has_motion, bool(p.sees_text_B)) for p in plans)
+    counts = Counter((list(Task)[int(p.task_B)], p.has_motion, bool(p.has_text_B)) for p in plans)
     shares = {
         (Task.JOINT, True, True): 0.45, (Task.JOINT, True, False): 0.05, (Task.MOTION_TO_VIDEO, True, True): 0.05,
         (Task.MOTION_TO_VIDEO, True, False): 0.4, (Task.MOTION_TO_VIDEO, False, False): 0.05,
@@ -58,15 +58,15 @@ def test_the_text_of_motion_to_video_may_have_a_rate_of_its_own():
     assert set(counts) == set(shares)
     for case, share in shares.items():
         assert abs(counts[case] / 4000 - share) < 4.5 * math.sqrt(share * (1 - share) / 4000), case
-    with pytest.raises(ValueError, match="more than 1"):
-        TaskConfig(drop=0.3, drop_text=0.8)
+    with pytest.raises(ValueError, match="exceed 1"):
+        TaskConfig(cfg_dropout=0.3, text_dropout=0.8)
 
 
-def test_video_to_motion_never_sees_text(drawn):
-    assert not any(bool(plan.sees_text_B) for task, plan in drawn if task is Task.VIDEO_TO_MOTION)
+def test_video_to_motion_never_gets_text(drawn):
+    assert not any(bool(plan.has_text_B) for task, plan in drawn if task is Task.VIDEO_TO_MOTION)
 
 
-def test_only_what_is_made_has_noise(drawn):
+def test_only_generated_modalities_have_noise(drawn):
     for task, plan in drawn:
         assert bool(plan.makes_video_B) == (float(plan.video_sigma_B) > 0) == task.makes_video
         assert bool(plan.makes_motion_B) == (float(plan.motion_sigma_B) > 0) == task.makes_motion
@@ -78,7 +78,7 @@ def test_joint_has_one_time_for_both_where_the_shifts_are_one():
     assert torch.equal(plan.video_sigma_B, plan.motion_sigma_B) and len(plan.video_sigma_B.unique()) == 9
 
 
-def test_shares_that_are_no_whole_are_refused():
+def test_shares_that_do_not_sum_to_1_are_refused():
     with pytest.raises(ValueError, match="add up to 1.5"):
         TaskConfig(joint=1.0)
 
@@ -87,13 +87,13 @@ def test_motion_alone_is_the_joint_task_without_video():
     plan = draw_motion_plan(TASKS, FLOW, seed=0, step=0, numbers=range(400))
     assert not plan.has_video and plan.has_motion and plan.makes_motion_B.all() and not plan.makes_video_B.any()
     assert (plan.task_B == Task.JOINT.id).all() and (plan.video_sigma_B == 0).all() and (plan.motion_sigma_B > 0).all()
-    assert 20 < int((~plan.sees_text_B).sum()) < 60
+    assert 20 < int((~plan.has_text_B).sum()) < 60
 
 
-def test_a_rank_draws_its_part_of_the_whole():
+def test_a_rank_draws_its_part_of_the_step():
     whole = draw_plan(TASKS, FLOW, seed=3, step=9, numbers=range(8))
     part = draw_plan(TASKS, FLOW, seed=3, step=9, numbers=range(1, 8, 2))
-    for name in ("task_B", "sees_text_B", "video_sigma_B", "motion_sigma_B"):
+    for name in ("task_B", "has_text_B", "video_sigma_B", "motion_sigma_B"):
         assert torch.equal(getattr(whole, name)[1::2], getattr(part, name))
     noise = draw_noise((3, 2), "video", seed=3, step=9, numbers=range(8))
     assert torch.equal(draw_noise((3, 2), "video", seed=3, step=9, numbers=range(1, 8, 2)), noise[1::2])
@@ -139,10 +139,10 @@ def test_conditions_are_never_noised_and_have_time_0():
 
 def test_a_dropped_text_is_the_null_text_and_video_to_motion_has_no_other():
     plan, clean, _, inputs = _step(0)
-    unseen = ~plan.sees_text_B
+    unseen = ~plan.has_text_B
     assert (inputs.text_BLE[unseen] == 7).all() and torch.equal(inputs.text_BLE[~unseen], clean["text_BLE"][~unseen])
-    told = inputs.task_B == Task.VIDEO_TO_MOTION.id
-    assert told.any() and unseen[told].all()
+    is_video_to_motion = inputs.task_B == Task.VIDEO_TO_MOTION.id
+    assert is_video_to_motion.any() and unseen[is_video_to_motion].all()
 
 
 def test_a_dropped_modality_is_left_out_for_the_whole_batch():
@@ -154,9 +154,9 @@ def test_a_dropped_modality_is_left_out_for_the_whole_batch():
     assert (inputs.task_B == Task.VIDEO_TO_MOTION.id).all() and inputs.makes_motion_B.all()
 
 
-def test_the_loss_counts_what_is_made_alone():
+def test_the_loss_counts_only_generated_modalities():
     _, _, _, inputs = _step(0)
-    video, motion = flow_losses(inputs, inputs.video_target_BCFHW + 1, inputs.motion_target_BTD + 2)
+    video, motion = compute_flow_losses(inputs, inputs.video_target_BCFHW + 1, inputs.motion_target_BTD + 2)
     torch.testing.assert_close(video, inputs.makes_video_B.float())
     torch.testing.assert_close(motion, 4 * inputs.makes_motion_B.float())
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from echomotion_model.encoders.codec import CHANNELS, SCALES, DctCodec, analyse, synthesise
-from tests.builds import film
+from echomotion_model.encoders.codec import CHANNELS, SCALES, DctCodec, analyse_video, synthesise_video
+from tests.builds import render_film
 
 
 def _smooth(frames=17, height=64, width=96, seed=0) -> torch.Tensor:
@@ -28,7 +28,7 @@ def _smooth(frames=17, height=64, width=96, seed=0) -> torch.Tensor:
 def _random_latents(frames=3, seed=0) -> torch.Tensor:
     """Those that pictures can have: the change in time of the first, which is one frame, is nothing."""
     latents = torch.randn(2, CHANNELS, frames, 4, 5, generator=torch.Generator().manual_seed(seed)).double()
-    return analyse(synthesise(latents))
+    return analyse_video(synthesise_video(latents))
 
 
 def _energy(latents_BCFhw: torch.Tensor) -> float:
@@ -50,7 +50,7 @@ def test_has_wans_strides_and_frame_layout():
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 64, 96, 3), (1, 5, 60, 96, 3), (1, 5, 64, 90, 3)])
-def test_a_size_of_no_whole_latents_is_refused(shape):
+def test_a_size_that_is_not_of_whole_latents_is_refused(shape):
     with pytest.raises(ValueError, match="4k\\+1"):
         DctCodec().encode_video(torch.zeros(shape, dtype=torch.uint8))
 
@@ -62,22 +62,22 @@ def test_latents_of_another_codec_are_refused():
 
 def test_latents_survive_decoding_and_encoding():
     latents = _random_latents()
-    torch.testing.assert_close(analyse(synthesise(latents)), latents, rtol=0, atol=1e-12)
+    torch.testing.assert_close(analyse_video(synthesise_video(latents)), latents, rtol=0, atol=1e-12)
 
 
 def test_energy_is_kept():
     """Parseval: what is spanned by the kept coefficients keeps all of its energy, anything else loses some."""
     latents = _random_latents()
-    assert math.isclose(_energy(latents), _held(synthesise(latents)), rel_tol=1e-12)
+    assert math.isclose(_energy(latents), _held(synthesise_video(latents)), rel_tol=1e-12)
     noise = torch.randn(1, 9, 32, 40, 3, generator=torch.Generator().manual_seed(3)).double()
-    kept = _energy(analyse(noise))
+    kept = _energy(analyse_video(noise))
     # White noise leaves 16 of 768 coefficients' share; the first frame's is that of 13 in 192, counted 4 times.
     assert 0.01 < kept / _held(noise) < 0.05
-    error = noise - synthesise(analyse(noise))
+    error = noise - synthesise_video(analyse_video(noise))
     assert math.isclose(kept + _held(error), _held(noise), rel_tol=1e-12)
 
 
-def test_no_latent_sees_the_future_nor_the_past():
+def test_latents_depend_on_their_own_frames_only():
     codec, video = DctCodec(), _smooth()
     latents = codec.encode_video(video)
     other = video.clone()
@@ -123,8 +123,8 @@ def test_the_rule_is_pinned():
 
 def test_a_rendered_person_is_recognisable():
     """About what the codec's own text says of the demo's clips."""
-    frames = film("squat", seed=2)
-    pictures = [cv2.resize(frames.rgb(2 * i), (128, 96), interpolation=cv2.INTER_AREA) for i in range(17)]
+    frames = render_film("squat", seed=2)
+    pictures = [cv2.resize(frames.read_rgb(2 * i), (128, 96), interpolation=cv2.INTER_AREA) for i in range(17)]
     video = torch.from_numpy(np.stack(pictures))[None]
     codec = DctCodec()
     error = codec.decode_video(codec.encode_video(video)).float() - video.float()

@@ -7,7 +7,7 @@ import torch
 
 from echomotion_model.model.config import ModelConfig
 from echomotion_model.train.config import EncodersConfig, load_train_config
-from echomotion_model.train.encoders import Encoders
+from echomotion_model.train.inputs.encoders import Encoders
 from humove.errors import UserError
 from tests.echomotion_model.encoders.folders import small_umt5, small_vae
 
@@ -31,6 +31,6 @@ def test_folders_are_taken_from_the_configuration(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"video": "vae"}, {"text": "umt5"}])
-def test_a_folder_that_was_not_given_is_one_line(settings):
-    with pytest.raises(UserError, match="is empty: give the"):
+def test_a_missing_folder_setting_gives_a_one_line_error(settings):
+    with pytest.raises(UserError, match="is empty: set it to the"):
         Encoders(EncodersConfig(**settings))("cpu")

@@ -8,17 +8,17 @@ from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5EncoderModel
 from transformers.utils import logging
 
-from echomotion_model.encoders.text import sentence_encoder, umt5_encoder
+from echomotion_model.encoders.text import load_sentence_encoder, load_umt5_encoder
 from humove.errors import UserError
 from tests.echomotion_model.encoders.folders import small_umt5
 
 
 @pytest.fixture(scope="module")
 def sentences():
-    return sentence_encoder()
+    return load_sentence_encoder()
 
 
-def test_sentences_have_a_token_a_word_between_two_marks(sentences):
+def test_sentences_have_one_token_per_word_between_two_special_tokens(sentences):
     tokens, lengths = sentences.encode_text(["a man runs", "", "a woman jumps over the fence"])
     assert tokens.shape == (3, 8, 384) and tokens.dtype == torch.float32 and lengths.tolist() == [5, 2, 8]
     assert (tokens[0, 5:] == 0).all() and (tokens[1, 2:] == 0).all()
@@ -30,10 +30,10 @@ def test_padding_changes_nothing(sentences):
     torch.testing.assert_close(beside[0, : lengths[0]], alone[0], rtol=0, atol=1e-5)
 
 
-def test_like_sentences_are_near(sentences):
+def test_similar_sentences_are_near(sentences):
     """The mean of the tokens is what the model was trained to compare: its weights are really there."""
-    said = ["A man runs across a field.", "Someone is jogging on grass.", "The stock market fell on Tuesday."]
-    tokens, lengths = sentences.encode_text(said)
+    texts = ["A man runs across a field.", "Someone is jogging on grass.", "The stock market fell on Tuesday."]
+    tokens, lengths = sentences.encode_text(texts)
     means = torch.nn.functional.normalize(tokens.sum(1) / lengths[:, None], dim=1)
     alike = means @ means.T
     assert alike[0, 1] > 0.5 and alike[0, 2] < 0.2
@@ -47,19 +47,19 @@ def test_long_texts_are_cut_and_white_space_is_one_space(sentences):
 
 def test_no_environment_variable_is_set():
     before = dict(os.environ)
-    sentence_encoder()
+    load_sentence_encoder()
     assert dict(os.environ) == before
 
 
-def test_loading_says_nothing_between_the_commands_own_lines(capfd):
+def test_loading_prints_nothing(capfd):
     logging.enable_progress_bar()
-    sentence_encoder()
+    load_sentence_encoder()
     assert capfd.readouterr() == ("", "")
 
 
 def test_umt5_is_the_models_own(tmp_path):
     model = small_umt5(tmp_path)
-    encoder = umt5_encoder(tmp_path)
+    encoder = load_umt5_encoder(tmp_path)
     tokens, lengths = encoder.encode_text(["a man runs", "", "a man &amp;amp; a woman jumps"])
     assert tokens.shape == (3, 7, 16) and lengths.tolist() == [4, 1, 7]
     with torch.no_grad():
@@ -71,45 +71,45 @@ def test_umt5_is_the_models_own(tmp_path):
 
 def test_umt5s_tokens_are_in_the_dtype_that_it_was_stored_in(tmp_path):
     small_umt5(tmp_path).to(torch.bfloat16).save_pretrained(tmp_path / "text_encoder")
-    tokens, _ = umt5_encoder(tmp_path).encode_text(["a man runs", ""])
+    tokens, _ = load_umt5_encoder(tmp_path).encode_text(["a man runs", ""])
     assert tokens.dtype == torch.bfloat16 and (tokens[1, 1:] == 0).all()
 
 
 def test_umt5_with_its_embedding_under_both_names_is_the_same(tmp_path):
     small_umt5(tmp_path)
-    wanted, _ = umt5_encoder(tmp_path).encode_text(["a man runs"])
+    wanted, _ = load_umt5_encoder(tmp_path).encode_text(["a man runs"])
     path = tmp_path / "text_encoder" / "model.safetensors"
     weights = load_file(path)
     weights["encoder.embed_tokens.weight"] = weights["shared.weight"].clone()
     save_file(weights, path, metadata={"format": "pt"})
-    assert torch.equal(umt5_encoder(tmp_path).encode_text(["a man runs"])[0], wanted)
+    assert torch.equal(load_umt5_encoder(tmp_path).encode_text(["a man runs"])[0], wanted)
 
 
-def test_umt5s_hash_tells_weights_and_tokenizers_apart_and_not_folders(tmp_path):
+def test_umt5s_hash_depends_on_weights_and_tokenizer_and_not_the_folder(tmp_path):
     small_umt5(tmp_path / "a"), small_umt5(tmp_path / "b")
-    first = umt5_encoder(tmp_path / "a").hash
-    assert umt5_encoder(tmp_path / "b").hash == first
+    first = load_umt5_encoder(tmp_path / "a").hash
+    assert load_umt5_encoder(tmp_path / "b").hash == first
     words = tmp_path / "b" / "tokenizer" / "tokenizer.json"
     words.write_text(words.read_text().replace("jumps", "leaps"))
-    assert umt5_encoder(tmp_path / "b").hash != first
+    assert load_umt5_encoder(tmp_path / "b").hash != first
 
 
-def test_what_is_not_there_is_one_line(tmp_path):
+def test_missing_parts_give_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match="no folder .*text_encoder.*nothing is downloaded"):
-        umt5_encoder(tmp_path / "google" / "umt5-xxl")
+        load_umt5_encoder(tmp_path / "google" / "umt5-xxl")
     small_umt5(tmp_path / "whole")
     (tmp_path / "whole" / "tokenizer" / "tokenizer_config.json").unlink()
     with pytest.raises(UserError, match="tokenizer_config.json"):
-        umt5_encoder(tmp_path / "whole")
+        load_umt5_encoder(tmp_path / "whole")
     T5EncoderModel(T5Config(vocab_size=9, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)).save_pretrained(
         tmp_path / "t5" / "text_encoder"
     )
     with pytest.raises(UserError, match="of type t5, not umt5"):
-        umt5_encoder(tmp_path / "t5")
+        load_umt5_encoder(tmp_path / "t5")
 
 
 @pytest.mark.parametrize("how", ["missing", "more", "shape", "gone", "cut"])
-def test_weights_that_do_not_fit_are_one_line(tmp_path, how):
+def test_weights_that_do_not_fit_give_a_one_line_error(tmp_path, how):
     small_umt5(tmp_path)
     path = tmp_path / "text_encoder" / "model.safetensors"
     weights, whole = load_file(path), path.read_bytes()
@@ -127,5 +127,5 @@ def test_weights_that_do_not_fit_are_one_line(tmp_path, how):
     else:
         save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match="encoders.umt5") as caught:
-        umt5_encoder(tmp_path)
+        load_umt5_encoder(tmp_path)
     assert "\n" not in str(caught.value)

@@ -39,7 +39,7 @@ def test_decodes_what_it_encoded_as_the_model_does(tmp_path):
     assert (shown.float() - ((own.clamp(-1, 1) + 1) * 127.5)).abs().max() < 0.51
 
 
-def test_the_later_kind_has_latents_of_16_px(tmp_path):
+def test_the_later_autoencoder_has_latents_of_16_px(tmp_path):
     mean = [0.0] * 16
     small_vae(
         tmp_path, in_channels=12, out_channels=12, patch_size=2, scale_factor_spatial=16, latents_mean=mean,
@@ -53,7 +53,7 @@ def test_the_later_kind_has_latents_of_16_px(tmp_path):
         encoder.encode_video(_video(size=24))
 
 
-def test_the_hash_tells_weights_apart_and_not_folders(tmp_path):
+def test_the_hash_depends_on_the_weights_and_not_the_folder(tmp_path):
     small_vae(tmp_path / "a"), small_vae(tmp_path / "b")
     assert WanVae(tmp_path / "a").hash == WanVae(tmp_path / "b").hash
     weights = load_file(tmp_path / "b" / WEIGHTS)
@@ -75,16 +75,18 @@ def _break(folder, how: str) -> None:
     save_file(weights, folder / WEIGHTS)
 
 
-@pytest.mark.parametrize("how, said", [("missing", "missing"), ("more", "junk is too much"), ("shape", "conv_in.bias")])
-def test_weights_that_do_not_fit_are_one_line(tmp_path, how, said):
+@pytest.mark.parametrize(
+    "how, message", [("missing", "missing"), ("more", "junk is unexpected"), ("shape", "conv_in.bias")]
+)
+def test_weights_that_do_not_fit_give_a_one_line_error(tmp_path, how, message):
     small_vae(tmp_path)
     _break(tmp_path, how)
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         WanVae(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_is_not_one_is_one_line(tmp_path):
+def test_a_folder_without_the_model_gives_a_one_line_error(tmp_path):
     with pytest.raises(UserError, match="no folder .*nothing is downloaded"):
         WanVae(tmp_path / "Wan-AI" / "vae")
     with pytest.raises(UserError, match="holds no config.json"):
@@ -97,7 +99,7 @@ def test_a_folder_that_is_not_one_is_one_line(tmp_path):
         WanVae(tmp_path)
 
 
-def test_missing_and_damaged_weights_are_one_line(tmp_path):
+def test_missing_and_damaged_weights_give_a_one_line_error(tmp_path):
     small_vae(tmp_path)
     whole = (tmp_path / WEIGHTS).read_bytes()
     (tmp_path / WEIGHTS).write_bytes(whole[:100])

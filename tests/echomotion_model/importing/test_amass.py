@@ -7,9 +7,9 @@ import pytest
 from echomotion_model.importing.amass import read_amass
 from echomotion_model.importing.bodies import TrueBodies
 from echomotion_model.importing.reasons import BadMotion
-from humove.body import Body
 from humove.errors import UserError
-from tests.echomotion_model.importing.made import amass_arrays, write_amass
+from humove.motion.body import Body
+from tests.echomotion_model.importing.sample_files import amass_arrays, write_amass
 
 
 def test_a_recording_is_read_without_its_fingers(tmp_path):
@@ -21,7 +21,7 @@ def test_a_recording_is_read_without_its_fingers(tmp_path):
     assert motion.fps == 120 and motion.frame == "world_z_up" and len(motion) == 240
 
 
-def test_without_its_body_the_open_one_stands_in_and_says_so(tmp_path):
+def test_without_its_body_the_open_one_is_used_and_recorded(tmp_path):
     motion = read_amass(write_amass(tmp_path / "a.npz"), None)
     np.testing.assert_array_equal(motion.rest_joints, Body.load().rest_joints)
     assert (motion.betas == 0).all() and motion.body.shape_source == "proxy"
@@ -38,20 +38,22 @@ def test_with_its_body_the_joints_follow_from_ten_betas(tmp_path, body_models):
     assert motion.body.shape_source == "true" and motion.betas[0] == 2 and motion.betas.shape == (10,)
 
 
-def test_men_and_women_have_their_own_bodies(tmp_path, body_models):
+def test_female_and_male_have_separate_bodies(tmp_path, body_models):
     bodies = TrueBodies(body_models)
     woman = read_amass(write_amass(tmp_path / "f.npz"), bodies)
     man = read_amass(write_amass(tmp_path / "m.npz", gender=np.array("male")), bodies)
     assert np.abs(woman.rest_joints - man.rest_joints).max() > 0.01
 
 
-@pytest.mark.parametrize("said", [np.array(b"female"), np.array("b'female'"), np.array(["female"]), np.array("Female")])
-def test_gender_is_written_in_many_ways(tmp_path, said):
-    assert read_amass(write_amass(tmp_path / "a.npz", gender=said), None).body.gender == "female"
+@pytest.mark.parametrize(
+    "value", [np.array(b"female"), np.array("b'female'"), np.array(["female"]), np.array("Female")]
+)
+def test_gender_is_parsed_in_all_its_spellings(tmp_path, value):
+    assert read_amass(write_amass(tmp_path / "a.npz", gender=value), None).body.gender == "female"
 
 
 @pytest.mark.parametrize("gone", ["female", "male"])
-def test_a_missing_body_is_one_line_at_the_start(body_models, gone):
+def test_a_missing_body_gives_a_one_line_error_at_the_start(body_models, gone):
     (body_models / gone / "model.npz").unlink()
     with pytest.raises(UserError, match=f"no {gone}/model.npz"):
         TrueBodies(body_models)
@@ -59,7 +61,7 @@ def test_a_missing_body_is_one_line_at_the_start(body_models, gone):
 
 def test_a_pickled_body_is_refused(body_models):
     np.savez(body_models / "male" / "model.npz", v_template=np.array([{}], dtype=object))
-    with pytest.raises(UserError, match="no SMPL or SMPL"):
+    with pytest.raises(UserError, match="not an SMPL or SMPL"):
         TrueBodies(body_models)
 
 
@@ -89,7 +91,7 @@ def test_a_bad_recording_has_its_reason(tmp_path, changed, reason):
     assert bad.value.reason == reason and bad.value.detail
 
 
-def test_what_is_no_npz_is_unreadable(tmp_path):
+def test_a_file_that_is_not_an_npz_is_unreadable(tmp_path):
     whole = write_amass(tmp_path / "whole.npz").read_bytes()
     np.save(tmp_path / "array.npy", np.zeros(3))
     header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000, 156), }"
@@ -110,7 +112,7 @@ def test_what_is_no_npz_is_unreadable(tmp_path):
         assert bad.value.reason == "unreadable", name
 
 
-def test_a_header_that_is_no_python_is_unreadable(tmp_path):
+def test_a_header_that_is_not_python_is_unreadable(tmp_path):
     npy = io.BytesIO()
     np.save(npy, np.zeros((240, 156)))
     garbled = npy.getvalue().replace(b"(240, 156)", b"(240, (156")
@@ -121,14 +123,14 @@ def test_a_header_that_is_no_python_is_unreadable(tmp_path):
     assert bad.value.reason == "unreadable"
 
 
-def test_a_member_that_is_no_array_is_unreadable(tmp_path):
+def test_a_member_that_is_not_an_array_is_unreadable(tmp_path):
     with zipfile.ZipFile(write_amass(tmp_path / "a.npz", poses=None), "a") as box:
         box.writestr("poses", b"text")
-    with pytest.raises(BadMotion, match="poses is no array"):
+    with pytest.raises(BadMotion, match="poses is not an array"):
         read_amass(tmp_path / "a.npz", None)
 
 
-def test_an_array_beyond_any_memory_is_unreadable(tmp_path):
+def test_an_array_larger_than_memory_is_unreadable(tmp_path):
     npy = io.BytesIO()
     np.lib.format.write_array_header_1_0(npy, {"descr": "<f8", "fortran_order": False, "shape": (10**15, 156)})
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as box:

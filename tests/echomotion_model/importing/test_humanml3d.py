@@ -7,8 +7,8 @@ from echomotion_model.importing.config import ImportSettings
 from echomotion_model.importing.inputs import Part
 from echomotion_model.importing.run import import_motion
 from humove.errors import UserError
-from shards.motion_only import open_motion_only
-from tests.echomotion_model.importing.made import amass_arrays, write_amass
+from shards.motion_only.dataset import open_motion_only
+from tests.echomotion_model.importing.sample_files import amass_arrays, write_amass
 
 ROWS = """source_path,start_frame,end_frame,new_name
 ./pose_data/KIT/3/walk_poses.npy,0,40,000000.npy
@@ -49,7 +49,7 @@ def test_rows_become_samples_or_reasons(folder, tmp_path):
     done = import_motion(folder, tmp_path / "out")
     assert done.kind == "humanml3d" and done.inputs == 10 and done.kept == 3 and done.samples == 4
     assert done.left_out == {"bad_row": 3, "no_text": 2, "no_smpl_parameters": 1, "file_missing": 1}
-    samples = list(open_motion_only(str(tmp_path / "out")).samples())
+    samples = list(open_motion_only(str(tmp_path / "out")).iterate_samples())
     assert {(s.meta.source.name, s.meta.split) for s in samples} == {
         ("000000", "train"),
         ("000002", "train"),
@@ -59,7 +59,7 @@ def test_rows_become_samples_or_reasons(folder, tmp_path):
 
 def test_captions_of_a_part_have_that_part(folder, tmp_path):
     import_motion(folder, tmp_path / "out")
-    by_text = {s.caption: s for s in open_motion_only(str(tmp_path / "out")).samples()}
+    by_text = {s.caption: s for s in open_motion_only(str(tmp_path / "out")).iterate_samples()}
     assert by_text["a person walks."].meta.captions == ("a person walks.", "a man strolls")
     whole, part = by_text["whole"].meta.source, by_text["a person swings"].meta.source
     # Every sixth of 120 frames a second: 10 -> 60, and 0.5 s into the clip to 2 s.
@@ -67,9 +67,9 @@ def test_captions_of_a_part_have_that_part(folder, tmp_path):
     assert (part.start_frame, part.end_frame) == (120, 49 * 6 + 1)
 
 
-def test_the_lead_in_is_cut_away_and_renamed_folders_are_found(folder, tmp_path):
+def test_the_lead_in_is_removed_and_renamed_folders_are_found(folder, tmp_path):
     import_motion(folder, tmp_path / "out")
-    (sample,) = (s for s in open_motion_only(str(tmp_path / "out")).samples() if s.meta.source.name == "000002")
+    (sample,) = (s for s in open_motion_only(str(tmp_path / "out")).iterate_samples() if s.meta.source.name == "000002")
     assert sample.meta.source.file == "PosePrior/03099/op3_poses.npz"
     # MPI_Limits begins with a second in T-pose: 20 + 5 frames at 20 fps, 5 rows of 100 fps each.
     assert sample.meta.source.start_frame == 125 and sample.meta.source.end_frame == 321
@@ -77,7 +77,7 @@ def test_the_lead_in_is_cut_away_and_renamed_folders_are_found(folder, tmp_path)
 
 def test_the_pose_is_amasss_own(folder, tmp_path):
     import_motion(folder, tmp_path / "out")
-    (sample,) = (s for s in open_motion_only(str(tmp_path / "out")).samples() if s.meta.source.name == "000000")
+    (sample,) = (s for s in open_motion_only(str(tmp_path / "out")).iterate_samples() if s.meta.source.name == "000000")
     poses = amass_arrays(frames=480)["poses"]
     wanted = poses[sample.motion.source_frames, 3:66].reshape(-1, 21, 3)
     np.testing.assert_allclose(sample.motion.body_pose[:, :21], wanted, atol=1e-5)
@@ -86,14 +86,14 @@ def test_the_pose_is_amasss_own(folder, tmp_path):
 @pytest.mark.parametrize(("fps", "step"), [(250, 12), (120, 6), (60, 3), (59, 2), (15, 1)])
 def test_frames_are_counted_as_humanml3d_counted_them(fps, step):
     rows = list(range(0, 10_000, step))[7:47]  # its own slicing of every int(fps / 20)th row
-    assert Part(captions=("x",), start_20=7, end_20=47).rows(10_000, fps) == (rows[0], rows[-1] + 1)
+    assert Part(captions=("x",), start_20=7, end_20=47).get_span(10_000, fps) == (rows[0], rows[-1] + 1)
 
 
 def test_a_clip_that_ends_beyond_its_recording_ends_with_it():
-    assert Part(captions=("x",), start_20=7, end_20=47).rows(100, 120) == (42, 100)
+    assert Part(captions=("x",), start_20=7, end_20=47).get_span(100, 120) == (42, 100)
 
 
-def test_amass_may_lie_elsewhere(folder, tmp_path):
+def test_amass_may_be_in_another_folder(folder, tmp_path):
     shutil.move(folder / "amass_data", tmp_path / "AMASS")
     with pytest.raises(UserError, match="no folder amass_data"):
         import_motion(folder, tmp_path / "out")
@@ -101,7 +101,7 @@ def test_amass_may_lie_elsewhere(folder, tmp_path):
 
 
 @pytest.mark.parametrize("index", ["", "a,b\n1,2\n", "source_path,start_frame,end_frame,new_name\n"])
-def test_another_index_is_one_line(folder, tmp_path, index):
+def test_another_index_gives_a_one_line_error(folder, tmp_path, index):
     (folder / "index.csv").write_text(index)
     with pytest.raises(UserError, match="no column source_path|nothing to import"):
         import_motion(folder, tmp_path / "out")

@@ -9,12 +9,12 @@ import pytest
 from echomotion_model.importing import run
 from echomotion_model.importing.config import ImportSettings
 from echomotion_model.importing.run import import_motion
-from humove.body import joints_of_pose
 from humove.errors import UserError
-from shards.motion_only import open_motion_only
-from shards.motion_only_documents import MOTION_FILE
-from tests.echomotion_model.importing.made import write_amass
-from tests.humove.test_bvh import person
+from humove.motion.body import compute_joints
+from shards.motion_only.dataset import open_motion_only
+from shards.motion_only.schemas import MOTION_FILE
+from tests.echomotion_model.importing.sample_files import write_amass
+from tests.humove.motion.test_bvh import format_person
 
 ALL_TRAIN = ImportSettings(val=0, test=0)
 
@@ -43,31 +43,31 @@ def test_every_input_is_a_sample_or_a_reason(amass, tmp_path):
     assert done.kind == "amass" and done.inputs == 6 and done.kept == 2
     assert done.left_out == {"duplicate": 1, "no_motion": 1, "too_short": 1, "unreadable": 1}
     assert seen == [(i, 6) for i in range(1, 7)]
-    assert any("KIT/3/broken_poses.npz (no npz file)" in line for line in done.lines())
-    outcomes = list(open_motion_only(str(tmp_path / "out")).outcomes())
+    assert any("KIT/3/broken_poses.npz (not an npz file)" in line for line in done.format_lines())
+    outcomes = list(open_motion_only(str(tmp_path / "out")).iterate_outcomes())
     assert sorted(row["source"] for row in outcomes) == sorted(
         p.relative_to(amass).as_posix() for p in amass.rglob("*.npz")
     )
     assert all(bool(row["reason"]) == (row["outcome"] == "left_out") for row in outcomes)
 
 
-def test_samples_say_where_they_are_from_and_how_they_came_before_a_camera(amass, tmp_path):
+def test_samples_record_their_source_and_camera(amass, tmp_path):
     import_motion(amass, tmp_path / "out", settings=ALL_TRAIN)
-    samples = {s.meta.source.file: s for s in open_motion_only(str(tmp_path / "out")).samples()}
+    samples = {s.meta.source.file: s for s in open_motion_only(str(tmp_path / "out")).iterate_samples()}
     walk = samples["KIT/3/walk_poses.npz"]
     assert walk.meta.source.frame == "world_z_up" and walk.meta.frame == "camera"
     assert walk.meta.camera.made == "synthetic" and walk.meta.body_model.shape_source == "proxy"
     assert walk.meta.fps == "30/1" and walk.meta.source.fps == 120 and walk.meta.source.end_frame == 240
     assert "non-commercial" in walk.meta.rights.licence and walk.caption == ""
     motion = walk.motion
-    joints = joints_of_pose(motion.rest_joints, motion.global_orient, motion.body_pose, motion.transl)
+    joints = compute_joints(motion.rest_joints, motion.global_orient, motion.body_pose, motion.transl)
     np.testing.assert_array_equal(joints, motion.joints)
     assert motion.valid.all() and (motion.confidence == 1).all()
 
 
 def test_long_recordings_are_cut_each_piece_with_its_own_camera(amass, tmp_path):
     import_motion(amass, tmp_path / "out", settings=ALL_TRAIN)
-    long = [s for s in open_motion_only(str(tmp_path / "out")).samples() if "long" in s.meta.source.file]
+    long = [s for s in open_motion_only(str(tmp_path / "out")).iterate_samples() if "long" in s.meta.source.file]
     spans = [(s.meta.source.start_frame, s.meta.source.end_frame) for s in long]
     assert spans == [(0, 200), (200, 400), (400, 600)]
     assert [s.key[-9:] for s in long] == ["c0000-p00", "c0001-p00", "c0002-p00"]
@@ -76,11 +76,11 @@ def test_long_recordings_are_cut_each_piece_with_its_own_camera(amass, tmp_path)
     assert {s.meta.captions for s in long} == {("a person walks", "someone is walking")}
 
 
-def test_names_may_be_no_text(tmp_path):
+def test_file_names_may_be_invalid_unicode(tmp_path):
     (tmp_path / "in").mkdir()
     write_amass(tmp_path / "in" / "a.npz").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/l\xe4uft\n.npz"))
     import_motion(tmp_path / "in", tmp_path / "out", settings=ALL_TRAIN)
-    (sample,) = open_motion_only(str(tmp_path / "out")).samples()
+    (sample,) = open_motion_only(str(tmp_path / "out")).iterate_samples()
     assert sample.meta.source.file == "l?uft\n.npz"
 
 
@@ -90,7 +90,7 @@ def test_the_same_files_give_the_same_bytes(amass, tmp_path):
     assert digests(tmp_path / "a") == digests(tmp_path / "b") and len(digests(tmp_path / "a")) >= 4
 
 
-def test_a_killed_import_is_done_again_and_nothing_else_is_written_over(amass, tmp_path, monkeypatch):
+def test_a_killed_import_is_repeated_and_nothing_else_is_overwritten(amass, tmp_path, monkeypatch):
     out = tmp_path / "out"
     import_motion(amass, tmp_path / "whole", settings=ALL_TRAIN)
     with monkeypatch.context() as patch:
@@ -112,15 +112,15 @@ def test_a_killed_import_is_done_again_and_nothing_else_is_written_over(amass, t
         import_motion(amass, tmp_path / "mine")
 
 
-def test_no_sample_at_all_is_said_with_reasons(tmp_path):
+def test_an_import_without_samples_names_the_reasons(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.npz").write_bytes(b"")
-    with pytest.raises(UserError, match=r"none of 1 inputs gives a sample \(unreadable: a.npz") as told:
+    with pytest.raises(UserError, match=r"none of 1 inputs gives a sample \(unreadable: a.npz") as caught:
         import_motion(tmp_path / "in", tmp_path / "out")
-    assert told.value.exit_code == 3 and not (tmp_path / "out" / MOTION_FILE).exists()
+    assert caught.value.exit_code == 3 and not (tmp_path / "out" / MOTION_FILE).exists()
 
 
-def test_a_source_of_no_kind_or_of_two_is_one_line(amass, tmp_path):
+def test_a_source_of_no_kind_or_of_two_gives_a_one_line_error(amass, tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         import_motion(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "empty").mkdir()
@@ -129,7 +129,7 @@ def test_a_source_of_no_kind_or_of_two_is_one_line(amass, tmp_path):
     (amass / "a.bvh").write_text("x")
     with pytest.raises(UserError, match="both npz and bvh"):
         import_motion(amass, tmp_path / "out")
-    with pytest.raises(UserError, match="no kind of motion 'fbx'"):
+    with pytest.raises(UserError, match="unknown kind of motion 'fbx'"):
         import_motion(amass, tmp_path / "out", kind="fbx")
 
 
@@ -140,7 +140,7 @@ def test_splits_follow_folders_else_subjects(tmp_path):
             write_amass(tmp_path / "in" / "KIT" / str(i) / "b_poses.npz", seed=100 + i, frames=130)
     write_amass(tmp_path / "in" / "val" / "a.npz", seed=200, frames=130)
     import_motion(tmp_path / "in", tmp_path / "out", settings=ImportSettings(val=0.3, test=0.3))
-    index = open_motion_only(str(tmp_path / "out")).index(["source", "split"]).to_pylist()
+    index = open_motion_only(str(tmp_path / "out")).read_index(["source", "split"]).to_pylist()
     splits = {row["source"]: row["split"] for row in index}
     assert set(splits.values()) == {"train", "val", "test"} and splits["val/a.npz"] == "val"
     assert all(splits[f"KIT/{i}/a_poses.npz"] == splits[f"KIT/{i}/b_poses.npz"] for i in range(4))
@@ -149,13 +149,13 @@ def test_splits_follow_folders_else_subjects(tmp_path):
 def bvh_folder(folder):
     folder.mkdir()
     turn = [{"Hips.Yrotation": 3.0 * i, "LeftArm.Zrotation": -0.5 * i, "Hips.Xposition": 1.0 * i} for i in range(60)]
-    (folder / "turn.bvh").write_text(person(turn))
+    (folder / "turn.bvh").write_text(format_person(turn))
     (folder / "turn.txt").write_text("a person turns")
-    (folder / "cut.bvh").write_text(person(turn)[:-400])
-    (folder / "nan.bvh").write_text(person([{"Hips.Yrotation": float("nan")}] * 60))
-    (folder / "end.bvh").write_text(person(turn).replace("{ OFFSET 0 0.1 0 }", "{ CHANNELS 1 Xrotation }", 1))
-    (folder / "far.bvh").write_text(person([{"Hips.Xposition": 1e30}] * 60))
-    (folder / "dog.bvh").write_text(person(turn).replace("LeftUpLeg", "HindLeg"))
+    (folder / "cut.bvh").write_text(format_person(turn)[:-400])
+    (folder / "nan.bvh").write_text(format_person([{"Hips.Yrotation": float("nan")}] * 60))
+    (folder / "end.bvh").write_text(format_person(turn).replace("{ OFFSET 0 0.1 0 }", "{ CHANNELS 1 Xrotation }", 1))
+    (folder / "far.bvh").write_text(format_person([{"Hips.Xposition": 1e30}] * 60))
+    (folder / "dog.bvh").write_text(format_person(turn).replace("LeftUpLeg", "HindLeg"))
     return folder
 
 
@@ -164,7 +164,7 @@ def test_bvh_is_retargeted_and_flagged(tmp_path):
     assert (
         done.left_out == {"not_finite": 1, "unknown_skeleton": 1, "unreadable": 2, "out_of_range": 1} and done.kept == 1
     )
-    (sample,) = open_motion_only(str(tmp_path / "out")).samples()
+    (sample,) = open_motion_only(str(tmp_path / "out")).iterate_samples()
     assert sample.caption == "a person turns" and sample.meta.rights.licence == "CC0"
     assert sample.meta.source.frame == "world_y_up" and sample.meta.body_model.shape_source == "proxy"
     assert sample.meta.fps == "25/1" and sample.meta.num_frames == 60
@@ -178,7 +178,7 @@ def test_real_motion_capture_is_imported(shared_data, tmp_path):
         shutil.copy(shared_data / "motion" / f"{name}.bvh", target)
     done = import_motion(tmp_path / "in", tmp_path / "out")
     assert done.kept == done.inputs == 3 and not done.left_out
-    for sample in open_motion_only(str(tmp_path / "out")).samples():
+    for sample in open_motion_only(str(tmp_path / "out")).iterate_samples():
         assert sample.meta.split == sample.meta.source.file.partition("/")[0]
         assert 2 < sample.motion.joints[..., 2].mean() < 12
         speed = np.linalg.norm(np.diff(sample.motion.joints, axis=0), axis=-1) * sample.meta.rate

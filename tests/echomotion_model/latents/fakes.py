@@ -1,4 +1,4 @@
-"""Encoders small enough to know by heart: block means for pictures, a row of numbers a word for texts."""
+"""Trivial encoders: block means of frames, and a vector of numbers per word."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class BlockMeans:
 
 @dataclass
 class Words:
-    """Texts are padded to 64 tokens with a number that must not come back."""
+    """Pads texts to 64 tokens with a value that must not be stored."""
 
     name: str = "words"
     hash: str = "b" * 64
@@ -37,7 +37,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Load:
-    """What travels to the workers."""
+    """The loader that is sent to workers."""
 
     scale: float = 1.0
     video_hash: str = "a" * 64

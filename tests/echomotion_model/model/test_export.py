@@ -10,7 +10,7 @@ from diffusers import WanTransformer3DModel
 from safetensors.torch import load_file
 
 from echomotion_model.model import export as exporting
-from echomotion_model.model.export import export, load_export
+from echomotion_model.model.export import export_model, load_export
 from echomotion_model.motion.layout import FEATURES
 from echomotion_model.motion.normalizer import Normalizer
 from humove.errors import UserError
@@ -22,7 +22,7 @@ NORMALIZER = Normalizer(mean_F=torch.arange(FEATURES).float(), std_F=torch.ones(
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
     out = tmp_path / "exported"
-    export(SMALL, echo().state_dict(), NORMALIZER, out)
+    export_model(SMALL, echo().state_dict(), NORMALIZER, out)
     return out
 
 
@@ -49,7 +49,7 @@ def test_round_trip(exported: Path) -> None:
 
 
 def test_bfloat16_stays_bfloat16_on_disk(tmp_path: Path) -> None:
-    export(SMALL, echo().to(torch.bfloat16).state_dict(), NORMALIZER, tmp_path / "half")
+    export_model(SMALL, echo().to(torch.bfloat16).state_dict(), NORMALIZER, tmp_path / "half")
     stored = load_file(tmp_path / "half" / "transformer" / "diffusion_pytorch_model.safetensors")
     assert stored["proj_out.weight"].dtype == torch.bfloat16
     assert stored["scale_shift_table"].dtype == torch.float32
@@ -61,8 +61,8 @@ def test_bfloat16_stays_bfloat16_on_disk(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(exported: Path) -> None:
     before = sorted(exported.rglob("*"))
-    with pytest.raises(UserError, match="is there already"):
-        export(SMALL, echo(seed=5).state_dict(), NORMALIZER, exported)
+    with pytest.raises(UserError, match="already exists"):
+        export_model(SMALL, echo(seed=5).state_dict(), NORMALIZER, exported)
     assert sorted(exported.rglob("*")) == before
 
 
@@ -72,11 +72,11 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(exporting, "save_file", full)
     with pytest.raises(UserError, match="No space left on device"):
-        export(SMALL, echo().state_dict(), NORMALIZER, tmp_path / "out")
+        export_model(SMALL, echo().state_dict(), NORMALIZER, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parts_of_different_models_are_told_apart(exported: Path, tmp_path: Path) -> None:
+def test_parts_of_different_models_are_refused(exported: Path, tmp_path: Path) -> None:
     config = json.loads((exported / "echomotion" / "config.json").read_text())
     for change, says in (
         ({"heads": 4, "head_dim": 12}, "num_attention_heads is 2"),
@@ -86,8 +86,8 @@ def test_parts_of_different_models_are_told_apart(exported: Path, tmp_path: Path
         ({"frame_strid": 4}, "frame_strid"),
     ):
         (exported / "echomotion" / "config.json").write_text(json.dumps({**config, **change}))
-        with pytest.raises(UserError, match=says) as told:
+        with pytest.raises(UserError, match=says) as caught:
             load_export(exported)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
     with pytest.raises(UserError):
         load_export(tmp_path / "nowhere")

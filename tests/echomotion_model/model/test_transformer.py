@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from echomotion_model.model.attention import OneRank
-from echomotion_model.model.rope import frame_times, motion_table, video_table
-from echomotion_model.model.start import start_motion_from_video
-from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
+from echomotion_model.model.attention import SingleRank
+from echomotion_model.model.init import copy_video_to_motion
+from echomotion_model.model.rope import build_motion_table, build_video_table, compute_frame_times
+from echomotion_model.model.transformer import EchoMotionTransformer, is_motion_parameter
 from tests.echomotion_model.model.small import FRAMES, GRID, LATENTS, SMALL, echo, inputs, wan
 
 
@@ -16,11 +16,11 @@ def test_a_dual_block_with_equal_branches_is_wans_block_over_both_streams() -> N
     reference = wan()
     model = echo()
     model.load_state_dict(reference.state_dict(), strict=False)
-    start_motion_from_video(model)
+    copy_video_to_motion(model)
     rng = torch.Generator().manual_seed(3)
     text = torch.randn(2, 7, SMALL.dim, generator=rng)
     time = torch.randn(2, 6, SMALL.dim, generator=rng)
-    tables = (video_table((LATENTS, *GRID), 24), motion_table(frame_times(FRAMES, 4), GRID, 24))
+    tables = (build_video_table((LATENTS, *GRID), 24), build_motion_table(compute_frame_times(FRAMES, 4), GRID, 24))
     lengths = tuple(table[0].shape[1] for table in tables)
     video, motion = (torch.randn(2, length, SMALL.dim, generator=rng) for length in lengths)
     wans_table = tuple(torch.cat(parts, 1).repeat_interleave(2, -1) for parts in zip(*tables, strict=True))
@@ -30,7 +30,7 @@ def test_a_dual_block_with_equal_branches_is_wans_block_over_both_streams() -> N
     assert lengths == (72, 459) and torch.allclose(ours, theirs, atol=2e-5)
 
 
-def test_each_modality_hears_the_other_and_has_its_own_weights_and_time() -> None:
+def test_each_modality_attends_to_the_other_and_has_its_own_weights_and_time() -> None:
     model, given = echo(), inputs()
 
     def velocities(**changes: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -61,7 +61,9 @@ def test_without_video_only_motion_weights_and_the_shared_ones_are_used() -> Non
     assert video is None and motion.dtype == torch.float32
     motion.sum().backward()
     used = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
-    assert used == {name for name in model.state_dict() if is_motion(name) or name.startswith("condition_embedder.")}
+    assert used == {
+        name for name in model.state_dict() if is_motion_parameter(name) or name.startswith("condition_embedder.")
+    }
 
 
 def test_the_grid_of_absent_video_moves_the_motion() -> None:
@@ -119,7 +121,7 @@ def test_motion_tokens_know_which_they_are() -> None:
     assert changed.nonzero().flatten().tolist() == [51 + 24]
 
 
-class Halves(OneRank):
+class Halves(SingleRank):
     """Two ranks played by one: what is cut is put together again, and attention sees what it should."""
 
     def __init__(self) -> None:
@@ -137,19 +139,19 @@ class Halves(OneRank):
         return super().attend(queries, keys, values, lengths)
 
 
-def test_tokens_go_through_one_place_that_may_share_them_out() -> None:
+def test_tokens_go_through_the_sharing() -> None:
     model, given = echo(), inputs()
     with torch.no_grad():
         whole = model(**given)
         sharing = Halves()
-        model.share(sharing)
+        model.set_sharing(sharing)
         shared = model(**given)
     assert sharing.seen == [(72, 459)] * 2
     for a, b in zip(whole, shared, strict=True):
         assert torch.allclose(a, b, atol=1e-4)
 
 
-def test_blocks_may_be_computed_again_in_the_backward_pass() -> None:
+def test_blocks_support_activation_checkpointing() -> None:
     grads = []
     for again in (False, True):
         model = echo()
@@ -188,12 +190,12 @@ def test_in_bfloat16_motion_comes_back_in_float32() -> None:
     [
         ({"video_BCFHW": None}, "token grid"),
         ({"video_BCFHW": None, "motion_BTF": None, "grid_HW": GRID}, "no video"),
-        ({"motion_BTF": torch.zeros(2, 8, 235)}, "8 frames of motion, 3 latents of video: wanted 9"),
-        ({"video_BCFHW": torch.zeros(2, 16, 3, 7, 12)}, "7x12: wanted multiples of 2x2"),
+        ({"motion_BTF": torch.zeros(2, 8, 235)}, "8 frames of motion, 3 latents of video: expected 9"),
+        ({"video_BCFHW": torch.zeros(2, 16, 3, 7, 12)}, "7x12: expected multiples of 2x2"),
         ({"grid_HW": (6, 4)}, r"token grid \(6, 4\)"),
     ],
 )
-def test_shapes_that_do_not_go_together(changes: dict, says: str) -> None:
+def test_shapes_that_do_not_match_are_refused(changes: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         echo()(**{**inputs(), **changes})
 

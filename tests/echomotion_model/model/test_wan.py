@@ -6,8 +6,8 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
-from echomotion_model.model.layers import stays_float32
-from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
+from echomotion_model.model.layers import is_always_float32
+from echomotion_model.model.transformer import EchoMotionTransformer, is_motion_parameter
 from tests.echomotion_model.model.small import SMALL, echo, inputs, wan
 
 
@@ -15,7 +15,7 @@ def with_weights_of(reference: WanTransformer3DModel, config=SMALL) -> EchoMotio
     """Motion branches random, so that a trace of them would show."""
     model = echo(config)
     left = model.load_state_dict(reference.state_dict(), strict=False)
-    assert not left.unexpected_keys and all(is_motion(name) for name in left.missing_keys)
+    assert not left.unexpected_keys and all(is_motion_parameter(name) for name in left.missing_keys)
     return model
 
 
@@ -39,7 +39,7 @@ def in_bfloat16(reference: WanTransformer3DModel, folder: Path) -> WanTransforme
 
 def test_every_name_is_wans_or_the_motions() -> None:
     names = set(echo().state_dict())
-    assert {name for name in names if not is_motion(name)} == set(wan().state_dict())
+    assert {name for name in names if not is_motion_parameter(name)} == set(wan().state_dict())
 
 
 @pytest.mark.parametrize("changes", [{}, {"dual_every": 2}, {"heads": 3, "head_dim": 32, "channels": 5}])
@@ -70,7 +70,7 @@ def test_float32_weights_with_bfloat16_tokens_equal_bfloat16_weights(tmp_path: P
     assert torch.equal(velocity(model), expected(reference, torch.bfloat16))
 
 
-def test_wrong_precision_would_be_seen(tmp_path: Path) -> None:
+def test_wrong_precision_would_be_detected(tmp_path: Path) -> None:
     reference = wan()
     plain = wan().to(torch.bfloat16)
     assert not torch.equal(expected(plain, torch.bfloat16), expected(in_bfloat16(reference, tmp_path), torch.bfloat16))
@@ -80,11 +80,11 @@ def test_wrong_precision_would_be_seen(tmp_path: Path) -> None:
 def test_float32_parts_stay_so_in_every_cast(cast, tmp_path: Path) -> None:
     model = cast(echo())
     for name, parameter in model.named_parameters():
-        assert (parameter.dtype == torch.float32) == stays_float32(name), name
+        assert (parameter.dtype == torch.float32) == is_always_float32(name), name
     theirs = in_bfloat16(wan(), tmp_path).named_parameters()
     kept = {name for name, parameter in theirs if parameter.dtype == torch.float32}
     assert kept and kept == {
-        name for name, p in model.named_parameters() if stays_float32(name) and not is_motion(name)
+        name for name, p in model.named_parameters() if is_always_float32(name) and not is_motion_parameter(name)
     }
 
 
@@ -103,4 +103,4 @@ def test_gradients_equal_diffusers() -> None:
     reference(given["video_BCFHW"], given["timestep_video_B"], given["text_BLD"]).sample.square().sum().backward()
     for name, parameter in reference.named_parameters():
         assert torch.allclose(model.get_parameter(name).grad, parameter.grad, rtol=1e-4, atol=1e-4), name
-    assert all(p.grad is None for name, p in model.named_parameters() if is_motion(name))
+    assert all(p.grad is None for name, p in model.named_parameters() if is_motion_parameter(name))

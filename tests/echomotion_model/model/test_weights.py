@@ -10,8 +10,8 @@ from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffu
 from safetensors.torch import load_file, save_file
 
 from echomotion_model.model.config import ModelConfig
-from echomotion_model.model.transformer import EchoMotionTransformer, is_motion
-from echomotion_model.model.wan_names import original_config, original_name
+from echomotion_model.model.transformer import EchoMotionTransformer, is_motion_parameter
+from echomotion_model.model.wan_names import build_original_config, get_original_name
 from echomotion_model.model.weights import load_wan
 from humove.errors import UserError
 from tests.echomotion_model.model.small import SMALL, echo, wan
@@ -75,11 +75,11 @@ def refused(path: Path, config: ModelConfig = SMALL) -> str:
     """The one line; the model is left as it was."""
     model = echo(config)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         load_wan(model, path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def assert_is_wan(model: EchoMotionTransformer) -> None:
@@ -106,17 +106,17 @@ def test_original_layout_gives_the_same_model(in_original: Path) -> None:
 
 
 def test_the_swapped_norms() -> None:
-    assert original_name("blocks.7.norm2.weight") == "blocks.7.norm3.weight"
-    names = {original_name(name) for name in wan().state_dict()}
+    assert get_original_name("blocks.7.norm2.weight") == "blocks.7.norm3.weight"
+    names = {get_original_name(name) for name in wan().state_dict()}
     assert names == {*ORIGINAL_WHOLE, *(f"blocks.{i}.{name}" for i in range(2) for name in ORIGINAL_BLOCK)}
 
 
 def test_names_behind_a_prefix(in_diffusers: Path, tmp_path: Path) -> None:
     def prefix(state: dict, config: dict) -> None:
         for name in list(state):
-            state[f"model.diffusion_model.{original_name(name)}"] = state.pop(name)
+            state[f"model.diffusion_model.{get_original_name(name)}"] = state.pop(name)
         config.clear()
-        config.update(original_config(SMALL))
+        config.update(build_original_config(SMALL))
 
     model = echo()
     load_wan(model, copy_of(in_diffusers, tmp_path / "prefixed", prefix))
@@ -149,11 +149,11 @@ def test_a_wrong_number_of_heads_in_either_layout(in_diffusers: Path, in_origina
         (lambda state, config: state.update(extra=torch.zeros(1)), "1 unexpected (extra)"),
         (
             lambda state, config: state.update({"proj_out.bias": torch.zeros(63)}),
-            "1 of another shape (proj_out.bias is (63,), wanted (64,))",
+            "1 of another shape (proj_out.bias is (63,), expected (64,))",
         ),
         (
             lambda state, config: state.update({"proj_out.bias": torch.zeros(64, dtype=torch.int8)}),
-            "1 of no plain float type (proj_out.bias is I8)",
+            "1 not of a plain float type (proj_out.bias is I8)",
         ),
         (lambda state, config: state.clear(), "69 missing"),
         (lambda state, config: config.pop("num_attention_heads"), "num_attention_heads is missing"),
@@ -161,9 +161,11 @@ def test_a_wrong_number_of_heads_in_either_layout(in_diffusers: Path, in_origina
         (lambda state, config: config.update(text_dim=4096), "text_dim is 4096, the model's 20"),
     ],
 )
-def test_whatever_does_not_fit_is_one_line(in_diffusers: Path, tmp_path: Path, change: Callable, says: str) -> None:
-    said = refused(copy_of(in_diffusers, tmp_path / "changed", change))
-    assert says in said and str(tmp_path / "changed") in said
+def test_weights_that_do_not_fit_give_a_one_line_error(
+    in_diffusers: Path, tmp_path: Path, change: Callable, says: str
+) -> None:
+    message = refused(copy_of(in_diffusers, tmp_path / "changed", change))
+    assert says in message and str(tmp_path / "changed") in message
 
 
 def test_another_presets_weights(in_diffusers: Path) -> None:
@@ -183,7 +185,7 @@ def test_files_that_are_missing_or_damaged(in_diffusers: Path, in_original: Path
     (copied / "config.json").write_text("{")
     assert "cannot be read as JSON" in refused(copied)
     (copied / "config.json").unlink()
-    assert "config.json is missing: weights do not tell the number of heads" in refused(copied)
+    assert "config.json is missing: weights do not show the number of heads" in refused(copied)
     part = tmp_path / "part"
     part.mkdir()
     for name in ("config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"):
@@ -201,4 +203,4 @@ def test_a_model_on_the_meta_device_is_not_silently_left_empty(in_diffusers: Pat
     model.to(torch.bfloat16).to_empty(device="cpu")
     load_wan(model, in_diffusers)
     assert torch.equal(model.blocks[0].motion.norm2.weight, wan().blocks[0].norm2.weight)
-    assert is_motion("blocks.0.motion.norm2.weight") and not is_motion("blocks.0.norm2.weight")
+    assert is_motion_parameter("blocks.0.motion.norm2.weight") and not is_motion_parameter("blocks.0.norm2.weight")

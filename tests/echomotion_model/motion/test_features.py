@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from echomotion_model.motion.features import PROXY, decode_features, decode_motion, encode_features, encode_motion
 from echomotion_model.motion.layout import FEATURES, GROUPS, SPLIT, TOKENS
-from humove.body import Body, joints_of_pose
-from humove.rotations import axis_angle_to_matrix, geodesic_angle
+from humove.motion.body import Body, compute_joints
+from humove.motion.rotations import axis_angle_to_matrix, geodesic_angle
 from humove.types import SmplMotion
 
 
@@ -25,7 +25,7 @@ def motion_of(seed: int, frames: int, reach: float = 1.0, size: float = 1.0, bet
     return SmplMotion(
         betas=rng.normal(size=10).astype(np.float32).clip(-3, 3) if betas else np.zeros(10, np.float32),
         rest_joints=rest,
-        joints=joints_of_pose(rest, pose[:, 0], pose[:, 1:], transl),
+        joints=compute_joints(rest, pose[:, 0], pose[:, 1:], transl),
         cam_intrinsics=np.eye(3, dtype=np.float32),
         confidence=np.ones(frames, np.float32),
         valid=np.ones(frames, bool),
@@ -47,7 +47,7 @@ def test_a_frame_is_51_tokens_of_235_numbers() -> None:
     assert encode_motion(motion_of(0, 7), PROXY).shape == (7, 235)
 
 
-def test_tokens_stand_in_the_papers_order() -> None:
+def test_tokens_are_in_the_papers_order() -> None:
     motion = motion_of(1, 3)
     position, rotation, _ = encode_motion(motion, PROXY).split(SPLIT, -1)
     assert np.array_equal(position[:, :3], motion.transl)
@@ -92,7 +92,7 @@ def test_round_trip_in_a_batch_equals_one_by_one() -> None:
 def test_the_shape_token_holds_betas_or_the_stand_ins_size() -> None:
     true = motion_of(4, 2, betas=True)
     assert np.array_equal(encode_motion(true, "smpl")[0, 225:], true.betas)
-    larger = Body.load().scaled(1.25)
+    larger = Body.load().scale(1.25)
     motion = motion_of(4, 2)
     arrays = {name: getattr(motion, name) for name in SmplMotion.__dataclass_fields__}
     shape = encode_motion(SmplMotion(**{**arrays, "rest_joints": larger.rest_joints}), PROXY)[0, 225:]
@@ -100,7 +100,7 @@ def test_the_shape_token_holds_betas_or_the_stand_ins_size() -> None:
     assert shape[1:9].abs().max() == 0 and shape[9] > 4
 
 
-def test_betas_that_would_be_taken_for_the_flag_are_refused() -> None:
+def test_betas_that_equal_the_flag_are_refused() -> None:
     motion = motion_of(5, 2)
     motion.betas[9] = 6
     with pytest.raises(ValueError, match="last beta"):
@@ -112,32 +112,32 @@ def test_noisy_features_still_give_a_rigid_body(source: str, size: float, within
     motion = motion_of(6, 40, reach=0.5, size=size, betas=source != PROXY)
     arrays = {name: getattr(motion, name) for name in SmplMotion.__dataclass_fields__}
     if source == PROXY:  # the stand-in's own bones, as a fit to landmarks has them
-        arrays["rest_joints"] = Body.load().scaled(size).rest_joints
-    arrays["joints"] = joints_of_pose(arrays["rest_joints"], motion.global_orient, motion.body_pose, motion.transl)
+        arrays["rest_joints"] = Body.load().scale(size).rest_joints
+    arrays["joints"] = compute_joints(arrays["rest_joints"], motion.global_orient, motion.body_pose, motion.transl)
     motion = SmplMotion(**arrays)
     features = encode_motion(motion, source)
     noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(0)) * 0.02
     back = decode_features(features + noise)
-    told = (back.told_joints - torch.from_numpy(motion.joints)).norm(dim=-1).mean()
+    error = (back.predicted_joints - torch.from_numpy(motion.joints)).norm(dim=-1).mean()
     turned = (back.joints - torch.from_numpy(motion.joints)).norm(dim=-1).mean()
-    assert turned < 2 * told
+    assert turned < 2 * error
     lengths = (back.joints[:, 4] - back.joints[:, 1]).norm(dim=-1)
     assert float(lengths.max() - lengths.min()) < 1e-5
     assert torch.allclose(back.rest_joints, torch.from_numpy(motion.rest_joints), atol=within)
 
 
-def test_far_off_told_joints_do_not_bend_a_stand_in_body() -> None:
+def test_inaccurate_predicted_joints_do_not_bend_a_stand_in_body() -> None:
     """A model that has learnt little tells joints that lie decimetres off; the size is one number, learnt soon."""
-    body = Body.load().scaled(1.05)
+    body = Body.load().scale(1.05)
     motion = motion_of(8, 12, reach=0.5)
     arrays = {name: getattr(motion, name) for name in SmplMotion.__dataclass_fields__}
-    joints = joints_of_pose(body.rest_joints, motion.global_orient, motion.body_pose, motion.transl)
+    joints = compute_joints(body.rest_joints, motion.global_orient, motion.body_pose, motion.transl)
     features = encode_motion(SmplMotion(**{**arrays, "rest_joints": body.rest_joints, "joints": joints}), PROXY)
     features[:, 3:75] += 0.15 * torch.randn(len(features), 72, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(decode_features(features).rest_joints, torch.from_numpy(body.rest_joints), atol=0.01)
 
 
-def test_both_copies_of_the_root_are_read() -> None:
+def test_both_copies_of_the_root_are_averaged() -> None:
     motion = motion_of(7, 4, reach=0.3)
     one = encode_motion(motion, PROXY)
     off = axis_angle_to_matrix(torch.tensor([0.0, 0.0, 0.2])) @ axis_angle_to_matrix(
@@ -154,5 +154,5 @@ def test_a_body_that_is_known_is_used() -> None:
     other = torch.from_numpy(Body.load().rest_joints)
     back = decode_motion(encode_motion(motion, PROXY), motion.cam_intrinsics, other)
     assert np.array_equal(back.rest_joints, other)
-    expected = joints_of_pose(other.numpy(), motion.global_orient, motion.body_pose, motion.transl)
+    expected = compute_joints(other.numpy(), motion.global_orient, motion.body_pose, motion.transl)
     assert np.abs(back.joints - expected).max() < 2e-5

@@ -20,7 +20,7 @@ def clips() -> list[torch.Tensor]:
     return made
 
 
-def test_figures_are_those_of_all_frames_together() -> None:
+def test_statistics_are_over_all_frames_together() -> None:
     fitted = Normalizer.fit(clips())
     rows = torch.cat(clips()).double().numpy()
     expected = np.maximum(rows.std(0), 0.01)
@@ -38,7 +38,7 @@ def test_round_trip() -> None:
     fitted = Normalizer.fit(clips())
     normal = fitted.normalize(torch.cat(clips()))
     assert normal.mean(0).abs().max() < 1e-2
-    assert torch.allclose(fitted.restore(normal), torch.cat(clips()), atol=1e-4)
+    assert torch.allclose(fitted.denormalize(normal), torch.cat(clips()), atol=1e-4)
 
 
 def test_saved_and_read(tmp_path: Path) -> None:
@@ -49,12 +49,12 @@ def test_saved_and_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"text"])
-def test_a_broken_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_file_gives_a_one_line_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "normalizer.npz"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="no normalisation") as told:
+    with pytest.raises(UserError, match="not a motion normaliser") as caught:
         Normalizer.load(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_and_other_sizes(tmp_path: Path) -> None:

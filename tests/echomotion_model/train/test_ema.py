@@ -7,7 +7,7 @@ from torch import nn
 from echomotion_model.train.ema import Ema
 
 
-def test_the_average_is_what_its_decay_says() -> None:
+def test_the_average_follows_its_decay() -> None:
     model = nn.Linear(2, 1, bias=False)
     model.weight.data.fill_(1.0)
     ema = Ema(model.named_parameters(), decay=0.5)
@@ -23,7 +23,7 @@ def test_the_average_is_what_its_decay_says() -> None:
     torch.testing.assert_close(ema.weights["weight"], before * 0.5 + 2.5)
 
 
-def test_frozen_weights_are_left_as_they_were_and_swapping_twice_changes_nothing() -> None:
+def test_frozen_weights_do_not_change_and_swapping_twice_restores() -> None:
     model = nn.Linear(2, 2)
     model.bias.requires_grad_(False)
     ema = Ema(model.named_parameters(), decay=0.9)

@@ -1,4 +1,4 @@
-"""Whole runs of a small model: stopped, killed, damaged, and looked at."""
+"""Whole runs of a small model: stopped, killed, damaged and validated."""
 
 import json
 import multiprocessing
@@ -12,21 +12,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from echomotion_model.generation.trained import open_sampling_run
-from echomotion_model.model.transformer import is_motion
+from echomotion_model.generation.sampling_run import open_sampling_run
+from echomotion_model.model.transformer import is_motion_parameter
 from echomotion_model.motion.normalizer import Normalizer
-from echomotion_model.train.checkpoint import checkpoints, read_state
 from echomotion_model.train.config import TrainConfig, load_train_config
 from echomotion_model.train.dry_run import dry_run
-from echomotion_model.train.loop import Trained, train
-from echomotion_model.train.start import start_model
-from echomotion_model.train.state import named
+from echomotion_model.train.loop import TrainResult, train
+from echomotion_model.train.run.checkpoint import list_checkpoints, read_state
+from echomotion_model.train.run.init import init_model
+from echomotion_model.train.run.state import list_parameters
 from humove.errors import UserError
-from humove.out import locked
+from humove.storage.locks import lock_folder
 from shards.buckets import COLUMNS, count_buckets
 from shards.reader import open_dataset
 from tests.echomotion_model.data.sets import make_set
-from tests.echomotion_model.importing.made import make_motion_set
+from tests.echomotion_model.importing.sample_files import make_motion_set
 
 SETTINGS = [
     "model.layers=1",
@@ -64,31 +64,31 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def straight(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 20 steps that nothing disturbed."""
-    out = tmp_path_factory.mktemp("straight") / "run"
-    assert train(settings(), str(small), out) == Trained(step=20, finished=True)
+def uninterrupted(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of 20 steps."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "run"
+    assert train(settings(), str(small), out) == TrainResult(step=20, finished=True)
     return out
 
 
-def metrics(run: Path) -> list[dict]:
+def read_metrics(run: Path) -> list[dict]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{name: value for name, value in line.items() if name not in CLOCKS} for line in lines]
 
 
-def tensors(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(next(checkpoints(run)[-1].glob("*.safetensors")))
+def load_last_tensors(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(next(list_checkpoints(run)[-1].glob("*.safetensors")))
 
 
-def same_run(run: Path, other: Path) -> None:
-    assert metrics(run) == metrics(other)
-    ours, theirs = tensors(run), tensors(other)
+def check_same_run(run: Path, other: Path) -> None:
+    assert read_metrics(run) == read_metrics(other)
+    ours, theirs = load_last_tensors(run), load_last_tensors(other)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def killed_at(step: int, dataset: Path, out: Path) -> None:
-    """Trains in another process, which a SIGKILL ends as soon as it has told of a step."""
+def kill_at_step(step: int, dataset: Path, out: Path) -> None:
+    """Train in another process and end it with SIGKILL when it reports a step."""
 
     def kill(done: int, values: object) -> None:
         if done == step:
@@ -101,84 +101,88 @@ def killed_at(step: int, dataset: Path, out: Path) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
-def test_a_run_killed_in_both_phases_is_the_run_that_was_not(small: Path, straight: Path, tmp_path: Path) -> None:
-    killed_at(3, small, tmp_path / "run")  # before there is any checkpoint
-    killed_at(7, small, tmp_path / "run")
-    killed_at(14, small, tmp_path / "run")
-    assert [path.name for path in checkpoints(tmp_path / "run")] == ["step-000008", "step-000010"]
-    assert train(settings(), str(small), tmp_path / "run") == Trained(step=20, finished=True)
-    same_run(tmp_path / "run", straight)
+def test_a_run_killed_in_both_phases_equals_an_uninterrupted_run(
+    small: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    kill_at_step(3, small, tmp_path / "run")  # before the first checkpoint
+    kill_at_step(7, small, tmp_path / "run")
+    kill_at_step(14, small, tmp_path / "run")
+    assert [path.name for path in list_checkpoints(tmp_path / "run")] == ["step-000008", "step-000010"]
+    assert train(settings(), str(small), tmp_path / "run") == TrainResult(step=20, finished=True)
+    check_same_run(tmp_path / "run", uninterrupted)
 
 
-def test_sigterm_saves_and_stops_and_the_same_call_goes_on(small: Path, straight: Path, tmp_path: Path) -> None:
+def test_sigterm_saves_and_stops_and_the_same_call_resumes(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
     def stop(step: int, values: object) -> None:
         if step in (4, 8, 13):
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     for step in (4, 8, 13):
-        assert train(settings(), str(small), tmp_path / "run", on_metrics=stop) == Trained(step=step, finished=False)
-        assert checkpoints(tmp_path / "run")[-1].name == f"step-{step:06d}"
+        assert train(settings(), str(small), tmp_path / "run", on_metrics=stop) == TrainResult(
+            step=step, finished=False
+        )
+        assert list_checkpoints(tmp_path / "run")[-1].name == f"step-{step:06d}"
     assert signal.getsignal(signal.SIGTERM) == before
     assert train(settings(), str(small), tmp_path / "run").finished
-    same_run(tmp_path / "run", straight)
+    check_same_run(tmp_path / "run", uninterrupted)
 
 
-def test_a_finished_run_has_nothing_left_to_do(small: Path, straight: Path, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
-    seen: list[int] = []
-    assert train(settings(), str(small), out, on_metrics=lambda step, _: seen.append(step)).finished and not seen
+def test_a_finished_run_takes_no_more_steps(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
+    steps: list[int] = []
+    assert train(settings(), str(small), out, on_metrics=lambda step, _: steps.append(step)).finished and not steps
     longer = settings("phases.paired.steps=13", "ema.decay=0.9")
-    assert train(longer, str(small), out, on_metrics=lambda step, _: seen.append(step)).step == 21 and seen == [21]
+    assert train(longer, str(small), out, on_metrics=lambda step, _: steps.append(step)).step == 21 and steps == [21]
 
 
-def test_the_first_phase_leaves_the_video_branch_as_it_was(small: Path, tmp_path: Path) -> None:
+def test_the_first_phase_does_not_change_the_video_branch(small: Path, tmp_path: Path) -> None:
     for shared in (True, False):
         config = settings("phases.paired.steps=0", f"phases.motion.train_shared={shared}", "ema.decay=0")
         out = tmp_path / str(shared)
         train(config, str(small), out)
-        before, after = dict(named(start_model(config))), tensors(out)
+        before, after = dict(list_parameters(init_model(config))), load_last_tensors(out)
         changed = {name for name in before if not torch.equal(before[name], after[f"model.{name}"])}
         embedders = {name for name in before if name.startswith("condition_embedder.")}
         assert any("blocks.0.motion." in name for name in changed)
-        assert all(is_motion(name) for name in changed - embedders)
+        assert all(is_motion_parameter(name) for name in changed - embedders)
         assert bool(changed & embedders) == shared
-        assert all("loss_video" not in line and line["phase"] == 1 for line in metrics(out))
+        assert all("loss_video" not in line and line["phase"] == 1 for line in read_metrics(out))
 
 
-def test_metrics_say_what_was_done_and_how_fast(straight: Path) -> None:
-    lines = [json.loads(line) for line in (straight / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+def test_metrics_have_losses_and_throughput(uninterrupted: Path) -> None:
+    lines = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 21))
     assert {"loss", "grad_norm", "learning_rate", "samples", *CLOCKS} <= lines[-1].keys()
     assert all(0 < line["mfu"] < 10 and line["tokens_per_second"] > 0 for line in lines)
     assert {line["phase"] for line in lines} == {1, 2}
 
 
-def test_a_dry_run_counts_what_the_loader_uses_and_leaves_out(small: Path) -> None:
+def test_a_dry_run_counts_used_and_left_out_samples(small: Path) -> None:
     config = settings("data.buckets.max_upscale=1", "data.buckets.resolutions=[[96, 48], [64, 128]]")
     found = dry_run(config, str(small))
-    rows = open_dataset(str(small)).index_rows(list(COLUMNS))
+    rows = open_dataset(str(small)).iterate_index_rows(list(COLUMNS))
     assert found.counts == count_buckets(rows, config.data.buckets)["train"]
     assert found.counts["used"] and found.counts["left_out"]
-    said = "\n".join(found.lines)
-    assert all(f"left out, {why}: {number}" in said for why, number in found.counts["left_out"].items())
-    assert all(f"{bucket}: {number}" in said for bucket, number in found.counts["buckets"].items())
+    lines = "\n".join(found.lines)
+    assert all(f"left out, {why}: {number}" in lines for why, number in found.counts["left_out"].items())
+    assert all(f"{bucket}: {number}" in lines for bucket, number in found.counts["buckets"].items())
 
 
-def told(config: TrainConfig, dataset: Path, out: Path) -> str:
+def get_error(config: TrainConfig, dataset: Path, out: Path) -> str:
     with pytest.raises(UserError) as error:
         train(config, str(dataset), out)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def test_pictures_can_be_encoded_as_they_come(small: Path, tmp_path: Path) -> None:
+def test_frames_can_be_encoded_at_every_step(small: Path, tmp_path: Path) -> None:
     config = settings("encoders.windows=0", "phases.motion.steps=0", "phases.paired.steps=3")
     assert train(config, str(small), tmp_path / "run").step == 3
-    assert all("loss_motion" in line or "loss_video" in line for line in metrics(tmp_path / "run"))
+    assert all("loss_motion" in line or "loss_video" in line for line in read_metrics(tmp_path / "run"))
 
 
-def broken_shard(dataset: Path) -> None:
+def damage_shard(dataset: Path) -> None:
     shard = sorted((dataset / "shards").glob("train-*.tar"))[-1]
     raw = bytearray(shard.read_bytes())
     raw[512 : len(raw) // 2] = bytes(len(raw) // 2 - 512)
@@ -186,46 +190,47 @@ def broken_shard(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("windows", [0, 2])
-def test_a_corrupt_shard_is_one_line_and_the_last_checkpoint_stands(windows: int, small: Path, tmp_path: Path) -> None:
+def test_a_corrupt_shard_is_one_line_and_the_last_checkpoint_remains(windows: int, small: Path, tmp_path: Path) -> None:
     dataset = Path(shutil.copytree(small, tmp_path / "set"))
     config = settings(f"encoders.windows={windows}", "phases.motion.steps=2", "phases.paired.steps=2")
     train(config, str(dataset), tmp_path / "run")
-    broken_shard(dataset)
+    damage_shard(dataset)
     more = settings(f"encoders.windows={windows}", "phases.motion.steps=2", "phases.paired.steps=40")
-    assert "damaged" in (said := told(more, dataset, tmp_path / "run")) and "shards/train-" in said
-    assert read_state(checkpoints(tmp_path / "run")[-1]).step >= 4
+    message = get_error(more, dataset, tmp_path / "run")
+    assert "damaged" in message and "shards/train-" in message
+    assert read_state(list_checkpoints(tmp_path / "run")[-1]).step >= 4
 
 
-def test_latents_that_are_missing_or_stale_are_one_line(small: Path, straight: Path, tmp_path: Path) -> None:
+def test_missing_or_stale_latents_are_one_line(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
     dataset = Path(shutil.copytree(small, tmp_path / "set"))
-    shutil.copytree(straight / "latents", dataset / "latents")
+    shutil.copytree(uninterrupted / "latents", dataset / "latents")
     train(settings("phases.motion.steps=0", "phases.paired.steps=1"), str(dataset), tmp_path / "run")
     assert not (tmp_path / "run" / "latents").exists()
-    said = told(settings("data.buckets.max_frames=13"), dataset, tmp_path / "other")
-    assert "max_frames" in said and "humove latents" in said
+    message = get_error(settings("data.buckets.max_frames=13"), dataset, tmp_path / "other")
+    assert "max_frames" in message and "humove latents" in message
     next((dataset / "latents").glob("train-*.tar")).unlink()
-    said = told(settings(), dataset, tmp_path / "another")
-    assert "missing" in said and "humove latents" in said
+    message = get_error(settings(), dataset, tmp_path / "another")
+    assert "missing" in message and "humove latents" in message
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ("model.channels=8", "the video's latents have 16 channels, the model's are 8: choose encoders.video"),
-        ("model.text_dim=4096", "the texts' tokens have 384 numbers, the model's text_dim is 4096"),
-        ("encoders.stride=4", "which is not what encoders.stride=4 makes of them"),
-        ("encoders.video=vae; encoders.weights=none", "encoders.vae is empty: give the folder that it lies in"),
+        ("model.channels=8", "the video latents have 16 channels, the model has 8: set encoders.video"),
+        ("model.text_dim=4096", "the caption embeddings have 384 dimensions, the model's text_dim is 4096"),
+        ("encoders.stride=4", "which does not match encoders.stride=4"),
+        ("encoders.video=vae; encoders.weights=none", "encoders.vae is empty: set it to the encoder's folder"),
     ],
 )
-def test_encoders_that_do_not_go_with_the_model_are_one_line(
-    change: str, said: str, small: Path, tmp_path: Path
+def test_encoders_that_do_not_match_the_model_are_one_line(
+    change: str, message: str, small: Path, tmp_path: Path
 ) -> None:
     config = settings("encoders.windows=0", "phases.motion.steps=0", "phases.paired.steps=1", *change.split("; "))
-    assert said in told(config, small, tmp_path / "run")
+    assert message in get_error(config, small, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("model.heads=4; model.head_dim=32", "model.head_dim is 64 there and 32 here"),
         ("model.heads=8", "model.heads is 2 there and 8 here"),
@@ -239,105 +244,103 @@ def test_encoders_that_do_not_go_with_the_model_are_one_line(
         ("data.buckets.resolutions=[[96, 64]]", "the position to resume from was saved with other"),
     ],
 )
-def test_a_run_of_another_preset_is_not_gone_on_with(
-    change: str, said: str, small: Path, straight: Path, tmp_path: Path
+def test_a_run_of_another_preset_is_not_resumed(
+    change: str, message: str, small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
-    assert said in told(settings("phases.paired.steps=15", *change.split("; ")), small, out)
-    assert checkpoints(out)[-1].name == "step-000020"
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
+    assert message in get_error(settings("phases.paired.steps=15", *change.split("; ")), small, out)
+    assert list_checkpoints(out)[-1].name == "step-000020"
     assert load_train_config(str(out / "config.yaml"), []) == settings()
 
 
-def test_weights_are_not_used_with_another_normalisation_than_their_own(
-    small: Path, straight: Path, tmp_path: Path
-) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
+def test_weights_are_not_used_with_another_normalisation(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
     normalizer, longer = out / "normalizer.npz", settings("phases.paired.steps=13")
     own = Normalizer.load(normalizer)
 
-    def refused(why: str) -> None:
-        said = f"normalizer.npz: {why}; step-000020 needs its own: restore it from a copy"
-        assert said in told(longer, small, out)
-        with pytest.raises(UserError, match=said):
+    def check_refused(why: str) -> None:
+        message = f"normalizer.npz: {why}; step-000020 depends on it: restore it from a copy"
+        assert message in get_error(longer, small, out)
+        with pytest.raises(UserError, match=message):
             open_sampling_run(out)
 
     normalizer.unlink()
-    refused("No such file or directory")
+    check_refused("No such file or directory")
     assert not normalizer.exists()
     Normalizer(mean_F=own.mean_F + 1, std_F=own.std_F).save(normalizer)
-    refused("it is another file")
+    check_refused("it has changed")
     own.save(normalizer)
     assert train(longer, str(small), out).finished
 
 
-def test_a_full_disk_is_one_line_and_the_last_checkpoint_stands(
-    small: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_remains(
+    small: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
     sync: Callable[[int], None] = os.fsync
 
-    def full(handle: int) -> None:
+    def fail_when_full(handle: int) -> None:
         if "step-000022" in os.readlink(f"/proc/self/fd/{handle}"):
             raise OSError(28, "No space left on device")
         sync(handle)
 
-    monkeypatch.setattr(os, "fsync", full)
-    said = told(settings("phases.paired.steps=14"), small, out)
-    assert "step-000022: No space left on device; step-000020 stands: make room there" in said
+    monkeypatch.setattr(os, "fsync", fail_when_full)
+    message = get_error(settings("phases.paired.steps=14"), small, out)
+    assert "step-000022: No space left on device; step-000020 is the last checkpoint: free some space" in message
     monkeypatch.undo()
     assert train(settings("phases.paired.steps=14"), str(small), out).finished
 
 
-def test_a_data_set_is_no_place_for_a_run(small: Path, motions: Path) -> None:
+def test_a_data_sets_folder_is_refused(small: Path, motions: Path) -> None:
     for folder in (small, motions):
-        assert "is a data set; give OUT a folder of its own" in told(settings(), small, folder)
+        assert "is a data set; give OUT a folder of its own" in get_error(settings(), small, folder)
 
 
-def test_a_place_that_holds_no_folder_is_one_line(small: Path, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_folder_is_one_line(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/run")):
-        assert f"OUT={out}: cannot be written" in told(settings(), small, out)
+        assert f"OUT={out}: cannot be written" in get_error(settings(), small, out)
 
 
 def test_one_training_at_a_time_in_a_folder(small: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with locked(tmp_path / "run"):
-        assert "another training is running there" in told(settings(), small, tmp_path / "run")
+    with lock_folder(tmp_path / "run"):
+        assert "another training is running there" in get_error(settings(), small, tmp_path / "run")
 
 
-def test_motion_of_other_sets_trains_the_first_phase(small: Path, motions: Path, tmp_path: Path) -> None:
+def test_motion_only_sets_train_the_first_phase(small: Path, motions: Path, tmp_path: Path) -> None:
     config = settings("phases.motion.steps=3", "phases.paired.steps=2")
     for out, more in ((tmp_path / "run", [str(motions)]), (tmp_path / "plain", [])):
-        assert train(config, str(small), out, motion_only=more) == Trained(step=5, finished=True)
-    ours, plain = metrics(tmp_path / "run"), metrics(tmp_path / "plain")
+        assert train(config, str(small), out, motion_only=more) == TrainResult(step=5, finished=True)
+    ours, plain = read_metrics(tmp_path / "run"), read_metrics(tmp_path / "plain")
     assert [line["phase"] for line in ours] == [1, 1, 1, 2, 2]
     assert ours[0]["loss"] != plain[0]["loss"]
-    assert "motions, buckets, seed or batch size" in told(
-        settings("phases.motion.steps=5", "phases.paired.steps=2"), small, _before_phase_2(tmp_path / "run")
+    assert "motions, buckets, seed or batch size" in get_error(
+        settings("phases.motion.steps=5", "phases.paired.steps=2"), small, _remove_phase_2(tmp_path / "run")
     )
 
 
-def _before_phase_2(run: Path) -> Path:
-    """The run as it was after its first phase."""
-    shutil.rmtree(checkpoints(run)[-1])
+def _remove_phase_2(run: Path) -> Path:
+    """Restore the run to the end of its first phase."""
+    shutil.rmtree(list_checkpoints(run)[-1])
     return run
 
 
-def test_a_wan_preset_does_not_start_from_nothing_unasked(small: Path) -> None:
+def test_a_wan_preset_does_not_silently_start_from_random_weights(small: Path) -> None:
     config = settings("encoders.video=vae", "encoders.vae=nowhere")
-    with pytest.raises(UserError, match="encoders.weights is empty: give Wan's weights"):
-        start_model(config)
-    start_model(config, resumed=True)
-    start_model(settings("encoders.video=vae", "encoders.vae=nowhere", "encoders.weights=none"))
+    with pytest.raises(UserError, match="encoders.weights is empty: set it to Wan's weights"):
+        init_model(config)
+    init_model(config, resumed=True)
+    init_model(settings("encoders.video=vae", "encoders.vae=nowhere", "encoders.weights=none"))
 
 
-def test_samples_of_the_three_modes_are_made_and_measured(small: Path, straight: Path, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
+def test_samples_of_the_three_modes_are_written_and_measured(small: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
     more = ("phases.paired.steps=13", "validation.clips=1", "validation.sampling.steps=2")
     train(settings(*more), str(small), out)
-    made = sorted(path.name.split("-p00-")[1] for path in (out / "validation" / "21").glob("*.mp4"))
-    assert made == ["joint.mp4", "motion-to-video.mp4", "video-to-motion.mp4"]
-    last = metrics(out)[-1]
+    names = sorted(path.name.split("-p00-")[1] for path in (out / "validation" / "21").glob("*.mp4"))
+    assert names == ["joint.mp4", "motion-to-video.mp4", "video-to-motion.mp4"]
+    last = read_metrics(out)[-1]
     assert last["step"] == 21
     assert {"validation/video_to_motion_pa_mpjpe_mm", "validation/motion_to_video_psnr_db"} <= last.keys()
 
@@ -345,45 +348,47 @@ def test_samples_of_the_three_modes_are_made_and_measured(small: Path, straight:
 VALIDATED = ("validation.clips=1", "validation.sampling.steps=2")
 
 
-def validations(run: Path) -> list[int]:
-    return [line["step"] for line in metrics(run) if "validation/motion_to_video_psnr_db" in line]
+def list_validations(run: Path) -> list[int]:
+    return [line["step"] for line in read_metrics(run) if "validation/motion_to_video_psnr_db" in line]
 
 
-def test_a_run_that_ends_before_its_last_validation_makes_up_for_it(
-    small: Path, straight: Path, tmp_path: Path
+def test_a_run_that_stops_before_the_final_validation_runs_it_on_resume(
+    small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
     config = settings(*VALIDATED)
 
     def stop(line: str) -> None:
         if "in the three modes" in line:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    assert train(config, str(small), out, say=stop) == Trained(step=20, finished=False)
-    assert validations(out) == [] and not list((out / "validation").rglob("*.mp4"))
+    assert train(config, str(small), out, say=stop) == TrainResult(step=20, finished=False)
+    assert list_validations(out) == [] and not list((out / "validation").rglob("*.mp4"))
     for _ in range(2):
-        assert train(config, str(small), out) == Trained(step=20, finished=True)
-        assert validations(out) == [20]
+        assert train(config, str(small), out) == TrainResult(step=20, finished=True)
+        assert list_validations(out) == [20]
 
 
-def test_a_stop_amid_a_validation_on_the_way_saves_and_stops(small: Path, tmp_path: Path) -> None:
+def test_a_stop_during_a_validation_saves_and_stops(small: Path, tmp_path: Path) -> None:
     def stop(line: str) -> None:
         if line.startswith("step 12:"):
             os.kill(os.getpid(), signal.SIGTERM)
 
     config, out = settings(*VALIDATED, "validation.every=6"), tmp_path / "run"
-    assert train(config, str(small), out, say=stop) == Trained(step=12, finished=False)
-    assert checkpoints(out)[-1].name == "step-000012" and validations(out) == [6]
-    assert train(config, str(small), out).finished and validations(out) == [6, 18, 20]
+    assert train(config, str(small), out, say=stop) == TrainResult(step=12, finished=False)
+    assert list_checkpoints(out)[-1].name == "step-000012" and list_validations(out) == [6]
+    assert train(config, str(small), out).finished and list_validations(out) == [6, 18, 20]
 
 
-def test_a_run_of_motion_alone_is_validated_too(small: Path, tmp_path: Path) -> None:
+def test_a_run_of_only_phase_1_is_validated(small: Path, tmp_path: Path) -> None:
     config = settings(*VALIDATED, "phases.motion.steps=2", "phases.paired.steps=0")
-    assert train(config, str(small), tmp_path / "run").finished and validations(tmp_path / "run") == [2]
+    assert train(config, str(small), tmp_path / "run").finished and list_validations(tmp_path / "run") == [2]
 
 
-def test_validation_videos_that_cannot_be_written_are_one_line(small: Path, straight: Path, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "run"))
-    for row in open_dataset(str(small)).index_rows(["key"]):
+def test_validation_videos_that_cannot_be_written_are_one_line(
+    small: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
+    for row in open_dataset(str(small)).iterate_index_rows(["key"]):
         (out / "validation" / "20" / f"{row['key']}-video-to-motion.mp4").mkdir(parents=True)
-    assert "step-000020 stands" in told(settings(*VALIDATED), small, out)
+    assert "last checkpoint: step-000020" in get_error(settings(*VALIDATED), small, out)

@@ -1,4 +1,4 @@
-"""The stores that every test of the interface runs on."""
+"""The stores on which the interface tests run."""
 
 import uuid
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One job at a time on a store."""
+"""Exclusive access to a store."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def test_a_second_job_is_refused_and_a_third_may_follow(store: Store, short: Non
         pass
 
 
-def test_a_lease_outlives_its_term_while_its_holder_lives(store: Store, short: None) -> None:
+def test_a_lease_is_renewed_while_its_holder_runs(store: Store, short: None) -> None:
     with lock_store(store) as held:
         time.sleep(2.5)
         held.check()
@@ -40,7 +40,7 @@ def test_a_lease_outlives_its_term_while_its_holder_lives(store: Store, short: N
 
 
 def leave_lease(store: Store, **fields: object) -> None:
-    """A lease whose holder, on another machine, is gone."""
+    """Leave the lease of a holder on another machine that has ended."""
     now = time.time()
     document = {"owner": "other", "what": "build", "host": "elsewhere", "machine": "elsewhere", "pid": 1}
     store.write(lease.LOCK_FILE, json.dumps({**document, "renewed": now, "expires": now + 1.5, **fields}).encode())
@@ -54,7 +54,7 @@ def remote(request) -> Store:
 
 
 @pytest.mark.parametrize("fields", [{}, {"expires": 0.0}, {"expires": 4e9}])
-def test_a_lease_that_nobody_renews_is_taken_over_whatever_its_clock_says(
+def test_a_lease_without_renewal_is_taken_over_whatever_its_clock(
     remote: Store, short: None, fields: dict[str, float]
 ) -> None:
     leave_lease(remote, **fields)
@@ -96,7 +96,7 @@ def test_a_killed_holder_of_this_machine_is_replaced_at_once(s3: S3Server) -> No
 
 
 @pytest.mark.parametrize("loss", ["taken", "deleted"])
-def test_a_holder_learns_that_its_lease_is_lost(remote: Store, short: None, loss: str) -> None:
+def test_a_holder_is_notified_of_a_lost_lease(remote: Store, short: None, loss: str) -> None:
     lose: Callable[[], None] = {
         "taken": lambda: leave_lease(remote),
         "deleted": lambda: remote.delete([lease.LOCK_FILE]),
@@ -109,7 +109,7 @@ def test_a_holder_learns_that_its_lease_is_lost(remote: Store, short: None, loss
     assert remote.exists(lease.LOCK_FILE) == (loss == "taken")
 
 
-def test_a_store_that_falls_silent_ends_the_lease(s3: S3Server, short: None) -> None:
+def test_an_unreachable_store_ends_the_lease(s3: S3Server, short: None) -> None:
     store = open_store(f"{s3.make_bucket('leases')}/silent-{time.time_ns()}")
     with pytest.raises(UserError, match="lost its lock"), lock_store(store) as held:
         s3.fail_next(1000, 403)
@@ -119,7 +119,7 @@ def test_a_store_that_falls_silent_ends_the_lease(s3: S3Server, short: None) -> 
         s3.reset()
 
 
-def test_of_many_that_start_at_once_one_wins(s3: S3Server) -> None:
+def test_one_of_many_simultaneous_jobs_gets_the_lease(s3: S3Server) -> None:
     store = open_store(f"{s3.make_bucket('leases')}/race-{time.time_ns()}")
     outcomes: list[str] = []
 

@@ -1,4 +1,4 @@
-"""A folder of this machine: what is atomic, and how refusals read."""
+"""A store in a local folder: atomic writes, and messages of refusals."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
     assert os.listdir(tmp_path) == ["a"] and store.read("a") == b"old"
 
 
-def test_what_a_killed_writer_left_is_not_listed(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_not_listed(tmp_path: Path) -> None:
     (tmp_path / ".a-0123abcd.tmp").write_bytes(b"half")
     assert open_store(tmp_path).list() == []
 
@@ -48,7 +48,7 @@ def test_a_file_moves_across_file_systems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
-def test_a_folder_that_refuses_is_told_in_one_line(tmp_path: Path, monkeypatch, number: int) -> None:
+def test_a_folder_without_rights_is_one_line(tmp_path: Path, monkeypatch, number: int) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -60,5 +60,5 @@ def test_a_folder_that_refuses_is_told_in_one_line(tmp_path: Path, monkeypatch, 
 
 def test_a_folder_below_a_file_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is a file, not a folder"):
         require_writable(open_store(tmp_path / "file"))

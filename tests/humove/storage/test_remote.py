@@ -18,7 +18,7 @@ def bucket(s3: S3Server) -> str:
     return s3.make_bucket("requests")
 
 
-def test_each_read_is_one_request_for_what_was_asked(s3: S3Server, bucket: str) -> None:
+def test_each_read_is_one_request_for_its_bytes(s3: S3Server, bucket: str) -> None:
     store = open_store(f"{bucket}/set")
     store.write("a", bytes(1_000_000))
     s3.reset()
@@ -64,7 +64,7 @@ def test_an_upload_that_fails_leaves_nothing(s3: S3Server, bucket: str, tmp_path
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_busy_store_is_asked_again(s3: S3Server, bucket: str, status: int) -> None:
+def test_a_busy_store_is_retried(s3: S3Server, bucket: str, status: int) -> None:
     store = open_store(f"{bucket}/busy")
     s3.fail_next(2, status)
     store.write("a", b"x")
@@ -80,7 +80,7 @@ def test_a_store_that_stays_busy_is_a_connection_error(s3: S3Server, bucket: str
     assert 3 <= s3.count().requests <= 12
 
 
-def test_a_server_that_is_not_there_is_a_connection_error(s3: S3Server, bucket: str, monkeypatch) -> None:
+def test_a_missing_server_is_a_connection_error(s3: S3Server, bucket: str, monkeypatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{find_free_port()}")
     with pytest.raises(ConnectionError, match="does not answer"):
         open_store(f"{bucket}/x").read("a")
@@ -88,7 +88,7 @@ def test_a_server_that_is_not_there_is_a_connection_error(s3: S3Server, bucket: 
         require_writable(open_store(f"{bucket}/x"))
 
 
-def test_a_bucket_that_is_not_there_is_named(s3: S3Server) -> None:
+def test_a_missing_bucket_is_named(s3: S3Server) -> None:
     store = open_store("s3://no-such-bucket/set")
     for act in (lambda: store.read("a"), lambda: store.write("a", b""), store.list, lambda: require_writable(store)):
         with pytest.raises(UserError, match="s3://no-such-bucket/set: there is no such bucket") as caught:
@@ -98,7 +98,7 @@ def test_a_bucket_that_is_not_there_is_named(s3: S3Server) -> None:
         open_store("s3://Not_A_Bucket!/set").read("a")
 
 
-def test_refused_and_missing_credentials_name_where_they_come_from(s3: S3Server, bucket: str, monkeypatch) -> None:
+def test_refused_and_missing_credentials_name_their_source(s3: S3Server, bucket: str, monkeypatch) -> None:
     s3.fail_next(1, 403)
     with pytest.raises(UserError, match="access is refused.*AWS_ACCESS_KEY_ID.*AWS_ENDPOINT_URL"):
         open_store(f"{bucket}/set").read("a")
@@ -122,7 +122,7 @@ def test_a_missing_package_names_the_extra() -> None:
     assert done.stdout.startswith("s3://bucket/set: ") and "make setup EXTRAS=s3" in done.stdout
 
 
-def test_an_unknown_protocol_is_told(tmp_path: Path) -> None:
+def test_an_unknown_protocol_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nosuch://x: .*give a folder, or an address such as s3://bucket/set"):
         open_store("nosuch://x")
 

@@ -1,4 +1,4 @@
-"""Videos made on the spot; each frame carries its own number, so that a test can read which frame it was given."""
+"""Generated videos whose frames show their own number, so that tests can identify them."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +14,16 @@ import pytest
 WIDTH, HEIGHT = 320, 240
 
 
-def _background() -> np.ndarray:
+def _draw_background() -> np.ndarray:
     rng = np.random.default_rng(7)
     return cv2.GaussianBlur(rng.integers(40, 200, (HEIGHT, WIDTH, 3), dtype=np.uint8), (0, 0), 3)
 
 
-_BACKGROUND = _background()
+_BACKGROUND = _draw_background()
 
 
-def numbered(number: int) -> np.ndarray:
-    """(240, 320, 3) RGB with the number's 8 bits as squares along the top; the left bottom corner is red."""
+def draw_number(number: int) -> np.ndarray:
+    """Draw (240, 320, 3) RGB with the number's 8 bits as squares along the top; the left bottom corner is red."""
     image = np.roll(_BACKGROUND, number * 2, axis=1)
     for bit in range(8):
         image[10:50, 40 * bit : 40 * bit + 40] = 235 if number >> bit & 1 else 20
@@ -32,15 +32,15 @@ def numbered(number: int) -> np.ndarray:
 
 
 def read_number(rgb: np.ndarray) -> int:
-    """The number in a picture that `numbered` drew, at any size."""
+    """Read the number in an image of `draw_number`, at any size."""
     image = cv2.resize(rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return sum(int(image[20:40, 40 * bit + 10 : 40 * bit + 30].mean() > 128) << bit for bit in range(8))
 
 
 @contextmanager
 def _keep_scheduling() -> Iterator[None]:
-    """Leave this thread's scheduling as it was: for root, SVT-AV1 makes the caller a real-time thread of the highest
-    priority, which every process started later inherits, and which starves all others."""
+    """Restore this thread's scheduling: for root, SVT-AV1 makes the caller a real-time thread of the highest priority,
+    which child processes inherit and which starves all others."""
     if not hasattr(os, "sched_setscheduler"):
         yield
         return
@@ -66,7 +66,7 @@ def write_film(
     full_range: bool = False,
     field_order: str | None = None,
 ) -> Path:
-    """Encodes RGB images, one thread, low loss. `pts` are in units of 1 / rate."""
+    """Encode RGB images, one thread, low loss. `pts` are in units of 1 / rate."""
     defaults = {"libx264": {"crf": "12", "preset": "veryfast"}, "libx265": {"x265-params": "log-level=none"}}
     with _keep_scheduling(), av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=defaults.get(codec, {}) | (options or {}))
@@ -99,7 +99,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(name: str, frames: int | Sequence[np.ndarray], **options: object) -> Path:
         path = folder / name
         if not path.exists():
-            images = [numbered(i) for i in range(frames)] if isinstance(frames, int) else frames
+            images = [draw_number(i) for i in range(frames)] if isinstance(frames, int) else frames
             write_film(path, images, **options)
         return path
 

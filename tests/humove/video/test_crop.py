@@ -1,4 +1,4 @@
-"""The window stands inside the frame, holds the person, and comes in few shapes."""
+"""The crop window is inside the frame, contains the person, and has one of few shapes."""
 
 import numpy as np
 import pytest

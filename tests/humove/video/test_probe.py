@@ -1,4 +1,4 @@
-"""Probe: what a viewer would see, and why a file is none."""
+"""Probe: properties as displayed, and the rejection of other files."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +10,11 @@ import pytest
 
 from humove.reasons import Reason
 from humove.stage import Reject
-from humove.video.probe import Probe, nominal_fps, probe
+from humove.video.probe import Probe, compute_nominal_fps, probe_video
 
 
 @pytest.mark.parametrize(
-    ("base", "average", "wanted"),
+    ("base", "average", "expected"),
     [
         ("30", "30", "30"),
         ("30", "140625/4688", "30"),  # jittered timestamps
@@ -28,21 +28,21 @@ from humove.video.probe import Probe, nominal_fps, probe
         (None, None, "25"),
     ],
 )
-def test_nominal_fps(base: str | None, average: str | None, wanted: str) -> None:
-    assert nominal_fps(base and Fraction(base), average and Fraction(average)) == Fraction(wanted)
+def test_nominal_fps(base: str | None, average: str | None, expected: str) -> None:
+    assert compute_nominal_fps(base and Fraction(base), average and Fraction(average)) == Fraction(expected)
 
 
 def test_plain(film) -> None:
-    seen = probe(film("plain.mp4", 12))
-    assert isinstance(seen, Probe)
-    assert (seen.width, seen.height, seen.fps, seen.codec, seen.promised_frames) == (320, 240, 30, "h264", 12)
-    assert (seen.rotation, seen.sar, seen.interlaced, seen.full_range) == (0, 1, False, False)
+    probe = probe_video(film("plain.mp4", 12))
+    assert isinstance(probe, Probe)
+    assert (probe.width, probe.height, probe.fps, probe.codec, probe.promised_frames) == (320, 240, 30, "h264", 12)
+    assert (probe.rotation, probe.sar, probe.interlaced, probe.full_range) == (0, 1, False, False)
 
 
 def test_sample_aspect_ratio_then_rotation(film) -> None:
-    wide = probe(film("sar.mp4", 4, sar=Fraction(2)))
+    wide = probe_video(film("sar.mp4", 4, sar=Fraction(2)))
     assert (wide.width, wide.height) == (640, 240)
-    turned = probe(film("sar_turned.mp4", 4, sar=Fraction(2), rotation=90))
+    turned = probe_video(film("sar_turned.mp4", 4, sar=Fraction(2), rotation=90))
     assert turned.rotation in (90, 270)
     assert (turned.width, turned.height) == (240, 640)
 
@@ -55,23 +55,23 @@ def test_not_a_video(tmp_path: Path) -> None:
     noise = tmp_path / "noise.mp4"
     noise.write_bytes(np.random.default_rng(0).bytes(5000))
     for path in (empty, text, noise):
-        seen = probe(path)
-        assert isinstance(seen, Reject), path
-        assert seen.reason is Reason.UNREADABLE
-        assert "\n" not in seen.detail
+        probe = probe_video(path)
+        assert isinstance(probe, Reject), path
+        assert probe.reason is Reason.UNREADABLE
+        assert "\n" not in probe.detail
 
 
 def test_no_index_at_the_end(film, tmp_path: Path) -> None:
     path = tmp_path / "cut.mp4"
     path.write_bytes(film("plain.mp4", 12).read_bytes()[:-600])
-    assert probe(path).reason is Reason.UNREADABLE
+    assert probe_video(path).reason is Reason.UNREADABLE
 
 
-def test_still_picture_and_sound(tmp_path: Path) -> None:
-    picture = tmp_path / "picture.mp4"
+def test_still_image_and_sound(tmp_path: Path) -> None:
+    image = tmp_path / "picture.mp4"
     ok, data = cv2.imencode(".png", np.zeros((50, 60, 3), np.uint8))
     assert ok
-    picture.write_bytes(data.tobytes())
+    image.write_bytes(data.tobytes())
     sound = tmp_path / "sound.mp4"
     with av.open(str(sound), "w") as container:
         stream = container.add_stream("aac", rate=48000)
@@ -79,20 +79,23 @@ def test_still_picture_and_sound(tmp_path: Path) -> None:
         frame.rate = 48000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    for path in (picture, sound):
-        assert probe(path).reason is Reason.NO_VIDEO_STREAM
+    for path in (image, sound):
+        assert probe_video(path).reason is Reason.NO_VIDEO_STREAM
 
 
-def test_a_missing_file_is_no_verdict(tmp_path: Path) -> None:
+def test_a_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        probe(tmp_path / "nowhere.mp4")
+        probe_video(tmp_path / "nowhere.mp4")
 
 
 def test_real_files(shared_data: Path) -> None:
     folder = shared_data / "video"
-    assert (probe(folder / "rot_portrait_meta.mp4").width, probe(folder / "sar_2to1.mp4").width) == (540, 960)
-    assert probe(folder / "weird_timebase.mp4").fps == probe(folder / "vfr.mp4").fps == 30
-    assert probe(folder / "interlaced_mpeg2.ts").interlaced
-    assert probe(folder / "intel_asl_walk.mkv").full_range
-    assert probe(folder / "truncated_no_moov.mp4").reason is Reason.UNREADABLE
-    assert probe(folder / "audio_only.mp4").reason is Reason.NO_VIDEO_STREAM
+    assert (probe_video(folder / "rot_portrait_meta.mp4").width, probe_video(folder / "sar_2to1.mp4").width) == (
+        540,
+        960,
+    )
+    assert probe_video(folder / "weird_timebase.mp4").fps == probe_video(folder / "vfr.mp4").fps == 30
+    assert probe_video(folder / "interlaced_mpeg2.ts").interlaced
+    assert probe_video(folder / "intel_asl_walk.mkv").full_range
+    assert probe_video(folder / "truncated_no_moov.mp4").reason is Reason.UNREADABLE
+    assert probe_video(folder / "audio_only.mp4").reason is Reason.NO_VIDEO_STREAM

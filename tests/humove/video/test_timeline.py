@@ -1,4 +1,4 @@
-"""Resampling never goes back, keeps the pace, and leaves a constant rate alone."""
+"""Resampling is monotonic, keeps the timing, and leaves a constant rate unchanged."""
 
 from fractions import Fraction
 
@@ -6,15 +6,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from humove.video.timeline import output_rate, resample
+from humove.video.timeline import compute_output_rate, map_output_frames
 
 
 @settings(deadline=None)
 @given(steps=st.lists(st.integers(1, 9000), min_size=1, max_size=80), fps=st.sampled_from([24, 30, 60, 120]))
 def test_monotonic_and_in_time(steps: list[int], fps: int) -> None:
     pts = np.cumsum([0, *steps])
-    shown = resample(pts, Fraction(1, 90000), Fraction(fps))
-    rate = output_rate(Fraction(fps))
+    shown = map_output_frames(pts, Fraction(1, 90000), Fraction(fps))
+    rate = compute_output_rate(Fraction(fps))
     assert pts[shown[0]] / 90000 * fps <= 0.5 or len(shown) == -(-len(pts) // (fps // rate))
     assert (np.diff(shown) >= 0).all()
     assert shown[-1] < len(pts)
@@ -26,10 +26,10 @@ def test_monotonic_and_in_time(steps: list[int], fps: int) -> None:
 @given(n=st.integers(1, 300), jitter=st.lists(st.floats(-0.3, 0.3), min_size=300, max_size=300))
 def test_jitter_drops_nothing(n: int, jitter: list[float]) -> None:
     pts = np.round((np.arange(n) + np.array(jitter[:n])) * 3000).astype(np.int64)
-    assert resample(pts, Fraction(1, 90000), Fraction(30)).tolist() == list(range(n))
+    assert map_output_frames(pts, Fraction(1, 90000), Fraction(30)).tolist() == list(range(n))
 
 
 def test_rates() -> None:
     cases = {"25": "25", "60": "60", "120": "60", "240": "60", "100": "50", "120000/1001": "60000/1001"}
-    assert {fps: str(output_rate(Fraction(fps))) for fps in cases} == cases
-    assert resample(np.arange(9), Fraction(1, 240), Fraction(240)).tolist() == [0, 4, 8]
+    assert {fps: str(compute_output_rate(Fraction(fps))) for fps in cases} == cases
+    assert map_output_frames(np.arange(9), Fraction(1, 240), Fraction(240)).tolist() == [0, 4, 8]

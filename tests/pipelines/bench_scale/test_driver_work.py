@@ -1,4 +1,4 @@
-"""The synthetic set: planned, resumed and assembled as a real one is."""
+"""The synthetic set: planned, resumed and assembled like a real one."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -12,7 +12,7 @@ from pipelines.bench_scale.synthetic import write_synthetic_set
 from shards.reader import open_dataset
 
 
-def test_every_clip_is_planned_kept_or_dropped_as_its_scores_say(tmp_path: Path) -> None:
+def test_every_clip_is_planned_kept_or_dropped_by_its_scores(tmp_path: Path) -> None:
     store = open_store(tmp_path / "set")
     write_synthetic_set(store, make_plan(), 100, batch_videos=40)
     plan = measure_plan(store)
@@ -28,10 +28,10 @@ def test_every_clip_is_planned_kept_or_dropped_as_its_scores_say(tmp_path: Path)
     assert counts["near_duplicates"].emitted == len(dataset) and counts["near_duplicates"].rejected > 0
     for row in counts.values():
         assert row.inputs == row.emitted + row.rejected + row.faulted
-    assert len(list(dataset.outcomes())) == 100 + 500 + 500
+    assert len(list(dataset.iterate_outcomes())) == 100 + 500 + 500
 
 
-def test_the_curve_is_a_picture_with_every_point(tmp_path: Path) -> None:
+def test_the_curve_has_every_point(tmp_path: Path) -> None:
     points = [Prediction(machines=n, workers=16, videos=1000, seconds=1000 / n, efficiency=0.9) for n in (1, 2, 4)]
     root = ElementTree.fromstring(draw_curve(points))
     assert len(root.findall("{*}circle")) == 3

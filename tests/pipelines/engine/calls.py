@@ -1,4 +1,4 @@
-"""Stages for the tests of executors, which do what their payload says."""
+"""Stages for the tests of executors; the payload names the action."""
 
 import os
 import signal
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from humove.errors import UserError
 from humove.stage import Resources
-from pipelines.engine.task import Done, Executor, StepError, Task
+from pipelines.engine.executors.task import Executor, StepError, Task, TaskResult
 
 
 class Unreadable(Exception):
-    """Can be pickled and not unpickled, as some libraries' exceptions."""
+    """An exception that can be pickled but not unpickled, like those of some libraries."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(first)
 
 
 class Calls:
-    """A stage whose payload is the name of what to do, and its argument."""
+    """A stage whose payload is the name of an action and its argument."""
 
     name = "calls"
 
@@ -64,7 +64,7 @@ class Calls:
         return attempt
 
     def leave_mark(self, folder: str, attempt: int) -> None:
-        """One file for each time that the task began."""
+        """Create one file for each start of the task."""
         (Path(folder) / f"{time.monotonic_ns()}").touch()
         time.sleep(2)
 
@@ -127,13 +127,13 @@ STAGE = Calls()
 
 
 def run_all(executor: Executor, tasks: list[Task]) -> dict[str, object]:
-    """Each task's result; fails where a task has two."""
+    """Return each task's result; fail where a task has two."""
     for task in tasks:
         executor.submit(task)
     results: dict[str, object] = {}
     while done := executor.wait():
         for d in done:
-            assert isinstance(d, Done) and d.task.task_id not in results
+            assert isinstance(d, TaskResult) and d.task.task_id not in results
             results[d.task.task_id] = d.result
     assert results.keys() == {t.task_id for t in tasks}
     return results

@@ -1,4 +1,4 @@
-"""Networks on a fake device: they say who ran what, and fail when they are told to."""
+"""Networks on a fake device that note which process ran what, and fail on given rows."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annotators.network import Columns, ragged
+from annotators.network import Columns, make_ragged_column
 from humove.errors import UserError
 
 
@@ -62,11 +62,11 @@ class Reverser:
 
     def run(self, inputs: Columns) -> Columns:
         (rows,) = inputs
-        return ragged([row[::-1] for row in rows]), np.array([len(row) for row in rows])
+        return make_ragged_column([row[::-1] for row in rows]), np.array([len(row) for row in rows])
 
 
 class Unloadable(Doubler):
-    """Can be loaded by the first `can` processes alone; the others find no weights, or die of it."""
+    """A network that only the first `can` processes can load; others raise a UserError or die."""
 
     def __init__(self, folder: Path, *, can: int = 0, dies: bool = False) -> None:
         super().__init__(folder)
@@ -86,11 +86,11 @@ class Unloadable(Doubler):
         raise UserError("motion.nlf.weights.path: no file /models/nlf.torchscript; mend the path")
 
 
-def notes(folder: Path, what: str) -> list[dict]:
-    """What networks have noted, a line each."""
+def read_notes(folder: Path, what: str) -> list[dict]:
+    """Return the notes of networks, one per line."""
     return [json.loads(line) for file in sorted(folder.glob(f"{what}-*")) for line in file.read_text().splitlines()]
 
 
-def frames(*values: float) -> Columns:
-    """A batch of small frames, each full of one value."""
+def make_frames(*values: float) -> Columns:
+    """Return a batch of small frames, each filled with one value."""
     return (np.stack([np.full((6, 4), value, np.float32) for value in values]),)

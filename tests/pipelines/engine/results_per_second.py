@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from pipelines.engine.executors import make_executor
-from pipelines.engine.run_tasks import run_tasks
+from pipelines.engine.executors.make import make_executor
+from pipelines.engine.executors.run_tasks import run_tasks
 from tests.pipelines.engine.calls import make_task
 
 

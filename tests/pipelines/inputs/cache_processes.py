@@ -1,4 +1,4 @@
-"""What worker processes do in the tests of the cache."""
+"""The functions of worker processes in the tests of the cache."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ from pipelines.inputs.reference import InputRef
 
 
 def open_together(job: tuple[SourceCache, InputRef, float, float]) -> tuple[bytes, float, float] | str:
-    """Open an input at a given time, keep it for a while; its bytes and the times of opening and closing."""
+    """Open an input at a given time for `hold_s`; return its bytes and the times of opening and closing."""
     cache, item, start, hold_s = job
     time.sleep(max(0.0, start - time.time()))
     try:
@@ -29,7 +29,7 @@ def open_many(job: tuple[SourceCache, list[InputRef]]) -> list[int]:
     return sizes
 
 
-def hold(cache: SourceCache, item: InputRef, ready: Path) -> None:
+def hold_open(cache: SourceCache, item: InputRef, ready: Path) -> None:
     with cache.open(item):
         ready.touch()
         time.sleep(60)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from humove.ids import video_id_of
+from humove.ids import compute_video_id
 from humove.reasons import Reason
 from pipelines.inputs.cache import SourceCache, SourceUnavailable
 from pipelines.inputs.listing import list_inputs
 from pipelines.inputs.reference import InputRef
-from tests.pipelines.inputs.cache_processes import hold, open_many, open_together
+from tests.pipelines.inputs.cache_processes import hold_open, open_many, open_together
 from tests.pipelines.inputs.web_server import Failure, WebServer
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -32,7 +32,7 @@ def list_one(location: str) -> InputRef:
     return item
 
 
-def read(cache: SourceCache, item: InputRef) -> bytes:
+def read_input(cache: SourceCache, item: InputRef) -> bytes:
     with cache.open(item) as path:
         return path.read_bytes()
 
@@ -54,27 +54,27 @@ def test_a_url_is_the_same_video_as_its_file(web: WebServer, tmp_path: Path) -> 
     item = list_one(web.serve("/sub/a.MP4", b"a video", failures=[Failure(status=503)]) + "?token=a.b")
     cache = make_cache(tmp_path)
     with cache.open(item) as path:
-        assert video_id_of(path) == video_id_of(tmp_path / "a.mp4")
+        assert compute_video_id(path) == compute_video_id(tmp_path / "a.mp4")
         assert path.suffix == ".mp4"
-    assert read(cache, item) == b"a video"
-    assert [r.sent for r in web.get()] == [0, 7]
+    assert read_input(cache, item) == b"a video"
+    assert [r.sent for r in web.list_requests()] == [0, 7]
 
 
-def test_what_is_not_there_is_rejected_in_one_line(web: WebServer, tmp_path: Path) -> None:
+def test_a_missing_source_is_rejected_with_one_line(web: WebServer, tmp_path: Path) -> None:
     item = list_one(f"{web.url}/gone.mp4")
     with pytest.raises(SourceUnavailable, match="^not found: http://127.0.0.1:.*/gone.mp4$") as caught:
-        read(make_cache(tmp_path), item)
+        read_input(make_cache(tmp_path), item)
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (str(copy), copy.reason) == (str(caught.value), Reason.UNREADABLE)
     assert {p.name for p in (tmp_path / "cache").iterdir()} == {".lock"}
 
 
-def test_a_server_that_is_down_is_a_fault_which_a_further_run_tries_again(web: WebServer, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_a_fault_that_the_next_run_retries(web: WebServer, tmp_path: Path) -> None:
     item = list_one(web.serve("/a.mp4", b"x", failures=[Failure(status=500)] * 2))
     with pytest.raises(ConnectionError, match="a.mp4: HTTP 500; 2 attempts"):
-        read(make_cache(tmp_path), item)
+        read_input(make_cache(tmp_path), item)
     assert list_copies(tmp_path) == []
-    assert read(make_cache(tmp_path), item) == b"x"
+    assert read_input(make_cache(tmp_path), item) == b"x"
 
 
 def test_several_processes_download_a_source_once(web: WebServer, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_object_is_downloaded_once_too(s3, tmp_path: Path) -> None:
     assert s3.count().bytes_out <= 1.1 * len(body)
 
 
-def test_processes_that_wait_for_a_server_that_is_down_try_no_more(web: WebServer, tmp_path: Path) -> None:
+def test_waiting_processes_do_not_retry_a_server_that_is_down(web: WebServer, tmp_path: Path) -> None:
     item = list_one(web.serve("/a.mp4", b"x"))
     web.files["/a.mp4"].status, web.files["/a.mp4"].delay_s = 503, 1.0
     cache = make_cache(tmp_path)
@@ -112,19 +112,19 @@ def test_processes_that_wait_for_a_server_that_is_down_try_no_more(web: WebServe
         list(pool.map(open_many, [(cache, [])] * 6))
         failed = list(pool.map(open_together, [(cache, item, time.time() + 0.5, 0.0)] * 3))
     assert all("HTTP 503; 2 attempts" in text for text in failed)
-    assert len(web.get()) == 2
+    assert len(web.list_requests()) == 2
 
 
 def test_the_least_recently_used_copies_are_evicted(web: WebServer, tmp_path: Path) -> None:
     items = [list_one(web.serve(f"/{i}.mp4", bytes([i]) * MB)) for i in range(4)]
     cache = make_cache(tmp_path, int(3.5 * MB))
     for item in (items[0], items[1], items[2], items[0], items[3]):
-        read(cache, item)
-    assert len(web.get()) == 4 and len(list_copies(tmp_path)) == 3
-    assert read(cache, items[0]) == bytes([0]) * MB  # used again before 3 came, so that 1 had to go
-    assert len(web.get()) == 4
-    read(cache, items[1])
-    assert len(web.get()) == 5
+        read_input(cache, item)
+    assert len(web.list_requests()) == 4 and len(list_copies(tmp_path)) == 3
+    assert read_input(cache, items[0]) == bytes([0]) * MB  # used again before 3 came, so that 1 had to go
+    assert len(web.list_requests()) == 4
+    read_input(cache, items[1])
+    assert len(web.list_requests()) == 5
     locks = [p for p in (tmp_path / "cache").iterdir() if p.suffix == ".lock" and p.stem != ".lock"]
     assert len(locks) == len(list_copies(tmp_path)) == 3
 
@@ -134,9 +134,9 @@ def test_a_copy_in_use_is_never_evicted(web: WebServer, tmp_path: Path) -> None:
     cache = make_cache(tmp_path, int(1.5 * MB))
     with cache.open(items[0]) as used:
         for item in items[1:]:
-            assert read(cache, item) == bytes([item.uri.encode()[-5] - ord("0")]) * MB
+            assert read_input(cache, item) == bytes([item.uri.encode()[-5] - ord("0")]) * MB
         assert used.read_bytes() == bytes(MB)
-    read(cache, items[1])
+    read_input(cache, items[1])
     assert not used.exists()
     assert sum(p.stat().st_size for p in list_copies(tmp_path)) <= 1.5 * MB
 
@@ -144,18 +144,18 @@ def test_a_copy_in_use_is_never_evicted(web: WebServer, tmp_path: Path) -> None:
 def test_a_file_larger_than_the_cache_is_served_alone(web: WebServer, tmp_path: Path) -> None:
     small, large = list_one(web.serve("/a.mp4", b"x")), list_one(web.serve("/b.mp4", bytes(3 * MB)))
     cache = make_cache(tmp_path, MB)
-    read(cache, small)
-    assert len(read(cache, large)) == 3 * MB
+    read_input(cache, small)
+    assert len(read_input(cache, large)) == 3 * MB
     assert [p.stat().st_size for p in list_copies(tmp_path)] == [3 * MB]
-    read(cache, small)
+    read_input(cache, small)
     assert [p.stat().st_size for p in list_copies(tmp_path)] == [1]
 
 
-def test_what_is_not_the_cache_s_own_is_never_removed(web: WebServer, tmp_path: Path) -> None:
+def test_foreign_files_in_the_folder_are_never_removed(web: WebServer, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     for name in ("notes.txt", "x.part", "a" * 31 + ".mp4"):
         (tmp_path / "cache" / name).write_bytes(bytes(MB))
-    read(make_cache(tmp_path, 1), list_one(web.serve("/a.mp4", b"123")))
+    read_input(make_cache(tmp_path, 1), list_one(web.serve("/a.mp4", b"123")))
     assert len(list_copies(tmp_path)) == 4
 
 
@@ -166,32 +166,32 @@ def test_processes_share_a_cache_that_is_too_small(web: WebServer, tmp_path: Pat
         done = list(pool.map(open_many, [(cache, items * 5), (cache, items[::-1] * 5), (cache, items[3:] * 5)]))
     assert [len(sizes) for sizes in done] == [30, 30, 15]
     assert {size for sizes in done for size in sizes} == {MB}
-    read(cache, items[0])
+    read_input(cache, items[0])
     assert sum(p.stat().st_size for p in list_copies(tmp_path)) <= 2 * MB
 
 
-def test_a_killed_download_is_never_taken_for_whole(web: WebServer, tmp_path: Path) -> None:
+def test_a_killed_download_is_never_mistaken_for_complete(web: WebServer, tmp_path: Path) -> None:
     body = os.urandom(3 * MB)
     item = list_one(web.serve("/a.mp4", body, failures=[Failure(cut=2 * MB, stall_s=60)]))
     other = list_one(web.serve("/b.mp4", b"x"))
-    process = SPAWN.Process(target=hold, args=(make_cache(tmp_path), item, tmp_path / "ready"))
+    process = SPAWN.Process(target=hold_open, args=(make_cache(tmp_path), item, tmp_path / "ready"))
     process.start()
     wait_for(lambda: web.count_sent() >= 2 * MB and list_copies(tmp_path))
     time.sleep(0.3)
     assert [p.suffix for p in list_copies(tmp_path)] == [".part"]
-    read(make_cache(tmp_path), other)  # leaves alone what is in progress
+    read_input(make_cache(tmp_path), other)  # leaves alone what is in progress
     assert ".part" in [p.suffix for p in list_copies(tmp_path)]
     process.kill()
     process.join()
-    read(make_cache(tmp_path), list_one(web.serve("/c.mp4", b"y")))
+    read_input(make_cache(tmp_path), list_one(web.serve("/c.mp4", b"y")))
     assert [p.suffix for p in list_copies(tmp_path)] == [".mp4", ".mp4"]
-    assert read(make_cache(tmp_path), item) == body
+    assert read_input(make_cache(tmp_path), item) == body
 
 
 def test_a_process_that_waits_takes_over_from_one_that_is_killed(web: WebServer, tmp_path: Path) -> None:
     body = os.urandom(3 * MB)
     item = list_one(web.serve("/a.mp4", body, failures=[Failure(cut=2 * MB, stall_s=60)]))
-    process = SPAWN.Process(target=hold, args=(make_cache(tmp_path), item, tmp_path / "ready"))
+    process = SPAWN.Process(target=hold_open, args=(make_cache(tmp_path), item, tmp_path / "ready"))
     process.start()
     wait_for(lambda: web.count_sent() >= 2 * MB)
     with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
@@ -206,14 +206,14 @@ def test_a_process_that_waits_takes_over_from_one_that_is_killed(web: WebServer,
 def test_a_copy_of_a_killed_user_can_be_evicted(web: WebServer, tmp_path: Path) -> None:
     first, second = list_one(web.serve("/a.mp4", bytes(MB))), list_one(web.serve("/b.mp4", b"1" * MB))
     cache = make_cache(tmp_path, MB)
-    process = SPAWN.Process(target=hold, args=(cache, first, tmp_path / "ready"))
+    process = SPAWN.Process(target=hold_open, args=(cache, first, tmp_path / "ready"))
     process.start()
     wait_for((tmp_path / "ready").exists)
-    read(cache, second)
+    read_input(cache, second)
     assert len(list_copies(tmp_path)) == 2
     process.kill()
     process.join()
-    read(cache, list_one(web.serve("/c.mp4", b"2" * MB)))
+    read_input(cache, list_one(web.serve("/c.mp4", b"2" * MB)))
     assert len(list_copies(tmp_path)) == 1
 
 
@@ -231,14 +231,14 @@ def test_a_local_file_must_be_the_one_that_was_listed(tmp_path: Path) -> None:
     item = list_one(str(path))
     path.write_bytes(b"another one")
     with pytest.raises(SourceUnavailable, match="has changed"):
-        read(make_cache(tmp_path), item)
+        read_input(make_cache(tmp_path), item)
     path.unlink()
     with pytest.raises(SourceUnavailable, match="no such file") as caught:
-        read(make_cache(tmp_path), item)
+        read_input(make_cache(tmp_path), item)
     assert caught.value.reason is Reason.UNREADABLE
     path.mkdir()
     with pytest.raises(SourceUnavailable, match="no such file"):
-        read(make_cache(tmp_path), item)
+        read_input(make_cache(tmp_path), item)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
@@ -247,7 +247,7 @@ def test_a_local_file_that_may_not_be_read_is_rejected(tmp_path: Path) -> None:
     item = list_one(str(tmp_path / "a.mp4"))
     (tmp_path / "a.mp4").chmod(0)
     with pytest.raises(SourceUnavailable, match="not allowed"):
-        read(make_cache(tmp_path), item)
+        read_input(make_cache(tmp_path), item)
 
 
 def test_a_file_system_that_fails_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

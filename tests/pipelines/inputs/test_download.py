@@ -1,4 +1,4 @@
-"""Downloads from servers that fail, break off, refuse and lie."""
+"""Downloads from servers that fail, disconnect, refuse and send wrong data."""
 
 import random
 import time
@@ -20,37 +20,37 @@ from pipelines.inputs.listing import list_inputs
 from tests.pipelines.inputs.web_server import Failure, WebServer
 
 BODY = random.Random(1).randbytes(3 << 20)
-QUICK = RetryPolicy(tries=3, max_wait_s=0.05, timeout_s=1)
+FAST_RETRIES = RetryPolicy(tries=3, max_wait_s=0.05, timeout_s=1)
 
 
-def fetch(url: str, tmp_path: Path, **options: object) -> bytes:
+def fetch_file(url: str, tmp_path: Path, **options: object) -> bytes:
     path = tmp_path / "copy"
-    download(url, path, **{"retries": QUICK, **options})
+    download(url, path, **{"retries": FAST_RETRIES, **options})
     return path.read_bytes()
 
 
 @pytest.mark.parametrize("length", [True, False])
 @pytest.mark.parametrize("body", [BODY, b"", b"x"])
 def test_a_file_arrives_whole(web: WebServer, tmp_path: Path, length: bool, body: bytes) -> None:
-    assert fetch(web.serve("/a.mp4", body, length=length), tmp_path) == body
+    assert fetch_file(web.serve("/a.mp4", body, length=length), tmp_path) == body
     assert len(web.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["a vidéo 人+%.mp4", "b%20c.mp4", "d.mp4?sig=a%2Fb%3D&x=1+2"])
 def test_odd_names_are_found(web: WebServer, tmp_path: Path, name: str) -> None:
     web.serve({"b%20c.mp4": "/b c.mp4"}.get(name, "/" + name.partition("?")[0]), b"here")
-    assert fetch(f"{web.url}/{name}", tmp_path) == b"here"
+    assert fetch_file(f"{web.url}/{name}", tmp_path) == b"here"
     if "?" in name:
         assert web.requests[0].path == "/" + name  # a signature covers each character as it was given
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [(404, "not found"), (410, "not found"), (401, "not allowed"), (403, "not allowed"), (400, "answered HTTP 400")],
 )
-def test_what_is_gone_or_refused_is_rejected_at_once(web: WebServer, tmp_path: Path, status: int, said: str) -> None:
-    with pytest.raises(SourceUnavailable, match=said) as caught:
-        fetch(web.serve("/a.mp4", status=status).replace("http://", "http://me:hunter2@"), tmp_path)
+def test_missing_or_refused_files_are_rejected(web: WebServer, tmp_path: Path, status: int, message: str) -> None:
+    with pytest.raises(SourceUnavailable, match=message) as caught:
+        fetch_file(web.serve("/a.mp4", status=status).replace("http://", "http://me:hunter2@"), tmp_path)
     assert caught.value.reason is Reason.UNREADABLE
     assert "\n" not in str(caught.value) and "hunter2" not in str(caught.value)
     assert len(web.requests) == 1
@@ -71,36 +71,36 @@ def test_what_is_gone_or_refused_is_rejected_at_once(web: WebServer, tmp_path: P
         Failure(cut=1 << 20, stall_s=3),
     ],
 )
-def test_failures_that_pass_cost_nothing_but_time(web: WebServer, tmp_path: Path, failure: Failure) -> None:
+def test_temporary_failures_cost_only_time(web: WebServer, tmp_path: Path, failure: Failure) -> None:
     url = web.serve("/a.mp4", BODY, etag='"v1"', failures=[failure, failure])
-    assert fetch(url, tmp_path) == BODY
+    assert fetch_file(url, tmp_path) == BODY
 
 
 @pytest.mark.parametrize("served", [{"status": 503}, {"failures": [Failure(cut=100)] * 3, "ranges": False}])
 def test_a_server_that_stays_down_is_a_fault_in_one_line(web: WebServer, tmp_path: Path, served: dict) -> None:
     url = web.serve("/a.mp4", BODY, **served).replace("http://", "http://me:hunter2@")
     with pytest.raises(ConnectionError, match=r"/a.mp4: .*; 3 attempts") as caught:
-        fetch(url, tmp_path)
+        fetch_file(url, tmp_path)
     assert not isinstance(caught.value, SourceUnavailable)
     assert "\n" not in str(caught.value) and "hunter2" not in str(caught.value)
-    assert len(web.get()) == 3
+    assert len(web.list_requests()) == 3
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.mp4", "http://nowhere.invalid/a.mp4"])
 def test_a_server_out_of_reach_is_a_fault(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConnectionError, match="3 attempts"):
-        fetch(address, tmp_path)
+        fetch_file(address, tmp_path)
 
 
-def test_a_server_may_say_how_long_to_wait(web: WebServer, tmp_path: Path) -> None:
+def test_a_server_may_set_the_wait(web: WebServer, tmp_path: Path) -> None:
     url = web.serve("/a.mp4", b"x", failures=[Failure(status=429, headers={"Retry-After": "2"})])
     began = time.monotonic()
-    fetch(url, tmp_path, retries=RetryPolicy(tries=2, max_wait_s=10))
+    fetch_file(url, tmp_path, retries=RetryPolicy(tries=2, max_wait_s=10))
     assert 2 <= time.monotonic() - began < 4
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     url = web.serve("/b.mp4", b"x", failures=[Failure(status=503, headers={"Retry-After": later})])
     began = time.monotonic()
-    fetch(url, tmp_path, retries=RetryPolicy(tries=2, max_wait_s=1))
+    fetch_file(url, tmp_path, retries=RetryPolicy(tries=2, max_wait_s=1))
     assert 1 <= time.monotonic() - began < 2
 
 
@@ -108,7 +108,7 @@ def test_waits_grow_until_their_limit(web: WebServer, tmp_path: Path, monkeypatc
     waits: list[float] = []
     monkeypatch.setattr("pipelines.inputs.download.time", SimpleNamespace(sleep=waits.append))
     with pytest.raises(ConnectionError):
-        fetch(web.serve("/a.mp4", status=500), tmp_path, retries=RetryPolicy(tries=6, max_wait_s=5))
+        fetch_file(web.serve("/a.mp4", status=500), tmp_path, retries=RetryPolicy(tries=6, max_wait_s=5))
     assert len(waits) == 5
     assert all(most / 2 <= wait <= most for wait, most in zip(waits, (1, 2, 4, 5, 5), strict=True))
     assert len(set(waits)) == 5  # jitter: many workers must not come back at the same moment
@@ -116,8 +116,8 @@ def test_waits_grow_until_their_limit(web: WebServer, tmp_path: Path, monkeypatc
 
 def test_a_broken_download_resumes(web: WebServer, tmp_path: Path) -> None:
     failures = [Failure(cut=1 << 20), Failure(cut=1 << 20)]
-    assert fetch(web.serve("/a.mp4", BODY, etag='"v1"', failures=failures), tmp_path) == BODY
-    spans = [r.span for r in web.get()]
+    assert fetch_file(web.serve("/a.mp4", BODY, etag='"v1"', failures=failures), tmp_path) == BODY
+    spans = [r.span for r in web.list_requests()]
     assert spans[0] == "" and all(spans[1:])
     assert web.count_sent() <= 1.1 * len(BODY)
 
@@ -125,12 +125,12 @@ def test_a_broken_download_resumes(web: WebServer, tmp_path: Path) -> None:
 def test_a_download_that_makes_progress_is_not_given_up(web: WebServer, tmp_path: Path) -> None:
     body = BODY * 3
     failures = [Failure(cut=(1 << 20) + 300_000)] * 6
-    assert fetch(web.serve("/a.mp4", body, etag='"v1"', failures=failures), tmp_path) == body
+    assert fetch_file(web.serve("/a.mp4", body, etag='"v1"', failures=failures), tmp_path) == body
 
 
 @pytest.mark.parametrize("served", [{"ranges": False, "etag": '"v1"'}, {}, {"etag": 'W/"v1"'}])
 def test_a_download_that_can_t_resume_starts_again(web: WebServer, tmp_path: Path, served: dict) -> None:
-    assert fetch(web.serve("/a.mp4", BODY, failures=[Failure(cut=1 << 20)], **served), tmp_path) == BODY
+    assert fetch_file(web.serve("/a.mp4", BODY, failures=[Failure(cut=1 << 20)], **served), tmp_path) == BODY
 
 
 def test_a_file_replaced_between_two_attempts_is_not_mixed(web: WebServer, tmp_path: Path) -> None:
@@ -143,11 +143,11 @@ def test_a_file_replaced_between_two_attempts_is_not_mixed(web: WebServer, tmp_p
 
     url = web.serve("/a.mp4", BODY, etag='"v0"')
     web.files["/a.mp4"].failures = Replace([Failure(cut=1 << 20), Failure()])
-    assert fetch(url, tmp_path) == bytes(len(BODY))
+    assert fetch_file(url, tmp_path) == bytes(len(BODY))
     web.serve("/a.mp4", BODY, etag='"v1"')
     web.files["/a.mp4"].failures = Replace([Failure(cut=1 << 20), Failure()])
     with pytest.raises(SourceUnavailable, match="has changed"):
-        fetch(url, tmp_path, size=len(BODY), stamp=f"{len(BODY)}-v1")
+        fetch_file(url, tmp_path, size=len(BODY), stamp=f"{len(BODY)}-v1")
 
 
 def test_a_file_with_a_time_alone_is_not_mixed_either(web: WebServer, tmp_path: Path) -> None:
@@ -159,14 +159,14 @@ def test_a_file_with_a_time_alone_is_not_mixed_either(web: WebServer, tmp_path: 
 
     url = web.serve("/a.mp4", BODY, modified="Tue, 01 Jul 2025 10:00:00 GMT")
     web.files["/a.mp4"].failures = Replace([Failure(cut=1 << 20), Failure(status=503)])
-    assert fetch(url, tmp_path) == bytes(len(BODY))
+    assert fetch_file(url, tmp_path) == bytes(len(BODY))
 
 
 def test_a_slow_server_that_keeps_sending_is_left_alone(web: WebServer, tmp_path: Path) -> None:
     began = time.monotonic()
     url = web.serve("/a.mp4", BODY, failures=[Failure(trickle_s=0.02, piece=20_000)])
-    assert fetch(url, tmp_path) == BODY
-    assert len(web.get()) == 1 and time.monotonic() - began > QUICK.timeout_s
+    assert fetch_file(url, tmp_path) == BODY
+    assert len(web.list_requests()) == 1 and time.monotonic() - began > FAST_RETRIES.timeout_s
 
 
 @pytest.mark.parametrize(
@@ -192,39 +192,39 @@ def test_a_file_must_be_the_one_that_was_listed(
     web.serve("/a.mp4", **{"body": b"first", **now})
     if changed:
         with pytest.raises(SourceUnavailable, match="has changed"):
-            fetch(item.location, tmp_path, size=item.size, stamp=item.stamp)
+            fetch_file(item.location, tmp_path, size=item.size, stamp=item.stamp)
     else:
-        fetch(item.location, tmp_path, size=item.size, stamp=item.stamp)
+        fetch_file(item.location, tmp_path, size=item.size, stamp=item.stamp)
 
 
-def test_the_present_time_is_no_version(web: WebServer, tmp_path: Path) -> None:
+def test_the_present_time_is_not_a_version(web: WebServer, tmp_path: Path) -> None:
     url = web.serve("/a.mp4", b"first", modified=format_datetime(datetime.now(UTC), usegmt=True))
     (item,) = list_inputs(url)
     web.files["/a.mp4"].modified = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     assert item.stamp == "5"
-    assert fetch(url, tmp_path, size=item.size, stamp=item.stamp) == b"first"
+    assert fetch_file(url, tmp_path, size=item.size, stamp=item.stamp) == b"first"
 
 
 def test_redirects_are_followed_but_not_without_end(web: WebServer, tmp_path: Path) -> None:
     web.serve("/b.mp4", b"here")
-    assert fetch(web.serve("/a.mp4", status=302, location="/b.mp4"), tmp_path) == b"here"
+    assert fetch_file(web.serve("/a.mp4", status=302, location="/b.mp4"), tmp_path) == b"here"
     with pytest.raises(SourceUnavailable, match="redirected without end"):
-        fetch(web.serve("/c.mp4", status=302, location="/c.mp4"), tmp_path)
+        fetch_file(web.serve("/c.mp4", status=302, location="/c.mp4"), tmp_path)
 
 
-def test_a_server_that_trickles_is_as_one_that_is_silent(web: WebServer, tmp_path: Path) -> None:
+def test_a_server_that_sends_too_slowly_times_out(web: WebServer, tmp_path: Path) -> None:
     url = web.serve("/a.mp4", BODY, etag='"v1"', failures=[Failure(trickle_s=0.1)] * 3)
     with pytest.raises(ConnectionError, match="no answer within 1 s"):
-        fetch(url, tmp_path)
+        fetch_file(url, tmp_path)
 
 
-def test_a_large_file_never_lies_in_memory(web: WebServer, tmp_path: Path) -> None:
+def test_a_large_file_is_never_held_in_memory(web: WebServer, tmp_path: Path) -> None:
     body = bytes(64 << 20)
     url = web.serve("/a.mp4", body, etag='"v1"')
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     tracemalloc.reset_peak()
-    download(url, tmp_path / "copy", retries=QUICK)
+    download(url, tmp_path / "copy", retries=FAST_RETRIES)
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert (tmp_path / "copy").stat().st_size == len(body)
@@ -237,20 +237,20 @@ def test_an_object_arrives_in_ranges(s3, tmp_path: Path, monkeypatch: pytest.Mon
     s3fs.S3FileSystem(skip_instance_cache=True).pipe_file("objects/a b#1.mp4", BODY)
     (item,) = list_inputs("s3://objects/a b#1.mp4")
     s3.reset()
-    assert fetch(item.location, tmp_path, size=item.size, stamp=item.stamp) == BODY
+    assert fetch_file(item.location, tmp_path, size=item.size, stamp=item.stamp) == BODY
     assert s3.count().bytes_out <= 1.1 * len(BODY)
     assert [r.span for r in s3.requests("GET")] == [f"bytes={i << 20}-{(i + 1 << 20) - 1}" for i in range(3)]
 
 
-def test_a_store_that_fails_now_and_then_is_asked_again(s3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_occasional_failures_of_a_store_are_retried(s3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_source, "BLOCK_BYTES", 1 << 20)
     s3.make_bucket("objects")
     s3fs.S3FileSystem(skip_instance_cache=True).pipe_file("objects/a.mp4", BODY)
     s3.reset()
     s3.fail_next(2, 503)
     s3.fail_next(5, 500, "GET /objects/a.mp4")
-    patient = RetryPolicy(tries=3, max_wait_s=0.1, timeout_s=20)
-    assert fetch("s3://objects/a.mp4", tmp_path, retries=patient) == BODY
+    slow_retries = RetryPolicy(tries=3, max_wait_s=0.1, timeout_s=20)
+    assert fetch_file("s3://objects/a.mp4", tmp_path, retries=slow_retries) == BODY
     assert s3.count().bytes_out <= 1.1 * len(BODY)
 
 
@@ -268,7 +268,7 @@ def test_an_object_replaced_while_it_is_read_is_not_mixed(s3, tmp_path: Path, mo
         return block
 
     monkeypatch.setattr(store_source.StoreTransfer, "_read_block", replace_after_first)
-    assert fetch("s3://objects/d.mp4", tmp_path, retries=RetryPolicy(tries=3, max_wait_s=0.1)) == bytes(len(BODY))
+    assert fetch_file("s3://objects/d.mp4", tmp_path, retries=RetryPolicy(tries=3, max_wait_s=0.1)) == bytes(len(BODY))
 
 
 def test_objects_that_are_gone_refused_or_changed_are_rejected(s3, tmp_path: Path) -> None:
@@ -276,14 +276,14 @@ def test_objects_that_are_gone_refused_or_changed_are_rejected(s3, tmp_path: Pat
     fs = s3fs.S3FileSystem(skip_instance_cache=True)
     fs.pipe_file("objects/b.mp4", b"first")
     with pytest.raises(SourceUnavailable, match="not found: s3://objects/gone.mp4"):
-        fetch("s3://objects/gone.mp4", tmp_path)
+        fetch_file("s3://objects/gone.mp4", tmp_path)
     (item,) = list_inputs("s3://objects/b.mp4")
     fs.pipe_file("objects/b.mp4", b"other")
     with pytest.raises(SourceUnavailable, match="has changed"):
-        fetch(item.location, tmp_path, size=item.size, stamp=item.stamp)
+        fetch_file(item.location, tmp_path, size=item.size, stamp=item.stamp)
     s3.fail_next(2, 403)
     with pytest.raises(SourceUnavailable, match="not allowed .*: s3://objects/b.mp4"):
-        fetch("s3://objects/b.mp4", tmp_path)
+        fetch_file("s3://objects/b.mp4", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_an_expired_key_rejects_nothing(
     web.serve("/objects/a.mp4", text.encode(), status=403)
     monkeypatch.setenv("AWS_ENDPOINT_URL", web.url)
     with pytest.raises(SourceUnavailable if rejected else ConnectionError) as caught:
-        fetch("s3://objects/a.mp4", tmp_path)
+        fetch_file("s3://objects/a.mp4", tmp_path)
     assert isinstance(caught.value, SourceUnavailable) == rejected
 
 
@@ -308,14 +308,14 @@ def test_a_machine_without_credentials_rejects_nothing(s3, tmp_path: Path, monke
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConnectionError) as caught:
-        fetch("s3://objects/c.mp4", tmp_path)
+        fetch_file("s3://objects/c.mp4", tmp_path)
     assert not isinstance(caught.value, SourceUnavailable) and "\n" not in str(caught.value)
 
 
 def test_a_store_out_of_reach_is_a_fault(s3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="s3://objects/a.mp4: .*attempts"):
-        fetch("s3://objects/a.mp4", tmp_path, retries=RetryPolicy(tries=2, max_wait_s=0.1, timeout_s=5))
+        fetch_file("s3://objects/a.mp4", tmp_path, retries=RetryPolicy(tries=2, max_wait_s=0.1, timeout_s=5))
 
 
 def test_memory_is_a_store_too(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_memory_is_a_store_too(tmp_path: Path) -> None:
     (item,) = list_inputs("memory://inputs/a.mp4")
     assert item.size == len(BODY)
     assert [i.stamp for i in list_inputs("memory://inputs/")] == [item.stamp]
-    assert fetch(item.location, tmp_path, size=item.size, stamp=item.stamp) == BODY
+    assert fetch_file(item.location, tmp_path, size=item.size, stamp=item.stamp) == BODY
     fsspec.filesystem("memory").pipe_file("/inputs/a.mp4", bytes(len(BODY)))
     with pytest.raises(SourceUnavailable, match="has changed"):
-        fetch(item.location, tmp_path, size=item.size, stamp=item.stamp)
+        fetch_file(item.location, tmp_path, size=item.size, stamp=item.stamp)

@@ -56,14 +56,14 @@ def test_a_missing_and_an_empty_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_may_not_be_read_is_no_empty_one(folder: Path) -> None:
+def test_an_unreadable_folder_is_not_an_empty_one(folder: Path) -> None:
     (folder / "Dancing").chmod(0)
     with pytest.raises(UserError, match="can't be listed"):
         list_inputs(str(folder))
 
 
 @pytest.mark.parametrize("videos", ["ftp://host/a.mp4", "http://", "http://[a/b.mp4", "http://host:x/a.mp4", "s3://"])
-def test_an_address_of_no_use_is_one_line(videos: str) -> None:
+def test_an_unusable_address_is_a_one_line_error(videos: str) -> None:
     with pytest.raises(UserError, match=r"^VIDEOS=.*; (use|check|write) ") as caught:
         list_inputs(videos)
     assert "\n" not in str(caught.value)
@@ -89,7 +89,7 @@ def test_an_input_survives_json(folder: Path) -> None:
         assert InputRef.from_json(item.to_json()) == item
 
 
-def test_names_that_are_no_utf8_are_spelt_out_and_still_found(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_escaped_and_still_found(tmp_path: Path) -> None:
     folder = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
     os.mkdir(folder)
     with open(os.path.join(folder, b"\xff.mp4"), "wb") as f:
@@ -99,24 +99,24 @@ def test_names_that_are_no_utf8_are_spelt_out_and_still_found(tmp_path: Path) ->
     assert os.path.exists(InputRef.from_json(item.to_json()).location)
 
 
-def test_many_slow_addresses_are_asked_at_once(web: WebServer, tmp_path: Path) -> None:
+def test_many_slow_addresses_are_requested_concurrently(web: WebServer, tmp_path: Path) -> None:
     urls = [web.serve(f"/{i}.mp4", b"x" * (i + 1), etag=f'"{i}"', delay_s=0.5) for i in range(10)]
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     began = time.monotonic()
-    inputs = list_inputs(write_manifest(tmp_path, *urls), report=lambda done, total: told.append((done, total)))
+    inputs = list_inputs(write_manifest(tmp_path, *urls), report=lambda done, total: progress.append((done, total)))
     assert time.monotonic() - began < 1.5
     assert [(i.size, i.stamp) for i in inputs] == [(i + 1, f"{i + 1}-{i}") for i in range(10)]
-    assert told[-1] == (10, 10) and told[0][0] < 10
+    assert progress[-1] == (10, 10) and progress[0][0] < 10
 
 
-def test_no_more_addresses_are_asked_at_once_than_allowed(web: WebServer, tmp_path: Path) -> None:
+def test_at_most_the_allowed_number_of_addresses_is_requested_at_once(web: WebServer, tmp_path: Path) -> None:
     urls = [web.serve(f"/{i}.mp4", b"x", delay_s=0.2) for i in range(6)]
     began = time.monotonic()
     list_inputs(write_manifest(tmp_path, *urls), at_once=2)
     assert time.monotonic() - began >= 0.6
 
 
-def test_addresses_that_are_known_are_not_asked_again(web: WebServer, tmp_path: Path) -> None:
+def test_known_addresses_are_not_requested_again(web: WebServer, tmp_path: Path) -> None:
     old, new = web.serve("/old.mp4", b"old"), web.serve("/new.mp4", b"new!")
     (before,) = list_inputs(old)
     web.requests.clear()
@@ -126,7 +126,7 @@ def test_addresses_that_are_known_are_not_asked_again(web: WebServer, tmp_path: 
     assert [r.path for r in web.requests] == ["/new.mp4"]
 
 
-def test_what_does_not_answer_never_raises(web: WebServer, tmp_path: Path) -> None:
+def test_addresses_that_do_not_answer_never_raise(web: WebServer, tmp_path: Path) -> None:
     silent = web.serve("/silent.mp4", b"x", delay_s=5)
     down = web.serve("/down.mp4", head=503, failures=[])
     web.files["/down.mp4"].status = 503
@@ -140,13 +140,13 @@ def test_what_does_not_answer_never_raises(web: WebServer, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("head", [403, 405, 501])
-def test_a_server_without_head_is_asked_for_one_byte(web: WebServer, head: int) -> None:
+def test_one_byte_is_requested_from_a_server_without_head(web: WebServer, head: int) -> None:
     (item,) = list_inputs(web.serve("/a.mp4", b"x" * 1000, etag='"v1"', head=head))
     assert (item.size, item.stamp) == (1000, "1000-v1")
-    assert [r.sent for r in web.get()] == [1]
+    assert [r.sent for r in web.list_requests()] == [1]
 
 
-def test_a_store_folder_is_listed_without_asking_for_each_object(s3) -> None:
+def test_a_store_folder_is_listed_without_a_request_per_object(s3) -> None:
     bucket = s3.make_bucket("listed")
     fs = s3fs.S3FileSystem(skip_instance_cache=True)
     for name in ("set/b.mp4", "set/Dancing/sub/c #1?.mov", "set/notes.txt", "set/.hidden.mp4", "other/d.mp4"):
@@ -168,7 +168,7 @@ def test_a_store_folder_is_listed_without_asking_for_each_object(s3) -> None:
     assert list_inputs(f"{bucket}/set")[1].stamp != inputs[1].stamp
 
 
-def test_a_store_folder_that_is_not_there(s3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_store_folder(s3, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = s3.make_bucket("empty")
     with pytest.raises(UserError, match="s3://empty/nothing: no (such|video)"):
         list_inputs(f"{bucket}/nothing")

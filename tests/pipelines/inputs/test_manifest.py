@@ -1,4 +1,4 @@
-"""Manifests of every kind, and every mistake in one line."""
+"""Manifests of every kind, and a one-line error for every mistake."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ from pipelines.inputs.manifest import read_manifest
 from tests.pipelines.inputs.web_server import WebServer
 
 
-def write(tmp_path: Path, name: str, text: str, encoding: str = "utf-8") -> str:
+def write_file(tmp_path: Path, name: str, text: str, encoding: str = "utf-8") -> str:
     (tmp_path / name).write_bytes(text.encode(encoding))
     return str(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None:
+def test_manifests_of_every_kind_give_the_same_inputs(tmp_path: Path, kind: str) -> None:
     rows = [
         {"uri": "videos/b.mp4", "category": "Ball Sports/Golf", "caption": "a swing", "split": "val"},
         {"uri": "http://127.0.0.1:9/gone.mp4", "category": "", "caption": "", "split": ""},
@@ -40,7 +40,7 @@ def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("no_column.csv", "url\nx.mp4\n", "has no column 'uri'"),
         ("no_header.csv", "", "has no column 'uri' .its columns: none"),
@@ -58,7 +58,7 @@ def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None
         ("fake.parquet", "not parquet", "can't be read as parquet"),
         ("typo.csv", "uri,Licens\nx.mp4,MIT\n", "column 'Licens' is not known; the nearest known one is 'licen[cs]e'"),
         ("typo.jsonl", '{"uri": "a.mp4"}\n{"uri": "b.mp4", "captions": "a"}\n', "line 2: column 'captions'.*'caption'"),
-        ("both.csv", "uri,license,licence\nx.mp4,MIT,MIT\n", "column 'licence' is there twice"),
+        ("both.csv", "uri,license,licence\nx.mp4,MIT,MIT\n", "column 'licence' occurs twice"),
         ("more.csv", "uri,caption\nx.mp4,one, two\n", "row 1 has 3 fields"),
         ("unnamed.csv", ",uri\n0,x.mp4\n", "row 1 has 2 fields, some without a column name"),
         ("ftp.csv", "uri\nftp://host/x.mp4\n", "row 1: uri ftp://host/x.mp4 .*use a path, http"),
@@ -71,30 +71,30 @@ def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None
         ("span.csv", "uri,start,end\na.mp4,,\nx.mp4,1,2.5\n", "row 2 has start or end: spans .* can't be built yet"),
     ],
 )
-def test_a_malformed_manifest_is_one_line(tmp_path: Path, name: str, text: str, said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
-        list_inputs(write(tmp_path, name, text))
+def test_a_malformed_manifest_is_a_one_line_error(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        list_inputs(write_file(tmp_path, name, text))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_separators_and_byte_order_marks_are_told_apart(tmp_path: Path, separator: str, encoding: str) -> None:
+def test_separators_and_byte_order_marks_are_detected(tmp_path: Path, separator: str, encoding: str) -> None:
     lines = [["URI ", " License", "caption"], ["é.mp4", "CC-BY", '"a, b; c\td"']]
     text = "\r\n".join(separator.join(line) for line in lines) + "\r\n"
-    (row,) = read_manifest(write(tmp_path, "m.csv", text, encoding))
+    (row,) = read_manifest(write_file(tmp_path, "m.csv", text, encoding))
     assert (row.uri, row.source.licence, row.source.caption) == ("é.mp4", "CC-BY", "a, b; c\td")
 
 
-def test_what_is_neither_utf8_nor_readable_is_one_line(tmp_path: Path) -> None:
+def test_other_encodings_and_missing_manifests_are_one_line_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not UTF-8 .* at byte 4"):
-        list_inputs(write(tmp_path, "m.csv", "uri\né.mp4\n", "latin-1"))
+        list_inputs(write_file(tmp_path, "m.csv", "uri\né.mp4\n", "latin-1"))
     with pytest.raises(UserError, match="no such manifest"):
         list_inputs(str(tmp_path / "gone.csv"))
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_columns_that_are_ignored_do_not_matter(tmp_path: Path, kind: str) -> None:
+def test_ignored_columns_are_accepted(tmp_path: Path, kind: str) -> None:
     row = {" Uri": "x.mp4", "Views": 3, "license": "MIT", "": "0"}
     path = tmp_path / f"m.{kind}"
     if kind == "csv":
@@ -109,11 +109,11 @@ def test_columns_that_are_ignored_do_not_matter(tmp_path: Path, kind: str) -> No
     assert (read.uri, read.source.licence) == ("x.mp4", "")
 
 
-def test_a_manifest_keeps_what_its_fields_hold(tmp_path: Path) -> None:
-    (row,) = read_manifest(write(tmp_path, "m.csv", 'uri,caption,,\nx.mp4,"two\nlines",,\n\n'))
+def test_a_manifest_keeps_the_content_of_its_fields(tmp_path: Path) -> None:
+    (row,) = read_manifest(write_file(tmp_path, "m.csv", 'uri,caption,,\nx.mp4,"two\nlines",,\n\n'))
     assert row.source.caption == "two\nlines"
     text = '{"uri": "x.mp4", "caption": "a\u2028b", "consent": false, "group": 7, "start": null, "licence": NaN}\n'
-    (row,) = read_manifest(write(tmp_path, "m.jsonl", text))
+    (row,) = read_manifest(write_file(tmp_path, "m.jsonl", text))
     assert (row.source.caption, row.source.consent) == ("a\u2028b", "no")
     assert (row.source.group, row.source.licence) == ("7", "")
 
@@ -124,7 +124,7 @@ def test_empty_cells_of_parquet_are_empty(tmp_path: Path) -> None:
     assert [row.source.caption for row in read_manifest(str(path))] == ["", "b"]
 
 
-def test_a_manifest_at_a_url_names_its_neighbours(web: WebServer) -> None:
+def test_uris_of_a_manifest_at_a_url_are_relative_to_it(web: WebServer) -> None:
     text = "uri\na.mp4\n../b.mp4?x=1\nhttp://host.invalid/c.mp4\n"
     url = web.serve("/sets/list.csv", text.encode())
     assert [row.location for row in read_manifest(f"{url}?token=1")] == [
@@ -134,7 +134,7 @@ def test_a_manifest_at_a_url_names_its_neighbours(web: WebServer) -> None:
     ]
 
 
-def test_a_manifest_in_a_store_names_its_neighbours(s3) -> None:
+def test_uris_of_a_manifest_in_a_store_are_relative_to_it(s3) -> None:
     s3.make_bucket("manifests")
     fs = s3fs.S3FileSystem(skip_instance_cache=True)
     fs.pipe_file("manifests/sets/list.jsonl", b'{"uri": "a #1.mp4"}\n{"uri": "../b.mp4"}\n{"uri": "/c.mp4"}\n')
@@ -144,7 +144,7 @@ def test_a_manifest_in_a_store_names_its_neighbours(s3) -> None:
         list(read_manifest("s3://manifests/sets/gone.csv"))
 
 
-def test_a_remote_manifest_that_can_t_be_read_is_one_line(web: WebServer) -> None:
+def test_an_unreadable_remote_manifest_is_a_one_line_error(web: WebServer) -> None:
     with pytest.raises(UserError, match="not found.*check its address"):
         list(read_manifest(f"{web.url}/gone.csv"))
     with pytest.raises(UserError, match="not allowed .HTTP 403.*check its address"):

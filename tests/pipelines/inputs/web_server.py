@@ -1,4 +1,4 @@
-"""A web server on loopback that misbehaves as it is told to, and counts what it sends."""
+"""A web server on loopback that fails as configured, and counts what it sends."""
 
 import re
 import socket
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What goes wrong with one GET of a file."""
+    """A failure of one GET of a file."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -21,15 +21,15 @@ class Failure:
     reset: bool = False
     """Close with a reset instead of an orderly end."""
     stall_s: float = 0.0
-    """Wait so long after `cut` bytes."""
+    """Wait this long after `cut` bytes."""
     trickle_s: float = 0.0
-    """Wait so long after each piece."""
+    """Wait this long after each piece."""
     piece: int = 1000
     """Bytes of a piece."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Served:
+class ServedFile:
     body: bytes = b""
     etag: str = ""
     modified: str = ""
@@ -53,35 +53,35 @@ class Request:
 
 
 class WebServer:
-    """Serves `files` by path (without query), and lists the requests that it got."""
+    """A server of `files` by path (without query) that records its requests."""
 
     def __init__(self) -> None:
-        self.files: dict[str, Served] = {}
+        self.files: dict[str, ServedFile] = {}
         self.requests: list[Request] = []
         self.lock = threading.Lock()
-        self._http = _Quiet(("127.0.0.1", 0), _make_handler(self))
+        self._http = _QuietServer(("127.0.0.1", 0), _make_handler(self))
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         self.port = self._http.server_port
         self.url = f"http://127.0.0.1:{self.port}"
 
     def serve(self, path: str, body: bytes = b"", **options: object) -> str:
-        """The URL of a new file."""
-        self.files[path] = Served(body=body, **options)
+        """Add a file and return its URL."""
+        self.files[path] = ServedFile(body=body, **options)
         return f"{self.url}{path}"
 
-    def get(self, method: str = "GET") -> list[Request]:
+    def list_requests(self, method: str = "GET") -> list[Request]:
         with self.lock:
             return [request for request in self.requests if request.method == method]
 
     def count_sent(self) -> int:
-        return sum(request.sent for request in self.get())
+        return sum(request.sent for request in self.list_requests())
 
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
 
 
-class _Quiet(ThreadingHTTPServer):
+class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -91,21 +91,21 @@ class _Quiet(ThreadingHTTPServer):
 def _make_handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            file = self._find()
+            file = self._find_file()
             if file is not None:
-                self._note(0)
+                self._record_request(0)
                 time.sleep(file.delay_s)
                 self._send_head(file, file.head if file.head != 200 else file.status, len(file.body), {})
 
         def do_GET(self) -> None:
-            file = self._find()
+            file = self._find_file()
             if file is None:
                 return
             with server.lock:
                 failure = file.failures.pop(0) if file.failures else Failure()
             time.sleep(file.delay_s)
             if failure.status:
-                self._note(0)
+                self._record_request(0)
                 self._send_head(file, failure.status, 0, failure.headers)
                 return
             start, end, extra = 0, len(file.body), {}
@@ -118,7 +118,7 @@ def _make_handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
                 extra = {"Content-Range": f"bytes {start}-{end - 1}/{len(file.body)}"}
             body = file.body[start:end]
             sent = body if failure.cut < 0 else body[: failure.cut]
-            self._note(len(sent))
+            self._record_request(len(sent))
             self._send_head(file, status, len(body), extra)
             step = failure.piece if failure.trickle_s else max(1, len(sent))
             for piece in range(0, len(sent), step):
@@ -132,22 +132,22 @@ def _make_handler(server: WebServer) -> type[BaseHTTPRequestHandler]:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
 
-        def _find(self) -> Served | None:
+        def _find_file(self) -> ServedFile | None:
             file = server.files.get(unquote(urlsplit(self.path).path))
             if file is None:
-                self._note(0)
+                self._record_request(0)
                 self.send_error(404)
             elif file.credentials and self.headers.get("Authorization") != file.credentials:
-                self._note(0)
+                self._record_request(0)
                 self.send_error(401)
                 return None
             return file
 
-        def _note(self, sent: int) -> None:
+        def _record_request(self, sent: int) -> None:
             with server.lock:
                 server.requests.append(Request(self.command, self.path, self.headers.get("Range", ""), sent))
 
-        def _send_head(self, file: Served, status: int, length: int, extra: dict[str, str]) -> None:
+        def _send_head(self, file: ServedFile, status: int, length: int, extra: dict[str, str]) -> None:
             self.send_response(status)
             headers = {"ETag": file.etag, "Last-Modified": file.modified, "Location": file.location, **extra}
             if file.length or status not in (200, 206):

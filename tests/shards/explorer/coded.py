@@ -1,6 +1,6 @@
-"""A data set whose frames say which they are: frame k shows k in a row of black and white blocks, and row k its motion.
+"""A data set whose frames encode their number: frame k shows k as black and white blocks, row k holds its motion.
 
-Names, captions and categories in it are hostile: markup that runs where a page forgets to escape it.
+Its names, captions and categories are hostile: markup that runs if a page does not escape it.
 """
 
 import io
@@ -19,30 +19,30 @@ CAPTION = "</script><script>alert('caption')</script> A person swings both arms.
 BITS, BLOCK, SIZE = 8, 20, (160, 192)
 
 
-def coded_mp4(num_frames: int, fps: Fraction) -> bytes:
-    """Frame k shows the bits of k, least significant first, as blocks of BLOCK px along the picture's foot."""
+def encode_coded_mp4(num_frames: int, fps: Fraction) -> bytes:
+    """Encode a video; frame k shows the bits of k, least significant first, as blocks of BLOCK px along its bottom."""
     out, width, height = io.BytesIO(), *SIZE
-    with av.open(out, "w", format="mp4") as box:
-        video = box.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "superfast", "bf": "2"})
+    with av.open(out, "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "superfast", "bf": "2"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.thread_count = 1
         for k in range(num_frames):
-            picture = np.full((height, width, 3), 90, np.uint8)
+            image = np.full((height, width, 3), 90, np.uint8)
             for bit in range(BITS):
-                picture[-BLOCK:, bit * BLOCK : (bit + 1) * BLOCK] = 235 if k >> bit & 1 else 16
-            box.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        box.mux(video.encode())
+                image[-BLOCK:, bit * BLOCK : (bit + 1) * BLOCK] = 235 if k >> bit & 1 else 16
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode())
     return out.getvalue()
 
 
-def decoded(mp4: bytes) -> list[np.ndarray]:
-    """Every frame (H, W, 3) uint8 RGB."""
-    with av.open(io.BytesIO(mp4)) as box:
-        return [frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)]
+def decode_frames(mp4: bytes) -> list[np.ndarray]:
+    """Decode every frame, (H, W, 3) uint8 RGB."""
+    with av.open(io.BytesIO(mp4)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
-def _told(motion: SmplMotion) -> SmplMotion:
-    """The motion with a confidence of k/100 in row k, and a person that walks across the picture."""
+def _encode_row_numbers(motion: SmplMotion) -> SmplMotion:
+    """Set the confidence of row k to k/100, and make the person walk across the image."""
     rows = np.arange(len(motion.transl), dtype=np.float32)
     walk = np.zeros_like(motion.transl)
     walk[:, 0] = np.linspace(-0.7, 0.7, len(rows))
@@ -50,8 +50,8 @@ def _told(motion: SmplMotion) -> SmplMotion:
     return replace(motion, transl=motion.transl + walk, joints=motion.joints + walk[:, None], confidence=confidence)
 
 
-def coded_sample(make: SimpleNamespace, video_id: str, fps: Fraction, num_frames: int) -> Sample:
-    """One sample, named and described by an enemy."""
+def make_coded_sample(make: SimpleNamespace, video_id: str, fps: Fraction, num_frames: int) -> Sample:
+    """Make a sample with hostile names and captions."""
     plain = make.sample(video_id, 0, split="train", start_frame=0, num_frames=num_frames, fps=fps)
     meta = {
         **plain.meta,
@@ -60,13 +60,13 @@ def coded_sample(make: SimpleNamespace, video_id: str, fps: Fraction, num_frames
         "category": {"major": "<svg onload=alert(2)>", "fine": "", "source": "manifest"},
         "rights": {"licence": "<b>mine</b>", "source_url": "javascript:alert(3)", "consent": ""},
     }
-    motion = _told(plain.motion)
-    return replace(plain, meta=meta, mp4=coded_mp4(num_frames, fps), motion=motion, pose2d=make.pose2d(motion))
+    motion = _encode_row_numbers(plain.motion)
+    return replace(plain, meta=meta, mp4=encode_coded_mp4(num_frames, fps), motion=motion, pose2d=make.pose2d(motion))
 
 
 def write_coded(make: SimpleNamespace, folder: Path) -> list[Sample]:
-    """Three samples, at 25, 30000/1001 and 60 fps, and the data set of them."""
+    """Write a data set of three samples, at 25, 30000/1001 and 60 fps; return the samples."""
     rates = [Fraction(25), Fraction(30000, 1001), Fraction(60)]
-    samples = [coded_sample(make, digit * 16, fps, 48) for digit, fps in zip("abc", rates, strict=True)]
+    samples = [make_coded_sample(make, digit * 16, fps, 48) for digit, fps in zip("abc", rates, strict=True)]
     make.dataset(folder, samples, make.outcomes(samples))
     return samples

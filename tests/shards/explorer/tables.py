@@ -1,4 +1,4 @@
-"""Made-up tables of clips, with every bar of a build, and twins among them."""
+"""Synthetic tables of clips, with every threshold of a build, and with duplicates."""
 
 from typing import Any
 
@@ -6,31 +6,31 @@ import numpy as np
 import pandas as pd
 
 from pipelines.config import BuildConfig
-from shards.clips import CPU, SCORE, ClipTable
-from tests.builds import STAGE_BARS
+from shards.clips_table import CPU, SCORE, ClipTable
+from tests.builds import STAGE_THRESHOLDS
 
 STEPS = (
-    "screen", "track", "crop", "picture", "aesthetic", "pose2d", "motion", "quality", "caption", "encode",
+    "screen", "track", "crop", "frame_quality", "aesthetic", "pose2d", "motion", "quality", "caption", "encode",
 )  # fmt: skip
 SCALE = {"short_side": 1080.0, "reprojection_pct": 16.0, "mirror_disagreement_mm": 440.0, "jitter": 600.0,
          "aesthetic": 10.0, "caption_words": 100.0}  # fmt: skip
-"""Scores lie between 0 and this, or 1."""
+"""The maximum of each score; 1 if not listed."""
 WHOLE = ("screen.min_short_side", "caption.min_words", "caption.max_words")
 """Thresholds that are whole numbers."""
 
 
-def signatures(rng: np.random.Generator, count: int, twins: float = 0.3) -> np.ndarray:
-    """(count, 8) uint64: some clips are a few bits away from an earlier one."""
+def make_signatures(rng: np.random.Generator, count: int, duplicates: float = 0.3) -> np.ndarray:
+    """Make (count, 8) uint64; some differ in a few bits from an earlier one."""
     words = rng.integers(0, 2**64, (count, 8), dtype=np.uint64)
-    for row in np.flatnonzero(rng.random(count) < twins):
+    for row in np.flatnonzero(rng.random(count) < duplicates):
         words[row] = words[rng.integers(0, row + 1)]
         for bit in rng.integers(0, 512, rng.integers(0, 40)):
             words[row, bit // 64] ^= np.uint64(1) << np.uint64(bit % 64)
     return words
 
 
-def frame(count: int, seed: int, twins: float = 0.3) -> pd.DataFrame:
-    """Clips that came as far as chance has it, with no verdict yet: all count as kept."""
+def make_clips(count: int, seed: int, duplicates: float = 0.3) -> pd.DataFrame:
+    """Make clips that reached random steps, without verdicts: all count as kept."""
     rng = np.random.default_rng(seed)
     ids = [f"{number:016x}-s0000-c0000-p00" for number in range(count)]
     reached = rng.choice(len(STEPS), count, p=[0.04] * 9 + [0.64])
@@ -59,15 +59,15 @@ def frame(count: int, seed: int, twins: float = 0.3) -> pd.DataFrame:
         "reached": [STEPS[place] for place in reached],
         "stopped": [STEPS[place] if place >= 0 else "" for place in stopped],
         "stopped_reason": np.where(stopped >= 0, "no_person", ""),
-        "signature": list(signatures(rng, count, twins)),
+        "signature": list(make_signatures(rng, count, duplicates)),
     }
-    for stage in STAGE_BARS:
-        seen = reached >= STEPS.index(stage.stage)
-        for bar in stage.bars:
-            # Most clips pass: few would reach the last bar otherwise.
-            share = rng.random(count) ** (0.08 if bar.at_least else 6)
-            told = seen & (rng.random(count) < 0.1) if bar.optional else seen
-            columns[f"{SCORE}{bar.score}"] = np.where(told, share * SCALE.get(bar.score, 1.0), np.nan)
+    for stage in STAGE_THRESHOLDS:
+        measured = reached >= STEPS.index(stage.stage)
+        for threshold in stage.thresholds:
+            # Most clips pass; otherwise few would reach the last threshold.
+            share = rng.random(count) ** (0.08 if threshold.at_least else 6)
+            known = measured & (rng.random(count) < 0.1) if threshold.optional else measured
+            columns[f"{SCORE}{threshold.score}"] = np.where(known, share * SCALE.get(threshold.score, 1.0), np.nan)
     lost = rng.random(count) < 0.05
     for name in ("reprojection_pct", "mirror_disagreement_mm", "bone_spread"):  # no valid frame
         columns[f"{SCORE}{name}"] = np.where(lost, np.nan, columns[f"{SCORE}{name}"])
@@ -76,12 +76,12 @@ def frame(count: int, seed: int, twins: float = 0.3) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def table(clips: pd.DataFrame, config: BuildConfig | None = None) -> ClipTable:
+def make_table(clips: pd.DataFrame, config: BuildConfig | None = None) -> ClipTable:
     return ClipTable(
         frame=clips,
-        stage_bars=STAGE_BARS,
+        stage_thresholds=STAGE_THRESHOLDS,
         steps=STEPS,
-        config=(config or BuildConfig()).data_settings(),
+        config=(config or BuildConfig()).get_data_settings(),
         video_cpu_s={},
         complete=True,
     )

@@ -1,4 +1,4 @@
-"""The explorer over HTTP: who is answered, what is served, and nothing else."""
+"""The explorer over HTTP: accepted requests, served documents and files, refusals."""
 
 import http.client
 import io
@@ -23,10 +23,10 @@ from shards.explorer.guard import MAX_BODY
 from shards.explorer.media import ShardMedia
 from shards.format import DATASET_FILE, INDEX_FILE
 from shards.reader import open_dataset
-from tests.builds import STAGE_BARS
-from tests.shards.explorer.tables import frame, table
+from tests.builds import STAGE_THRESHOLDS
+from tests.shards.explorer.tables import make_clips, make_table
 
-POST = ("clips", "select", "selection", "mark")
+POST = ("clips", "select", "selection", "label")
 
 
 @pytest.mark.parametrize(
@@ -34,32 +34,32 @@ POST = ("clips", "select", "selection", "mark")
     ["evil.example", "evil.example:8765", "127.0.0.1", "127.0.0.1:80", "127.0.0.1:8765.evil.example", "[::1]:8765",
      "localhost:8766", "", "127.0.0.1:8765@evil.example"],
 )  # fmt: skip
-def test_another_name_is_not_answered(client: TestClient, host: str) -> None:
+def test_another_host_is_refused(client: TestClient, host: str) -> None:
     for path in ("/", "/api/dataset", "/static/app.js", "/media/x.mp4", "/api/nothing"):
         answer = client.get(path, headers={"Host": host})
         assert answer.status_code == 403 and list(answer.json()) == ["error"]
 
 
-def test_two_names_are_not_answered(client: TestClient) -> None:
+def test_two_hosts_are_refused(client: TestClient) -> None:
     hosts = [("Host", "127.0.0.1:8765"), ("Host", "evil.example")]
     assert client.get("/api/dataset", headers=hosts).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "LOCALHOST:8765"])
-def test_its_own_names_are_answered(client: TestClient, host: str) -> None:
+def test_own_hosts_are_accepted(client: TestClient, host: str) -> None:
     answer = client.get("/api/dataset", headers={"Host": host, "Origin": f"http://{host}"})
     assert answer.status_code == 200 and answer.json()["num_clips"] == 4
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:8765", "http://127.0.0.1:9", ""])
-def test_another_page_is_not_answered(client: TestClient, origin: str) -> None:
+def test_another_page_is_refused(client: TestClient, origin: str) -> None:
     assert client.get("/api/dataset", headers={"Origin": origin}).status_code == 403
     for name in POST:
         assert client.post(f"/api/{name}", json={}, headers={"Origin": origin}).status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_a_form_can_not_post(client: TestClient, kind: str) -> None:
+def test_a_form_cannot_post(client: TestClient, kind: str) -> None:
     for name in POST:
         assert client.post(f"/api/{name}", content="{}", headers={"Content-Type": kind}).status_code == 415
 
@@ -86,7 +86,7 @@ def test_other_methods_are_refused(client: TestClient, method: str) -> None:
     assert client.post("/api/dataset", json={}).status_code == 405
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(client: TestClient) -> None:
+def test_every_response_has_security_headers(client: TestClient) -> None:
     for path in ("/api/dataset", "/api/nothing", "/static/nothing", "/media/nothing.mp4"):
         headers = client.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'self'; ")
@@ -103,7 +103,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_lead_nowhere(client: TestClient, name: str) -> None:
+def test_hostile_names_are_not_found(client: TestClient, name: str) -> None:
     paths = [f"/api/clip/{name}", f"/api/clip/{name}/motion", f"/media/{name}.mp4", f"/media/{name}.jpg",
              f"/media/{name}", f"/static/{name}", f"/runs/{name}", f"/runs/{name}.mp4", f"/{name}"]  # fmt: skip
     for path in paths:
@@ -112,16 +112,16 @@ def test_hostile_names_lead_nowhere(client: TestClient, name: str) -> None:
         assert b"schema_version" not in answer.content and b"root:" not in answer.content
 
 
-def test_a_clip_whose_name_climbs_is_shown_as_any_other(tabled: Callable[..., TestClient]) -> None:
+def test_a_clip_id_with_a_path_is_shown_as_any_other(make_table_client: Callable[..., TestClient]) -> None:
     name = "../../x<img src=x onerror=alert(1)>"
-    client = tabled(table(frame(3, 1).assign(clip_id=["a", "b", name])))
+    client = make_table_client(make_table(make_clips(3, 1).assign(clip_id=["a", "b", name])))
     page = client.get("/api/clip/..%2F..%2Fx%3Cimg%20src=x%20onerror=alert(1)%3E").json()
     assert (page["row"]["clip_id"], page["previous"], page["next"]) == (name, "b", None)
-    assert client.post("/api/mark", json={"clip_id": name, "mark": "bad"}).status_code == 200
-    assert client.get("/api/marks").json() == {name: {"mark": "bad", "why": ""}}
+    assert client.post("/api/label", json={"clip_id": name, "label": "bad"}).status_code == 200
+    assert client.get("/api/labels").json() == {name: {"label": "bad", "reason": ""}}
 
 
-def test_an_index_that_points_elsewhere_serves_nothing(damaged: Path) -> None:
+def test_an_index_row_outside_its_shard_has_no_video(damaged: Path) -> None:
     import pyarrow.parquet as pq
 
     rows = pq.read_table(damaged / INDEX_FILE)
@@ -131,31 +131,31 @@ def test_an_index_that_points_elsewhere_serves_nothing(damaged: Path) -> None:
     frame.loc[2, "mp4_offset"] = -5
     pq.write_table(rows.from_pandas(frame, rows.schema), damaged / INDEX_FILE)
     media = ShardMedia(open_dataset(str(damaged)))
-    assert [media.mp4(key) for key in frame["key"][:3]] == [None] * 3 and media.mp4(frame["key"][3]) is not None
+    assert [media.get_mp4(key) for key in frame["key"][:3]] == [None] * 3 and media.get_mp4(frame["key"][3]) is not None
 
 
-def test_the_data_set_is_described(client: TestClient, tabled: Callable[..., TestClient]) -> None:
+def test_the_data_set_is_described(client: TestClient, make_table_client: Callable[..., TestClient]) -> None:
     described = client.get("/api/dataset").json()
     assert (described["name"], described["num_kept"], described["num_videos"]) == ("set", 4, 3)
-    assert (described["building"], described["complete"], described["bars"]) == (False, False, [])
-    described = tabled().get("/api/dataset").json()
+    assert (described["building"], described["complete"], described["thresholds"]) == (False, False, [])
+    described = make_table_client().get("/api/dataset").json()
     assert described["building"] and described["name"] == "set"
-    assert len(described["bars"]) == sum(len(stage.bars) for stage in STAGE_BARS)
+    assert len(described["thresholds"]) == sum(len(stage.thresholds) for stage in STAGE_THRESHOLDS)
     kinds = {column["name"]: column["kind"] for column in described["columns"]}
-    assert kinds["jitter"] == "number" and kinds["uri"] == kinds["mark"] == kinds["now"] == "text"
+    assert kinds["jitter"] == "number" and kinds["uri"] == kinds["label"] == kinds["now"] == "text"
     assert "signature" not in kinds and len(described["joint_names"]) == len(described["smpl_parents"]) == 24
 
 
-def test_a_clip_has_its_way_its_video_and_its_neighbours(client: TestClient, samples: list[Sample]) -> None:
+def test_a_clip_has_stages_video_and_neighbours(client: TestClient, samples: list[Sample]) -> None:
     first, second, *_ = sorted(sample.key for sample in samples)
     page = client.get(f"/api/clip/{first}").json()
     assert (page["previous"], page["next"]) == (None, second)
     assert page["has_video"] and page["has_motion"] and page["meta"]["key"] == first
-    assert {entry["outcome"] for entry in page["path"]} == {"passed"}
+    assert {entry["outcome"] for entry in page["stages"]} == {"passed"}
     assert client.get("/api/clip/nothing").status_code == 404
 
 
-def test_motion_is_the_samples_row_by_row(client: TestClient, samples: list[Sample]) -> None:
+def test_motion_equals_the_samples(client: TestClient, samples: list[Sample]) -> None:
     sample = samples[0]
     found = client.get(f"/api/clip/{sample.key}/motion").json()
     assert found["num_frames"] == sample.meta["num_frames"] == len(found["speed"])
@@ -167,7 +167,7 @@ def test_motion_is_the_samples_row_by_row(client: TestClient, samples: list[Samp
     assert np.allclose(found["angles"]["left_shoulder"], turned, atol=0.01)
 
 
-def test_bodies_of_the_page_are_the_toolkits(client: TestClient) -> None:
+def test_the_body_has_valid_weights(client: TestClient) -> None:
     body = client.get("/api/body").json()
     vertices, weights = np.array(body["vertices"]), np.array(body["weights"]["values"])
     assert vertices.shape[1] == 3 and weights.shape == (len(vertices), 4) and np.allclose(weights.sum(1), 1, atol=1e-4)
@@ -185,26 +185,34 @@ def test_videos_are_served_by_ranges(client: TestClient, samples: list[Sample]) 
         assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(size))
         parts = {"0-0": (0, 1), "10-99": (10, 100), "100-": (100, size), f"{size - 1}-": (size - 1, size),
                  "-7": (size - 7, size), f"-{size * 2}": (0, size), f"5-{size * 2}": (5, size)}  # fmt: skip
-        for asked, (start, end) in parts.items():
-            answer = client.get(url, headers={"Range": f"bytes={asked}"})
-            assert (answer.status_code, answer.content) == (206, whole[start:end]), asked
+        for span, (start, end) in parts.items():
+            answer = client.get(url, headers={"Range": f"bytes={span}"})
+            assert (answer.status_code, answer.content) == (206, whole[start:end]), span
             assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
             assert int(answer.headers["content-length"]) == end - start
-        for asked in (f"{size}-", f"{size + 5}-{size + 9}", "-0"):
-            answer = client.get(url, headers={"Range": f"bytes={asked}"})
-            assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}"), asked
-        for asked in ("bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "lines=0-1", "bytes=0-1,4-5", "bytes=" + "9" * 99):
-            assert client.get(url, headers={"Range": asked}).content == whole, asked
+        for span in (f"{size}-", f"{size + 5}-{size + 9}", "-0"):
+            answer = client.get(url, headers={"Range": f"bytes={span}"})
+            assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}"), span
+        for span in (
+            "bytes=",
+            "bytes=-",
+            "bytes=5-2",
+            "bytes=a-b",
+            "lines=0-1",
+            "bytes=0-1,4-5",
+            "bytes=" + "9" * 99,
+        ):
+            assert client.get(url, headers={"Range": span}).content == whole, span
 
 
 def test_thumbnails_show_the_middle_frame_with_the_body_over_it(client: TestClient, samples: list[Sample]) -> None:
-    def picture(query: str) -> np.ndarray:
+    def get_thumbnail(query: str) -> np.ndarray:
         answer = client.get(f"/media/{samples[0].key}.jpg{query}")
         assert answer.headers["content-type"] == "image/jpeg"
         with av.open(io.BytesIO(answer.content), format="jpeg_pipe") as box:
             return next(box.decode(video=0)).to_ndarray(format="rgb24").astype(int)
 
-    drawn, plain = picture(""), picture("?plain=1")
+    drawn, plain = get_thumbnail(""), get_thumbnail("?plain=1")
     assert drawn.shape == plain.shape == (384, 320, 3)
     with av.open(io.BytesIO(samples[0].mp4)) as box:
         frames = [frame.to_ndarray(width=320, height=384, format="rgb24").astype(int) for frame in box.decode(video=0)]
@@ -217,18 +225,18 @@ def test_thumbnails_show_the_middle_frame_with_the_body_over_it(client: TestClie
 
 def test_a_damaged_video_has_no_thumbnail(tmp_path: Path) -> None:
     class Damaged:
-        def mp4(self, clip_id: str) -> bytes:
+        def get_mp4(self, clip_id: str) -> bytes:
             return b"no video"
 
-        def still(self, clip_id: str) -> None:
-            with av.open(io.BytesIO(self.mp4(clip_id))):
+        def read_frame(self, clip_id: str) -> None:
+            with av.open(io.BytesIO(self.get_mp4(clip_id))):
                 pass
 
-        def sample(self, clip_id: str) -> None:
+        def read_clip(self, clip_id: str) -> None:
             raise FileNotFoundError(clip_id)
 
-    clips = table(frame(2, 1))
-    app = make_app(clips=clips, media=[Damaged()], marks=tmp_path / "m.jsonl", selections=tmp_path / "s")
+    clips = make_table(make_clips(2, 1))
+    app = make_app(clips=clips, media=[Damaged()], labels=tmp_path / "m.jsonl", selections=tmp_path / "s")
     client, name = TestClient(app, base_url="http://127.0.0.1:8765"), clips.frame["clip_id"][0]
     answer = client.get(f"/media/{name}.jpg")
     assert answer.status_code == 404 and "error" in answer.json()
@@ -236,7 +244,7 @@ def test_a_damaged_video_has_no_thumbnail(tmp_path: Path) -> None:
     assert client.get(f"/api/clip/{name}").json()["meta"] == {}
 
 
-def test_pages_are_one_and_the_same(client: TestClient) -> None:
+def test_every_address_serves_the_same_page(client: TestClient) -> None:
     pages = [client.get(path) for path in ("/", "/clip/anything", "/runs")]
     assert {page.status_code for page in pages} == {200} and len({page.content for page in pages}) == 1
     assert pages[0].headers["content-type"].startswith("text/html")
@@ -245,21 +253,21 @@ def test_pages_are_one_and_the_same(client: TestClient) -> None:
 _SERVE = """
 import sys
 from pathlib import Path
-from shards.clips import read_clips
+from shards.clips_table import read_clips
 from shards.explorer.app import make_app, serve
 from shards.explorer.media import ShardMedia
 from shards.reader import open_dataset
 
 dataset, state = open_dataset(sys.argv[1]), Path(sys.argv[2])
 app = make_app(dataset=dataset, clips=read_clips(dataset), media=[ShardMedia(dataset)],
-               marks=state / "marks.jsonl", selections=state / "selections")
+               labels=state / "labels.jsonl", selections=state / "selections")
 serve(app, 0, lambda url: print(url, flush=True))
 """
 
 
 @pytest.fixture
 def port(built: Path, tmp_path: Path) -> Iterator[int]:
-    """Where a real server of the four samples listens; it is interrupted as from a keyboard."""
+    """The port of a real server of the four samples; it is interrupted as from a keyboard."""
     command = [sys.executable, "-c", _SERVE, str(built), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -271,7 +279,7 @@ def port(built: Path, tmp_path: Path) -> Iterator[int]:
             server.wait(10)
 
 
-def test_a_real_server_knows_its_own_port(port: int, samples: list[Sample]) -> None:
+def test_a_real_server_accepts_only_its_own_port(port: int, samples: list[Sample]) -> None:
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def get(path: str, **headers: str) -> tuple[int, bytes]:
@@ -289,18 +297,18 @@ def test_a_real_server_knows_its_own_port(port: int, samples: list[Sample]) -> N
     for prefix in ("/static/", "/media/", "/runs/", "/api/clip/", "//", "/"):
         for climb in ("../../../pyproject.toml", "..%2f..%2f..%2fpyproject.toml", "%2e%2e/%2e%2e/app.py", "..\\app.py"):
             assert get(prefix + climb)[0] in (400, 404), prefix + climb
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw_line:  # two hosts, as no client sends them
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw_line:  # two hosts, which no client sends
         raw_line.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n".encode())
         assert raw_line.recv(100).split()[1] in (b"400", b"403")
     with pytest.raises(UserError, match="cannot be used"):
         serve(make_app(), port, lambda url: None)
-    with pytest.raises(OSError):  # nothing but loopback is listened on
-        socket.create_connection((_own_address(), port), timeout=2).close()
+    with pytest.raises(OSError):  # the server listens on loopback only
+        socket.create_connection((_get_own_address(), port), timeout=2).close()
     line.close()
 
 
-def _own_address() -> str:
-    """This machine's address on its network; where it has none, one of loopback's that is not served."""
+def _get_own_address() -> str:
+    """Return this machine's network address; without a network, a loopback address that is not served."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         try:
             line.connect(("192.0.2.1", 9))  # a datagram socket sends nothing here

@@ -1,4 +1,4 @@
-"""A training run: its curves, its videos, and nothing else of its folder."""
+"""A training run: its curves and videos; nothing else of its folder is served."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def client(run: Path) -> TestClient:
     return TestClient(make_app(run=run), base_url="http://127.0.0.1:8765", follow_redirects=False)
 
 
-def test_curves_are_whole_and_bounded(client: TestClient) -> None:
+def test_curves_are_complete_and_bounded(client: TestClient) -> None:
     curves = client.get("/api/runs").json()["curves"]
     assert set(curves) == {"loss", "lr"} and curves["lr"] == [[5000, 0.1]]
     assert len(curves["loss"]) <= 2000 and curves["loss"][-1] == [4999, 1 / 5000]
@@ -50,16 +50,16 @@ def test_videos_are_listed_and_served(client: TestClient) -> None:
     ["secret.mp4", "validation/../secret.mp4", "validation%2f..%2fsecret.mp4", "validation/20/link.mp4",
      "validation/20/..%2f..%2f..%2fsecret.mp4", "validation/notes/x.mp4", "metrics.jsonl", "%2e%2e/run/secret.mp4"],
 )  # fmt: skip
-def test_nothing_else_of_the_folder_is_served(client: TestClient, name: str) -> None:
+def test_other_files_of_the_folder_are_not_served(client: TestClient, name: str) -> None:
     answer = client.get(f"/runs/{name}")
     assert answer.status_code == 404 and b"secret" not in answer.content
 
 
-def test_a_run_alone_starts_with_its_own_page(client: TestClient) -> None:
+def test_a_run_without_a_data_set_opens_the_run_page(client: TestClient) -> None:
     assert client.get("/").headers["location"] == "/runs"
     assert client.get("/api/dataset").status_code == 404
 
 
-def test_a_run_that_has_not_begun(tmp_path: Path) -> None:
+def test_an_empty_run(tmp_path: Path) -> None:
     document = TestClient(make_app(run=tmp_path), base_url="http://127.0.0.1:1").get("/api/runs").json()
     assert document == {"name": tmp_path.name, "curves": {}, "samples": []}

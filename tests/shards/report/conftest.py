@@ -1,7 +1,6 @@
-"""A data set of two hundred thousand samples, as its tables alone; and the sets of the tests beside."""
+"""A data set of two hundred thousand samples, tables only."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotators.motion_quality import BARS as QUALITY
-from pipelines.stages.screen import BARS as SCREEN
-from shards.clips import CLIPS_FILE, CPU, SCORE
+from annotators.motion_quality.config import THRESHOLDS as QUALITY
+from pipelines.stages.screen import THRESHOLDS as SCREEN
+from shards.clips_table import CPU, SCORE
+from shards.tables import ROOT_FILES
 
 KEPT, ROWS, SHARDS = 200_000, 300_000, 200
 _SCORES = {"brightness": 0.4, "sharpness": 0.8, "mean_confidence": 0.6, "jitter": 60.0, "reprojection_pct": 1.5}
@@ -27,8 +27,8 @@ _CONFIG = {
 }  # fmt: skip
 
 
-def _clips() -> pd.DataFrame:
-    """Every third clip is too dark; the shard 7 jitters thrice as much as the others."""
+def _make_clips() -> pd.DataFrame:
+    """Make clips: every third is too dark; those of shard 7 have three times the jitter."""
     rng, row = np.random.default_rng(0), np.arange(ROWS)
     kept = row % 3 != 0
     frames = rng.integers(40, 250, ROWS)
@@ -68,8 +68,8 @@ def _clips() -> pd.DataFrame:
     return frame
 
 
-def _write(folder: Path) -> None:
-    clips = _clips()
+def _write_dataset(folder: Path) -> None:
+    clips = _make_clips()
     kept = clips[clips["outcome"] == "kept"].reset_index(drop=True)
     number = np.arange(KEPT) * SHARDS // KEPT
     odd = number == 7
@@ -101,13 +101,13 @@ def _write(folder: Path) -> None:
     (folder / "ledger").mkdir()
     table = pa.Table.from_pandas(clips, preserve_index=False)
     signature = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(ROWS * 8, dtype=np.uint64)), 8)
-    said = {"steps": ["screen", "motion"], "bars": [asdict(SCREEN), asdict(QUALITY)],
-            "video_cpu_s": {"scan": 900.0, "split": 20.0}, "config": _CONFIG}  # fmt: skip
+    metadata = {"steps": ["screen", "motion"], "bars": [SCREEN.to_json(), QUALITY.to_json()],
+                "video_cpu_s": {"scan": 900.0, "split": 20.0}, "config": _CONFIG}  # fmt: skip
     table = table.append_column("signature", signature)
-    pq.write_table(table.replace_schema_metadata({"humove": json.dumps(said)}), folder / CLIPS_FILE)
+    pq.write_table(table.replace_schema_metadata({"humove": json.dumps(metadata)}), folder / ROOT_FILES["clips"])
     count = len(videos)
 
-    def counts(inputs: int, rejected: int = 0) -> dict:
+    def make_counts(inputs: int, rejected: int = 0) -> dict:
         return {"inputs": inputs, "emitted": inputs - rejected, "rejected": rejected, "faulted": 0}
 
     doc = {
@@ -121,14 +121,15 @@ def _write(folder: Path) -> None:
                      "shards": [f"train-{n:06d}.tar" for n in range(SHARDS)]}],
         "shards": [{"name": f"train-{n:06d}.tar", "split": "train", "num_samples": KEPT // SHARDS,
                     "bytes": 260_000 * KEPT // SHARDS, "sha256": "0" * 64} for n in range(SHARDS)],
-        "counts": {"split": counts(count), "screen": counts(ROWS, ROWS // 3), "near_duplicates": counts(KEPT)},
+        "counts": {"split": make_counts(count), "screen": make_counts(ROWS, ROWS // 3),
+                   "near_duplicates": make_counts(KEPT)},
     }  # fmt: skip
     (folder / "dataset.json").write_text(json.dumps(doc))
 
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set; its shards are not there."""
+    """The set; its shards are missing."""
     folder = tmp_path_factory.mktemp("large") / "set"
-    _write(folder)
+    _write_dataset(folder)
     return folder

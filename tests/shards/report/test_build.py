@@ -1,4 +1,4 @@
-"""The report's files: both whole or as they were, for sets of every size."""
+"""The report's files: written atomically, for sets of every size."""
 
 import json
 import os
@@ -17,24 +17,24 @@ from shards.report.build import build_report
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_it_goes_into_the_data_set_or_where_it_is_told(damaged: Path, tmp_path: Path):
-    said: list[str] = []
-    assert build_report(str(damaged), report=said.append) == damaged / "report" / "index.html"
-    assert said[0] == "reading the tables" and "pictures" in said[-1]
+def test_it_is_written_into_the_data_set_or_the_given_folder(damaged: Path, tmp_path: Path):
+    lines: list[str] = []
+    assert build_report(str(damaged), log=lines.append) == damaged / "report" / "index.html"
+    assert lines[0] == "reading the tables" and "images" in lines[-1]
     page = build_report(str(damaged), tmp_path / "elsewhere")
     assert page == tmp_path / "elsewhere" / "index.html"
     assert page.read_bytes() == (damaged / "report" / "index.html").read_bytes(), "the same set, the same report"
     assert sorted(p.name for p in page.parent.iterdir()) == ["index.html", "report.json"]
 
 
-def test_a_failure_half_way_leaves_the_old_report(damaged: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failure_leaves_the_old_report(damaged: Path, monkeypatch: pytest.MonkeyPatch):
     page = build_report(str(damaged))
     before = {path.name: path.read_bytes() for path in page.parent.iterdir()}
 
-    def stopped(*args: object) -> str:
+    def interrupt(*args: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shards.report.build.render", stopped)
+    monkeypatch.setattr("shards.report.build.render_page", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build_report(str(damaged))
     assert {path.name: path.read_bytes() for path in page.parent.iterdir()} == before
@@ -45,9 +45,9 @@ def test_a_kill_leaves_the_old_report(damaged: Path):
     before = {path.name: path.read_bytes() for path in page.parent.iterdir()}
     code = (
         "import sys, time; from shards.report import build\n"
-        "real = build.render\n"
+        "real = build.render_page\n"
         "def slow(*a): print('rendering', flush=True); time.sleep(60); return real(*a)\n"
-        "build.render = slow; build.build_report(sys.argv[1])"
+        "build.render_page = slow; build.build_report(sys.argv[1])"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(damaged)], cwd=ROOT, stdout=subprocess.PIPE)
     assert child.stdout.readline() == b"rendering\n"
@@ -56,23 +56,23 @@ def test_a_kill_leaves_the_old_report(damaged: Path):
     assert {path.name: path.read_bytes() for path in page.parent.iterdir() if "tmp" not in path.name} == before
 
 
-def test_pictures_of_dropped_clips_are_asked_for(make, samples: list[Sample], tmp_path: Path):
+def test_images_of_dropped_clips_are_requested(make, samples: list[Sample], tmp_path: Path):
     rows = make.outcomes(samples)
     kept = next(row for row in rows if row.clip_id == samples[1].key)
     gone = {"outcome": "rejected", "reason": "blurry", "detail": "sharpness 0.1 is below 0.5", "stage": "assemble"}
     rows = [row for row in rows if row is not kept]
     rows.append(kept.__class__(**{f: getattr(kept, f) for f in kept.__slots__} | gone))
     make.dataset(tmp_path / "set", [s for s in samples if s is not samples[1]], rows)
-    asked: list[str] = []
+    requested: list[str] = []
 
-    def picture(clip_id: str) -> np.ndarray:
-        asked.append(clip_id)
+    def read_image(clip_id: str) -> np.ndarray:
+        requested.append(clip_id)
         return np.full((400, 200, 3), 128, np.uint8)
 
-    with_it = build_report(str(tmp_path / "set"), rejected_picture=picture).read_text()
+    with_image = build_report(str(tmp_path / "set"), rejected_image=read_image).read_text()
     without = build_report(str(tmp_path / "set")).read_text()
-    assert asked == [samples[1].key]
-    assert with_it.count("<img") == without.count("<img") + 1 and without.count("no picture") == 1
+    assert requested == [samples[1].key]
+    assert with_image.count("<img") == without.count("<img") + 1 and without.count("no image") == 1
     assert "sharpness 0.1 is below 0.5" in without
 
 

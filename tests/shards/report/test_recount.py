@@ -1,4 +1,4 @@
-"""report.json against a recount from the tars and the Parquet files, by other means than the report's own."""
+"""report.json against an independent recount from the tars and the Parquet files."""
 
 import io
 import json
@@ -13,15 +13,15 @@ import pytest
 
 from humove.errors import UserError
 from shards.buckets import COLUMNS, BucketConfig, count_buckets
-from shards.clips import read_clips
+from shards.clips_table import read_clips
 from shards.reader import open_dataset
-from shards.report.figures import figures
+from shards.report.drawing.figures import compute_report_figures
 
 
 @pytest.fixture(scope="module")
 def found(built: Path) -> dict:
     dataset = open_dataset(str(built))
-    return figures(dataset, read_clips(dataset))
+    return compute_report_figures(dataset, read_clips(dataset))
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +74,26 @@ def test_rights_captions_and_categories(found: dict, members: dict):
 def test_motion(found: dict, members: dict):
     motion = {key: dict(np.load(io.BytesIO(parts["motion.npz"]))) for key, parts in members.items()}
     valid = np.concatenate([m["valid"] for m in motion.values()])
-    said = found["motion"]
-    assert (said["clips"], said["frames"], said["valid_frames"]) == (4, valid.size, valid.sum())
-    assert said["confidence"]["median"] == pytest.approx(
+    figures = found["motion"]
+    assert (figures["clips"], figures["frames"], figures["valid_frames"]) == (4, valid.size, valid.sum())
+    assert figures["confidence"]["median"] == pytest.approx(
         np.median(np.concatenate([m["confidence"] for m in motion.values()]))
     )
     knee = np.concatenate([np.abs(m["body_pose"][m["valid"], 3, 2]) for m in motion.values()])  # turns about z alone
     high = np.degrees(np.percentile(knee, 99))
-    assert said["joint_degrees"]["left_knee"]["p99"] == pytest.approx(high, rel=1e-4)
-    assert said["facing"] == {"front": 1.0, "side": 0.0, "back": 0.0}, "the test's person faces the camera"
-    assert said["root_speed"]["max"] == pytest.approx(0, abs=1e-4), "and stands in place"
+    assert figures["joint_degrees"]["left_knee"]["p99"] == pytest.approx(high, rel=1e-4)
+    assert figures["facing"] == {"front": 1.0, "side": 0.0, "back": 0.0}, "the test's person faces the camera"
+    assert figures["root_speed"]["max"] == pytest.approx(0, abs=1e-4), "and stands in place"
     speeds = []
     for key, m in motion.items():
         around = m["joints"] - m["joints"][:, :1]
-        fps = eval_rate(json.loads(members[key]["json"])["fps"])
+        fps = parse_rate(json.loads(members[key]["json"])["fps"])
         step = np.linalg.norm(around[1:, [20, 21, 7, 8]] - around[:-1, [20, 21, 7, 8]], axis=-1).mean(-1) * fps
         speeds.append(step[m["valid"][1:] & m["valid"][:-1]])
-    assert said["limb_speed"]["median"] == pytest.approx(np.median(np.concatenate(speeds)), rel=1e-4)
+    assert figures["limb_speed"]["median"] == pytest.approx(np.median(np.concatenate(speeds)), rel=1e-4)
 
 
-def eval_rate(text: str) -> float:
+def parse_rate(text: str) -> float:
     top, _, bottom = text.partition("/")
     return int(top) / int(bottom)
 
@@ -116,44 +116,44 @@ def test_scores_shards_and_training(built: Path, found: dict):
     assert found["training"]["used"] + found["training"]["left_out_count"] == 4
 
 
-def test_the_law_of_outcomes(built: Path, found: dict, make, damaged: Path):
+def test_the_accounting_invariant(built: Path, found: dict, make, damaged: Path):
     assert found["funnel"]["law"] == {"holds": True, "stages": 3, "broken": []}
     assert found["funnel"]["stages"]["probe"]["reasons"] == {"unreadable": 1}
     assert found["reasons"]["unreadable"]["videos"] == 1 and found["reasons"]["too_dark"]["count"] == 0
-    make.redoc(damaged, lambda doc: doc["counts"]["split"].update(rejected=1))
+    make.edit_doc(damaged, lambda doc: doc["counts"]["split"].update(rejected=1))
     dataset = open_dataset(str(damaged))
-    broken = figures(dataset, read_clips(dataset))
+    broken = compute_report_figures(dataset, read_clips(dataset))
     assert len(broken["funnel"]["law"]["broken"]) == 2, "the sum, and the recount"
     assert broken["concerns"][0]["level"] == "wrong" and "split: 3 in" in broken["concerns"][0]["text"]
 
 
-def test_a_damaged_or_missing_shard_is_said_and_the_rest_is_counted(damaged: Path):
+def test_a_damaged_or_missing_shard_is_reported_and_the_rest_is_counted(damaged: Path):
     path = damaged / "shards" / "train-000000.tar"
     raw = bytearray(path.read_bytes())
     raw[2000] ^= 1
     path.write_bytes(raw)
     (damaged / "shards" / "val-000000.tar").unlink()
     dataset = open_dataset(str(damaged))
-    found = figures(dataset, read_clips(dataset))
+    found = compute_report_figures(dataset, read_clips(dataset))
     checks = {row["name"]: row["check"] for row in found["shards"]["rows"]}
     assert checks == {"train-000000.tar": "wrong sha256", "train-000001.tar": "sound", "val-000000.tar": "missing"}
     assert (found["rights"]["read"], found["rights"]["of"], found["motion"]["clips"]) == (1, 4, 1)
     assert [c["level"] for c in found["concerns"]][:2] == ["wrong", "wrong"]
 
 
-def test_an_index_that_points_astray_is_said_in_one_line(damaged: Path):
+def test_a_wrong_index_is_one_line(damaged: Path):
     table = pq.read_table(damaged / "index.parquet")
     column = table.schema.get_field_index("mp4_offset")
     pq.write_table(table.set_column(column, "mp4_offset", pa.array([700] * len(table))), damaged / "index.parquet")
     dataset = open_dataset(str(damaged))
     with pytest.raises(UserError, match="run `humove verify`"):
-        figures(dataset, read_clips(dataset))
+        compute_report_figures(dataset, read_clips(dataset))
     clips = read_clips(dataset)
     (damaged / "outcomes.parquet").unlink()
     with pytest.raises(UserError, match="has no outcomes.parquet"):
-        figures(dataset, clips)
+        compute_report_figures(dataset, clips)
 
 
 def test_the_same_set_gives_the_same_figures(built: Path, found: dict):
     dataset = open_dataset(str(built))
-    assert json.dumps(figures(dataset, read_clips(dataset))) == json.dumps(found)
+    assert json.dumps(compute_report_figures(dataset, read_clips(dataset))) == json.dumps(found)

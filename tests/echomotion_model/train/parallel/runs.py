@@ -1,4 +1,4 @@
-"""One short run of the whole loop: `runs.py MODE DATASET OUT`, where torchrun starts it, or on a Ray cluster of two."""
+"""A short run of the whole loop, under torchrun or on a Ray cluster of two: `runs.py MODE DATASET OUT`."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from echomotion_model.latents.config import LatentsSettings
-from echomotion_model.latents.plan import default_out, plan_latents
+from echomotion_model.latents.plan import get_default_out, plan_latents
 from echomotion_model.latents.stage import EncodeShard
 from echomotion_model.train.config import TrainConfig, load_train_config
-from echomotion_model.train.encoders import Encoders
-from echomotion_model.train.loop import Trained
+from echomotion_model.train.inputs.encoders import Encoders
+from echomotion_model.train.loop import TrainResult
 from echomotion_model.train.parallel.launch import launch
 from humove.errors import UserError
 from tests.echomotion_model.data.sets import make_set
@@ -38,16 +38,16 @@ SETTINGS = [
 STEPS = 40
 
 
-def config(**parallel: int) -> TrainConfig:
+def make_config(**parallel: int) -> TrainConfig:
     return load_train_config("tiny", [*SETTINGS, *(f"parallel.{name}={value}" for name, value in parallel.items())])
 
 
-def encoded_set(folder: Path) -> Path:
-    """A data set with its side shards, so that no encoder is loaded."""
+def make_encoded_set(folder: Path) -> Path:
+    """Make a data set with latents, so that no encoder is loaded."""
     make_set(folder)
-    load, data = Encoders(config().encoders), config().data
+    load, data = Encoders(make_config().encoders), make_config().data
     latents = LatentsSettings(buckets=data.buckets, seed=data.seed)
-    plan = plan_latents(str(folder), default_out(str(folder)), latents, load.ids())
+    plan = plan_latents(str(folder), get_default_out(str(folder)), latents, load.compute_ids())
     stage = EncodeShard(load)
     stage.setup()
     for job in plan.jobs:
@@ -56,8 +56,8 @@ def encoded_set(folder: Path) -> Path:
 
 
 @contextmanager
-def two_nodes() -> Iterator[Any]:
-    """A Ray cluster of two nodes of one CPU, both on this machine."""
+def start_two_nodes() -> Iterator[Any]:
+    """Start a local Ray cluster of two nodes with one CPU each."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
@@ -71,50 +71,50 @@ def two_nodes() -> Iterator[Any]:
 
 
 def kill_a_worker(cluster: Any) -> None:
-    """kill -9 of one of the processes that train on this cluster."""
+    """Kill one of the cluster's training processes with SIGKILL."""
     for node in cluster.list_all_nodes():
         (raylet,) = (info.process.pid for info in node.all_processes["raylet"])
         listed = subprocess.run(["ps", "--ppid", str(raylet), "-o", "pid=,args="], capture_output=True, text=True)
         for line in listed.stdout.splitlines():
-            pid, said = line.split(maxsplit=1)
-            if "TrainWorker" in said:
+            pid, command = line.split(maxsplit=1)
+            if "TrainWorker" in command:
                 return os.kill(int(pid), signal.SIGKILL)
     raise AssertionError("no process trains")
 
 
-def on_ray(dataset: str, out: Path) -> None:
-    """A run that loses a process, is started again by Ray, and is then told to stop."""
-    seen: list[int] = []
+def run_on_ray(dataset: str, out: Path) -> None:
+    """Run training that loses a process, is restarted by Ray, and is then stopped."""
+    steps: list[int] = []
     killed: list[int] = []
 
     def kill_then_stop(step: int, values: object) -> None:
         if not killed:
             killed.append(step)
             kill_a_worker(cluster)
-        elif seen and step <= seen[-1]:
+        elif steps and step <= steps[-1]:
             os.kill(os.getpid(), signal.SIGTERM)
-        seen.append(step)
+        steps.append(step)
 
-    with two_nodes() as cluster:
+    with start_two_nodes() as cluster:
         try:
-            launch(config(processes=3), dataset, out, address=cluster.address)
+            launch(make_config(processes=3), dataset, out, address=cluster.address)
         except UserError as error:
             assert str(error) == "parallel.processes=3, but the cluster has 2 CPUs: set it to 2 or less", error
         else:
             raise AssertionError("three processes on two CPUs")
-        settings = config(processes=2, retries=1)
+        settings = make_config(processes=2, retries=1)
         stopped = launch(settings, dataset, out, address=cluster.address, on_metrics=kill_then_stop)
-    assert not stopped.finished and 0 < stopped.step < STEPS, (stopped, seen)
-    assert seen[-1] == stopped.step, (stopped, seen)
+    assert not stopped.finished and 0 < stopped.step < STEPS, (stopped, steps)
+    assert steps[-1] == stopped.step, (stopped, steps)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     mode, dataset, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     if mode == "ray":
-        on_ray(dataset, out)
+        run_on_ray(dataset, out)
     else:
-        told: list[int] = []
-        done = launch(config(), dataset, out, on_metrics=lambda step, _: told.append(step))
-        assert done == Trained(step=STEPS, finished=True), done
-        assert bool(told) == (os.environ["RANK"] == "0"), told
+        steps: list[int] = []
+        done = launch(make_config(), dataset, out, on_metrics=lambda step, _: steps.append(step))
+        assert done == TrainResult(step=STEPS, finished=True), done
+        assert bool(steps) == (os.environ["RANK"] == "0"), steps

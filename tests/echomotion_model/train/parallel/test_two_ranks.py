@@ -1,4 +1,4 @@
-"""Two gloo processes against one: FSDP2, its types, recomputing, and samples that are split between the two."""
+"""Two gloo processes against one: FSDP2, its dtypes, recomputation and Ulysses."""
 
 import json
 import os
@@ -39,36 +39,36 @@ def facts(two: Path) -> dict:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_two_processes_learn_what_one_learns(two: Path, name: str) -> None:
-    settings = SETTINGS[name] | {"sequence": 1, "keep": "everything"}
-    alike(run(Processes(ParallelConfig(**settings), CPU)), load_file(two / f"{name}.safetensors"), settings)
+def test_two_processes_train_like_one(two: Path, name: str) -> None:
+    settings = SETTINGS[name] | {"ulysses_degree": 1, "activation_checkpointing": "none"}
+    check_close(run(Processes(ParallelConfig(**settings), CPU)), load_file(two / f"{name}.safetensors"), settings)
 
 
-def alike(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor], settings: dict) -> None:
-    """Up to rounding; and the loss falls."""
+def check_close(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor], settings: dict) -> None:
+    """Check equality up to rounding, and that the loss falls."""
     assert found.keys() == expected.keys()
     tolerance = 1e-3 if settings.get("precision") == "bfloat16" else 1e-5
     for key, value in expected.items():
         kind = key.partition(".")[0]
         torch.testing.assert_close(
             found[key], value, rtol=tolerance, atol=tolerance if kind in ("grad", "loss", "norm") else 10 * tolerance,
-            msg=lambda said, key=key: f"{key}: {said}",
+            msg=lambda message, key=key: f"{key}: {message}",
         )  # fmt: skip
     assert found["loss.0"] > found[f"loss.{STEPS - 1}"] > 0
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_blocks_that_the_first_phase_leaves_alone_train_in_the_second(two: Path, name: str) -> None:
+def test_blocks_that_are_frozen_in_the_first_phase_train_in_the_second(two: Path, name: str) -> None:
     expected = run_phases(Processes(ParallelConfig(**PHASES[name]), CPU))
-    alike(expected, load_file(two / f"{name}.safetensors"), PHASES[name])
+    check_close(expected, load_file(two / f"{name}.safetensors"), PHASES[name])
 
 
-def test_recomputing_changes_no_bit(two: Path) -> None:
+def test_recomputing_does_not_change_results(two: Path) -> None:
     sharded, recomputed = (load_file(two / f"{name}.safetensors") for name in ("sharded", "recomputed"))
     assert all(torch.equal(sharded[key], recomputed[key]) for key in sharded)
 
 
-def test_float32_parts_are_gathered_in_float32_and_the_rest_in_bfloat16(facts: dict) -> None:
+def test_float32_parameters_are_gathered_in_float32_and_the_rest_in_bfloat16(facts: dict) -> None:
     assert facts["types"] == {
         "to_q": "torch.bfloat16",
         "norm2": "torch.float32",
@@ -78,7 +78,7 @@ def test_float32_parts_are_gathered_in_float32_and_the_rest_in_bfloat16(facts: d
     }
 
 
-def test_every_rank_holds_a_half_of_a_table_and_of_a_matrix(facts: dict) -> None:
+def test_every_rank_holds_half_of_a_table_and_of_a_matrix(facts: dict) -> None:
     assert facts["parts"] == [[1, 3, 48], [32, 48]]
 
 
@@ -87,7 +87,7 @@ def test_ranks_are_counted_by_sample_and_sums_count_each_once(facts: dict) -> No
     assert facts["pair"] == [0, 1, 2] and facts["pair_sum"] == [3.0]
 
 
-def test_a_sequence_that_divides_nothing_is_refused_in_a_line(facts: dict) -> None:
+def test_a_ulysses_degree_that_does_not_divide_is_one_line(facts: dict) -> None:
     processes, heads = facts["refused"]
     assert "does not divide the 2 processes" in processes and "does not divide the model's 3 heads" in heads
     assert "\n" not in processes + heads

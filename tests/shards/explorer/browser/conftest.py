@@ -1,4 +1,4 @@
-"""A browser, and sets to look at in it."""
+"""A browser, and data sets to show in it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from humove.types import Sample
-from pipelines.jobs.explore import explorer
+from pipelines.jobs.explore import open_explorer
 from shards.explorer.app import make_app
 from tests.shards.explorer import coded
-from tests.shards.explorer.browser.view import CHROMIUM, CLIPS, WIDE, View, served
-from tests.shards.explorer.tables import frame, table
+from tests.shards.explorer.browser.view import CHROMIUM, CLIPS, WIDE, View, start_server
+from tests.shards.explorer.tables import make_clips, make_table
 
 FLAGS = (
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -30,8 +30,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., View]]:
-    """Opens a browser's page on a server, and in the end checks that nothing went wrong on any."""
+def make_view(browser: Browser) -> Iterator[Callable[..., View]]:
+    """Make a view of a server; at the end, check that no view has recorded a fault."""
     views, contexts = [], []
 
     def make(base: str, size: dict = WIDE, **options) -> View:
@@ -48,22 +48,22 @@ def look(browser: Browser) -> Iterator[Callable[..., View]]:
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A server of a table of clips without pictures."""
-    folder = tmp_path_factory.mktemp("many")
-    clips = table(frame(CLIPS, 5))
-    return served(make_app(clips=clips, marks=folder / "marks.jsonl", selections=folder / "selections"))
+def table_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a server of a table of clips without media."""
+    folder = tmp_path_factory.mktemp("table")
+    clips = make_table(make_clips(CLIPS, 5))
+    return start_server(make_app(clips=clips, labels=folder / "labels.jsonl", selections=folder / "selections"))
 
 
 @pytest.fixture(scope="module")
 def hostile(make: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sample]]:
-    """A data set whose frames say which they are, and whose names are markup."""
+    """A data set whose frames encode their number, and whose names are markup."""
     folder = tmp_path_factory.mktemp("hostile") / "set"
     return folder, coded.write_coded(make, folder)
 
 
 @pytest.fixture(scope="module")
-def viewed(hostile: tuple[Path, list[Sample]]) -> str:
-    """A server of the hostile data set."""
+def hostile_url(hostile: tuple[Path, list[Sample]]) -> str:
+    """The address of a server of the hostile data set."""
     folder, _ = hostile
-    return served(explorer(folder, folder))
+    return start_server(open_explorer(folder, folder))

@@ -1,4 +1,4 @@
-"""The list, its thresholds, and what leads through the explorer, in a real Chromium."""
+"""The list, its thresholds and the navigation, in a real Chromium."""
 
 import json
 import shutil
@@ -8,20 +8,20 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from pipelines.jobs.explore import explorer
-from shards.clips import ClipTable
+from pipelines.jobs.explore import open_explorer
+from shards.clips_table import ClipTable
 from shards.explorer.app import make_app
 from tests.shards.explorer import coded
-from tests.shards.explorer.browser.view import CHROMIUM, CLIPS, NARROW, WIDE, Command, served, total
-from tests.shards.explorer.tables import frame, table
+from tests.shards.explorer.browser.view import CHROMIUM, CLIPS, NARROW, WIDE, ViewProcess, expect_total, start_server
+from tests.shards.explorer.tables import make_clips, make_table
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no `chromium` on PATH: the page is tested in a real browser")
 
 
-def test_the_list_fetches_what_comes_into_sight(look, many) -> None:
-    view = look(many)
+def test_the_list_fetches_visible_rows(make_view, table_url) -> None:
+    view = make_view(table_url)
     page = view.open()
-    total(page, CLIPS)
+    expect_total(page, CLIPS)
     assert page.locator("a.row").count() < 60
     page.keyboard.press("End")
     last = f"{CLIPS - 1:016x}-s0000-c0000-p00"
@@ -29,22 +29,22 @@ def test_the_list_fetches_what_comes_into_sight(look, many) -> None:
     assert page.locator("a.row").count() < 60
 
 
-def test_search_filters_sorting_and_groups_are_the_servers(look, many) -> None:
-    view = look(many)
+def test_search_filters_order_and_groups_match_the_server(make_view, table_url) -> None:
+    view = make_view(table_url)
     page = view.open()
-    total(page, CLIPS)
+    expect_total(page, CLIPS)
     page.keyboard.press("/")
     page.keyboard.type("vidéo 29")
     searched = view.post("/api/clips", {"search": "vidéo 29"})["total"]
     assert 0 < searched < CLIPS
-    total(page, searched)
+    expect_total(page, searched)
     page.keyboard.press("Escape")
     page.keyboard.press("f")
     page.select_option("select[name=column]", "split")
     page.select_option("select[name=value]", "val")
     page.click(".adder button.main")
     both = {"search": "vidéo 29", "filters": [{"column": "split", "op": "=", "value": "val"}]}
-    total(page, view.post("/api/clips", both)["total"])
+    expect_total(page, view.post("/api/clips", both)["total"])
     page.click('.head button:has-text("length")')
     page.click('.head button:has-text("length")')
     first = view.post("/api/clips", {**both, "sort": [{"column": "duration_s", "desc": True}]})["rows"][0]["clip_id"]
@@ -52,7 +52,7 @@ def test_search_filters_sorting_and_groups_are_the_servers(look, many) -> None:
     page.reload()  # the address holds all of it
     expect(page.locator("a.row").first).to_have_attribute("data-clip", first)
     page.keyboard.press("Escape")
-    total(page, CLIPS)
+    expect_total(page, CLIPS)
     page.select_option("#group", "category")
     groups = view.post("/api/clips", {"group": "category"})["groups"]
     expect(page.locator(".row.group")).to_have_count(len(groups))
@@ -62,12 +62,12 @@ def test_search_filters_sorting_and_groups_are_the_servers(look, many) -> None:
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_slider_counts_as_the_server_selects(look, many, size) -> None:
-    view = look(many, size)
+def test_a_slider_shows_the_servers_counts(make_view, table_url, size) -> None:
+    view = make_view(table_url, size)
     page = view.open()
     kept = page.locator('[data-count="kept"]')
     before = view.post("/api/select", {"thresholds": {}})
-    total(page, CLIPS)
+    expect_total(page, CLIPS)
     page.keyboard.press("t")  # opens the drawer where there is one
     expect(kept).to_have_attribute("data-value", str(before["kept"]))
     slider = page.locator('input[data-setting="quality.min_confidence"]')
@@ -77,56 +77,56 @@ def test_a_slider_counts_as_the_server_selects(look, many, size) -> None:
     value = float(page.locator('input[data-number="quality.min_confidence"]').input_value())
     thresholds = {"quality.min_confidence": value}
     after = view.post("/api/select", {"thresholds": thresholds})
-    assert after["kept"] < before["kept"] and after["left"] > 0
+    assert after["kept"] < before["kept"] and after["newly_rejected"] > 0
     expect(kept).to_have_attribute("data-value", str(after["kept"]))
-    for name, key in (("leave", "left"), ("return", "returned"), ("open", "open")):
-        expect(page.locator(f'[data-count="{name}"]')).to_have_attribute("data-value", str(after[key]))
+    for name in ("newly_rejected", "newly_kept", "open"):
+        expect(page.locator(f'[data-count="{name}"]')).to_have_attribute("data-value", str(after[name]))
     for stage in after["funnel"]:
         cells = page.locator(f'tr[data-stage="{stage["stage"]}"] td')
         expect(cells.first).to_have_text(f"{stage['inputs']:,}")
         expect(cells.last).to_have_text(f"{stage['emitted']:,}")
     for reason, count in after["reasons"].items():
         expect(page.locator(f'[data-reason="{reason}"]')).to_have_attribute("data-value", str(count))
-    page.locator('[data-count="leave"]').click()  # shows those that leave
-    total(page, after["left"])
+    page.locator('[data-count="newly_rejected"]').click()  # filters the list
+    expect_total(page, after["newly_rejected"])
     page.keyboard.press("t")
     page.locator('input[data-number="quality.min_confidence"]').fill("0")
     page.keyboard.press("Enter")
-    total(page, view.post("/api/select", {"thresholds": {"quality.min_confidence": 0}})["left"])
-    page.locator("header.bars button").click()  # back to the build's
+    expect_total(page, view.post("/api/select", {"thresholds": {"quality.min_confidence": 0}})["newly_rejected"])
+    page.locator("header.thresholds button").click()  # back to the build's
     expect(kept).to_have_attribute("data-value", str(before["kept"]))
     assert "thresholds" not in page.url
 
 
-def test_near_duplicates_are_let_in_and_a_selection_is_saved(look, many) -> None:
-    view = look(many)
+def test_near_duplicates_are_kept_and_a_selection_is_saved(make_view, table_url) -> None:
+    view = make_view(table_url)
     page = view.open()
     page.locator("#near").uncheck()
     after = view.post("/api/select", {"thresholds": {}, "dedup": {"near": "off", "max_distance": 30}})
-    assert after["returned"] + after["kept"] > view.post("/api/select", {"thresholds": {}})["kept"]
+    assert after["newly_kept"] + after["kept"] > view.post("/api/select", {"thresholds": {}})["kept"]
     expect(page.locator('[data-count="kept"]')).to_have_attribute("data-value", str(after["kept"]))
-    page.locator("#save input").fill("with_twins")
+    page.locator("#save input").fill("with_duplicates")
     page.keyboard.press("Enter")
     expect(page.locator(".saved code")).to_contain_text("humove reselect")
-    expect(page.locator(".saved p")).to_contain_text("with_twins.yaml")
+    expect(page.locator(".saved p")).to_contain_text("with_duplicates.yaml")
     page.locator("#near").check()
     page.click("#save button.main")
-    expect(page.locator("#save .answer")).to_contain_text("with_twins is there already. Replace it?")
+    expect(page.locator("#save .message")).to_contain_text("'with_duplicates' already exists. Overwrite?")
     expect(page.locator(".saved")).not_to_be_visible()
-    view.forgive("409")
-    page.click('#save button:has-text("Replace it")')
-    expect(page.locator(".saved p")).to_contain_text("with_twins.yaml")
-    expect(page.locator("#save .answer")).to_be_empty()
-    page.route("**/api/selection", lambda route: route.fulfill(status=400, json={"error": "that name is no good"}))
+    view.ignore_status("409")
+    page.click('#save button:has-text("Overwrite")')
+    expect(page.locator(".saved p")).to_contain_text("with_duplicates.yaml")
+    expect(page.locator("#save .message")).to_be_empty()
+    page.route("**/api/selection", lambda route: route.fulfill(status=400, json={"error": "invalid name"}))
     page.click("#save button.main")
-    expect(page.locator("#save .wrong")).to_have_text("that name is no good")
-    view.forgive("400")
+    expect(page.locator("#save .error")).to_have_text("invalid name")
+    view.ignore_status("400")
 
 
-def test_a_number_that_cannot_be_a_threshold_goes_back(look, many) -> None:
-    view = look(many)
+def test_an_invalid_threshold_is_reset(make_view, table_url) -> None:
+    view = make_view(table_url)
     page = view.open()
-    total(page, CLIPS)
+    expect_total(page, CLIPS)
     number = page.locator('input[data-number="quality.min_confidence"]')
     was = number.input_value()
     for typed in ("7", "-1", ""):  # a confidence lies between 0 and 1
@@ -143,7 +143,7 @@ def test_a_number_that_cannot_be_a_threshold_goes_back(look, many) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "query",
     [
         {"sort": [{"column": "gone", "desc": True}]},
         {"filters": [{"column": "gone", "op": "=", "value": 1}]},
@@ -159,46 +159,46 @@ def test_a_number_that_cannot_be_a_threshold_goes_back(look, many) -> None:
     ],
     ids=json.dumps,
 )
-def test_an_address_that_makes_no_sense_gives_the_plain_list(look, many, said) -> None:
-    view = look(many)
-    page = view.open(f"/?list={quote(json.dumps(said))}")
-    total(page, CLIPS)
+def test_an_invalid_address_gives_the_unfiltered_list(make_view, table_url, query) -> None:
+    view = make_view(table_url)
+    page = view.open(f"/?list={quote(json.dumps(query))}")
+    expect_total(page, CLIPS)
     expect(page.locator("a.row").first).to_be_visible()
-    expect(page.locator(".clips > .note")).to_contain_text("doesn't fit")
+    expect(page.locator(".clips > .note")).to_contain_text("does not match")
     assert urlsplit(page.url).query == ""
     page.click(".clips > .note button")
     expect(page.locator(".clips > .note")).not_to_be_visible()
 
 
-def test_groups_are_offered_where_they_make_sense(look, many) -> None:
-    page = look(many).open()
-    total(page, CLIPS)
+def test_only_categorical_columns_are_offered_as_groups(make_view, table_url) -> None:
+    page = make_view(table_url).open()
+    expect_total(page, CLIPS)
     offered = page.locator("#group option").evaluate_all("options => options.map((option) => option.value)")
     assert offered[:1] == [""] and offered[-3:] == ["batch", "width", "height"]
-    assert {"category", "split", "now", "mark"} < set(offered)
+    assert {"category", "split", "now", "label"} < set(offered)
     assert not {"confidence", "duration_s", "fps", "cpu.screen", "clip_id"} & set(offered)
 
 
-def opened(folder: Path, clips: ClipTable, **more) -> str:
-    """A server of a table, which keeps marks and selections in a folder."""
-    return served(make_app(clips=clips, marks=folder / "marks.jsonl", selections=folder / "selections", **more))
+def serve_table(folder: Path, clips: ClipTable, **more) -> str:
+    """Serve a table, with labels and selections in a folder; return the address."""
+    return start_server(make_app(clips=clips, labels=folder / "labels.jsonl", selections=folder / "selections", **more))
 
 
-def test_a_build_that_has_no_clip_yet(look, tmp_path) -> None:
-    view = look(opened(tmp_path, table(frame(0, 1)), building=True))
-    asked = []
-    view.page.on("request", lambda request: asked.append(request.url))
+def test_a_build_without_clips(make_view, tmp_path) -> None:
+    view = make_view(serve_table(tmp_path, make_table(make_clips(0, 1)), building=True))
+    requests = []
+    view.page.on("request", lambda request: requests.append(request.url))
     page = view.open()
     expect(page.locator(".table .empty")).to_have_text("No clips yet.")
-    expect(page.locator('[data-count="open"]')).to_contain_text("not yet")
+    expect(page.locator('[data-count="open"]')).to_contain_text("pending")
     page.locator("#save").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    assert not [url for url in asked if "histogram" in url]
+    assert not [url for url in requests if "histogram" in url]
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_a_build_is_said_to_run_or_to_be_stopped(look, tmp_path, running) -> None:
-    view = look(opened(tmp_path, table(frame(1, 1)), building=True))
+def test_a_build_is_shown_as_running_or_stopped(make_view, tmp_path, running) -> None:
+    view = make_view(serve_table(tmp_path, make_table(make_clips(1, 1)), building=True))
 
     def answer(route) -> None:
         route.fulfill(json={**route.fetch().json(), "running": running})
@@ -212,64 +212,64 @@ def test_a_build_is_said_to_run_or_to_be_stopped(look, tmp_path, running) -> Non
     expect(page.locator(".toolbar .total")).to_have_text("1 clip")
 
 
-def test_marks_are_stored_in_the_order_in_which_they_were_made(look, tmp_path) -> None:
-    view = look(opened(tmp_path, table(frame(5, 1))))
+def test_labels_are_stored_in_order(make_view, tmp_path) -> None:
+    view = make_view(serve_table(tmp_path, make_table(make_clips(5, 1))))
     page = view.open()
-    total(page, 5)
+    expect_total(page, 5)
     page.evaluate(
         """() => {
           const fetched = window.fetch;
           let wait = 900;
-          window.fetch = (url, ...more) => String(url) === "/api/mark"
+          window.fetch = (url, ...more) => String(url) === "/api/label"
             ? new Promise((done) => setTimeout(done, (wait -= 250))).then(() => fetched(url, ...more))
             : fetched(url, ...more);
         }"""
-    )  # what is sent first arrives last, if nothing waits for it
+    )  # the first request arrives last, unless later ones wait for it
     first, second = (f"{number:016x}-s0000-c0000-p00" for number in range(2))
     page.evaluate(
         """() => { for (const key of ["g", "u", "x", "j", "g"])
           document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); }"""
     )
-    expect(page.locator(f'a.row[data-clip="{first}"] .mark')).to_have_text("✗ bad")
-    expect(page.locator("#toast")).to_have_text(f"Marked good: {second}")
+    expect(page.locator(f'a.row[data-clip="{first}"] .label')).to_have_text("✗ bad")
+    expect(page.locator("#toast")).to_have_text(f"Labelled good: {second}")
     page.keyboard.press("x")
-    page.keyboard.press("Enter")  # to the clip's page, which is to know the mark that is on its way
-    expect(page.locator('#marks [data-mark="bad"]')).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Enter")  # opens the clip's page, which must show the pending label
+    expect(page.locator('#label [data-label="bad"]')).to_have_attribute("aria-pressed", "true")
     for key in "gux":
         page.keyboard.press(key)
-    expect(page.locator("#toast")).to_have_text("Marked bad")
-    stored = [json.loads(line) for line in (tmp_path / "marks.jsonl").read_text().splitlines()]
-    assert [mark["mark"] for mark in stored if mark["clip_id"] == first] == ["good", "", "bad"]
-    assert [mark["mark"] for mark in stored if mark["clip_id"] == second] == ["good", "bad", "good", "", "bad"]
+    expect(page.locator("#toast")).to_have_text("Labelled bad")
+    stored = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [line["mark"] for line in stored if line["clip_id"] == first] == ["good", "", "bad"]
+    assert [line["mark"] for line in stored if line["clip_id"] == second] == ["good", "bad", "good", "", "bad"]
 
 
-def test_a_mark_that_is_refused_is_taken_back(look, tmp_path) -> None:
-    view = look(opened(tmp_path, table(frame(5, 1))))
+def test_a_refused_label_is_reverted(make_view, tmp_path) -> None:
+    view = make_view(serve_table(tmp_path, make_table(make_clips(5, 1))))
     page = view.open()
-    total(page, 5)
+    expect_total(page, 5)
     page.keyboard.press("g")
-    expect(page.locator("#toast")).to_contain_text("Marked good")
-    page.route("**/api/mark", lambda route: route.fulfill(status=400, json={"error": "the disk is full"}))
+    expect(page.locator("#toast")).to_contain_text("Labelled good")
+    page.route("**/api/label", lambda route: route.fulfill(status=400, json={"error": "the disk is full"}))
     page.keyboard.press("x")
     expect(page.locator("#toast")).to_have_text("the disk is full")
-    expect(page.locator("a.row .mark").first).to_have_text("✓ good")
-    view.forgive("400")
+    expect(page.locator("a.row .label").first).to_have_text("✓ good")
+    view.ignore_status("400")
 
 
-def test_a_narrow_page_keeps_its_help_and_its_toolbar_in_two_lines(look, many) -> None:
-    page = look(many, NARROW).open()
-    total(page, CLIPS)
+def test_a_narrow_page_has_help_and_a_toolbar_of_two_lines(make_view, table_url) -> None:
+    page = make_view(table_url, NARROW).open()
+    expect_total(page, CLIPS)
     tops = [page.locator(place).bounding_box()["y"] for place in ("#search", ".adder", "#group", ".sorter", ".total")]
     assert abs(tops[0] - tops[1]) < 8 and max(tops[2:]) - min(tops[2:]) < 12 and tops[2] > tops[0] + 20
     page.click("#help-button")
     expect(page.locator("#help")).to_contain_text("next row")
 
 
-def test_a_view_that_was_left_does_not_come_back(look, viewed, hostile) -> None:
+def test_a_slow_view_does_not_replace_a_later_one(make_view, hostile_url, hostile) -> None:
     keys = [sample.key for sample in hostile[1]]
-    view = look(viewed)
+    view = make_view(hostile_url)
     page = view.open()
-    total(page, len(keys))
+    expect_total(page, len(keys))
     page.evaluate(
         """slow => {
           const fetched = window.fetch;
@@ -279,72 +279,72 @@ def test_a_view_that_was_left_does_not_come_back(look, viewed, hostile) -> None:
         }""",
         keys[0],
     )
-    page.keyboard.press("Enter")  # its answer takes a second
-    page.wait_for_url("**/clip/*")  # else going back may leave the page itself
+    page.keyboard.press("Enter")  # the answer takes a second
+    page.wait_for_url("**/clip/*")  # otherwise going back may leave the page itself
     page.go_back()
-    total(page, len(keys))
+    expect_total(page, len(keys))
     page.locator("a.row").nth(1).click()
     expect(page.locator("article")).to_have_attribute("data-clip", keys[1])
     page.wait_for_timeout(1500)
     expect(page.locator("article")).to_have_attribute("data-clip", keys[1])
-    view.step_to(0)
+    view.wait_for_frame(0)
     page.keyboard.press(".")
-    view.step_to(1)
+    view.wait_for_frame(1)
 
 
-def test_marks_survive_a_killed_server(look, hostile, tmp_path) -> None:
+def test_labels_survive_a_killed_server(make_view, hostile, tmp_path) -> None:
     folder = tmp_path / "set"
     shutil.copytree(hostile[0], folder)
-    (folder / "marks.jsonl").unlink(missing_ok=True)
+    (folder / "labels.jsonl").unlink(missing_ok=True)
     keys = [sample.key for sample in hostile[1]]
-    first = Command(folder)
+    first = ViewProcess(folder)
     try:
-        view = look(first.url)
+        view = make_view(first.url)
         page = view.open(f"/clip/{keys[1]}")
-        view.step_to(0)
-        page.fill("#marks input", "knees swapped")
+        view.wait_for_frame(0)
+        page.fill("#label input", "knees swapped")
         page.keyboard.press("Enter")
         page.keyboard.press("x")
-        expect(page.locator("#toast")).to_have_text("Marked bad")
-        page.goto("about:blank")  # a page that is open would ask the dead server
+        expect(page.locator("#toast")).to_have_text("Labelled bad")
+        page.goto("about:blank")  # an open page would send requests to the dead server
     finally:
         first.kill()
-    second = Command(folder)
+    second = ViewProcess(folder)
     try:
-        view = look(second.url)
+        view = make_view(second.url)
         page = view.open()
-        expect(page.locator(f'a.row[data-clip="{keys[1]}"] .mark')).to_have_text("✗ bad")
+        expect(page.locator(f'a.row[data-clip="{keys[1]}"] .label')).to_have_text("✗ bad")
         page.keyboard.press("f")
-        page.select_option("select[name=column]", "mark")
+        page.select_option("select[name=column]", "label")
         page.select_option("select[name=value]", "bad")
         page.click(".adder button.main")
-        total(page, 1)
+        expect_total(page, 1)
         page.keyboard.press("Enter")
-        expect(page.locator("#marks input")).to_have_value("knees swapped")
-        expect(page.locator('#marks [data-mark="bad"]')).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#label input")).to_have_value("knees swapped")
+        expect(page.locator('#label [data-label="bad"]')).to_have_attribute("aria-pressed", "true")
         page.goto("about:blank")
     finally:
         second.kill()
 
 
-def test_a_clip_that_is_not_there_is_said_to_be_so(look, many) -> None:
-    view = look(many)
+def test_an_unknown_clip_is_an_error_page(make_view, table_url) -> None:
+    view = make_view(table_url)
     page = view.open("/clip/..%2f..%2fetc%2fpasswd")
     expect(page.locator(".failed")).to_contain_text("no such clip")
-    view.forgive("404")
+    view.ignore_status("404")
     page.click(".failed a")
-    total(page, CLIPS)
+    expect_total(page, CLIPS)
 
 
-def test_a_training_run_shows_curves_and_samples(look, tmp_path) -> None:
+def test_a_training_run_shows_curves_and_samples(make_view, tmp_path) -> None:
     run = tmp_path / "run"
     (run / "validation" / "200").mkdir(parents=True)
     rows = [{"step": step, "loss": 1 / (1 + step), "lr": 1e-4} for step in range(0, 300, 10)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (run / "validation" / "200" / "<b>joint.mp4").write_bytes(coded.coded_mp4(12, 25))
-    view = look(served(explorer(run, tmp_path)))
+    (run / "validation" / "200" / "<b>joint.mp4").write_bytes(coded.encode_coded_mp4(12, 25))
+    view = make_view(start_server(open_explorer(run, tmp_path)))
     page = view.open("/runs")
     expect(page.locator("figure canvas")).to_have_count(2)
     expect(page.locator("figcaption", has_text="<b>joint")).to_be_visible()
     page.wait_for_function("() => document.querySelector('video').readyState >= 2")
-    view.forgive("404")  # a run has no /api/dataset
+    view.ignore_status("404")  # a run has no /api/dataset

@@ -1,4 +1,4 @@
-"""A page of the explorer in a browser, and the servers that it is opened on."""
+"""A page of the explorer in a browser, and its servers."""
 
 import json
 import os
@@ -23,26 +23,26 @@ expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
 
 class View:
-    """A page of one server, which fails on whatever a sound page never does."""
+    """A page of one server; it records every error, dialog and foreign request as a fault."""
 
     def __init__(self, page: Page, base: str) -> None:
         self.page, self.base, self.faults = page, base.rstrip("/"), []
         page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("console", self._said)
-        page.on("request", self._asked)
-        page.on("response", self._answered)
+        page.on("console", self._check_message)
+        page.on("request", self._check_request)
+        page.on("response", self._check_response)
 
-    def _asked(self, request) -> None:
+    def _check_request(self, request) -> None:
         if not request.url.startswith((self.base, "blob:")):
-            self.faults.append(f"asks {urlsplit(request.url).netloc} for {request.url[:80]}")
+            self.faults.append(f"requests {urlsplit(request.url).netloc} for {request.url[:80]}")
 
-    def _said(self, said) -> None:
-        if said.type == "error" and not said.text.startswith("Failed to load resource"):
-            self.faults.append(f"console: {said.text}")
+    def _check_message(self, message) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.faults.append(f"console: {message.text}")
 
-    def _answered(self, response) -> None:
-        if response.status >= 400 and not response.url.endswith(".jpg"):  # there need not be a picture
+    def _check_response(self, response) -> None:
+        if response.status >= 400 and not response.url.endswith(".jpg"):  # a clip may have no thumbnail
             self.faults.append(f"{response.status}: {response.url}")
 
     def open(self, path: str = "/") -> Page:
@@ -50,32 +50,32 @@ class View:
         return self.page
 
     def post(self, path: str, body: dict) -> dict:
-        """The server's answer, asked for as the page asks."""
-        said = self.page.evaluate(
+        """Post a request from the page, and return the answer."""
+        answer = self.page.evaluate(
             """([path, body]) => fetch(path, {method: "POST", body: JSON.stringify(body),
                  headers: {"Content-Type": "application/json"}}).then((response) => response.text())""",
             [path, body],
         )
-        return json.loads(said)
+        return json.loads(answer)
 
-    def forgive(self, status: str) -> None:
-        """What the server has refused so far with this status was to be refused."""
+    def ignore_status(self, status: str) -> None:
+        """Drop the faults of this status so far: the test expected them."""
         self.faults = [fault for fault in self.faults if not fault.startswith(status)]
 
-    def step_to(self, k: int) -> None:
-        """Waits until the video shows frame k."""
+    def wait_for_frame(self, k: int) -> None:
+        """Wait until the video shows frame k."""
         self.page.wait_for_function("k => document.querySelector('#player')?.dataset.frame === String(k)", arg=k)
 
 
-def served(app: Starlette) -> str:
-    """The address of an app that is served until the tests end."""
+def start_server(app: Starlette) -> str:
+    """Serve an app until the tests end; return its address."""
     ready, address = threading.Event(), []
     threading.Thread(target=serve, args=(app, 0, lambda url: (address.append(url), ready.set())), daemon=True).start()
     assert ready.wait(20)
     return address[0]
 
 
-class Command:
+class ViewProcess:
     """`humove view` as a process of its own."""
 
     def __init__(self, path: Path) -> None:
@@ -86,9 +86,9 @@ class Command:
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
-        said = self._process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/", said)
-        assert found, f"humove view said {said!r}"
+        line = self._process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert found, f"humove view printed {line!r}"
         self.url = found[0]
 
     def kill(self) -> None:
@@ -97,5 +97,5 @@ class Command:
         self._process.stdout.close()
 
 
-def total(page: Page, number: int) -> None:
+def expect_total(page: Page, number: int) -> None:
     expect(page.locator(".toolbar .total")).to_have_attribute("data-total", str(number))

@@ -1,0 +1,1 @@
+"""Scores for the reliability of a motion, that need no ground truth."""
