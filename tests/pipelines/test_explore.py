@@ -146,7 +146,7 @@ def test_invalid_thresholds_are_not_saved(copied: Path, tmp_path: Path) -> None:
     web = make_client(copied, tmp_path)
     answer = web.post("/api/selection", json={"thresholds": {"screen.min_brightness": 999}, "name": "none"})
     assert answer.status_code == 400
-    assert answer.json()["error"] == "screen.min_brightness is 999: it must lie between 0 and 1"
+    assert answer.json()["error"] == "screen.min_brightness is 999; it must be between 0 and 1"
     assert not (copied / "selections").exists()
 
 
