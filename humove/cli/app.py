@@ -6,7 +6,7 @@ import sys
 import typer
 
 from humove.cli import build, dataset, samples, settings, training, weights
-from humove.errors import EXIT_BAD_ARGUMENTS, EXIT_DEFECT, EXIT_INTERRUPTED, UserError
+from humove.errors import EXIT_BAD_ARGUMENTS, EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_TOO_MANY_FAULTS, UserError
 
 app = typer.Typer(
     help="Turn raw videos into a verified data set of single-person clips with SMPL motion.",
@@ -43,6 +43,10 @@ def main() -> None:
     except UserError as e:
         print(f"humove: {e}", file=sys.stderr)
         sys.exit(e.exit_code)
+    except ConnectionError as e:  # a store that stopped answering, after all retries
+        message = " ".join(str(e).split())
+        print(f"humove: {message}; finished work is kept: run the same command again", file=sys.stderr)
+        sys.exit(EXIT_TOO_MANY_FAULTS)
     except ModuleNotFoundError as e:
         if (e.name or "").partition(".")[0] not in (
             "diffusers",

@@ -1,6 +1,7 @@
 """Builds that are killed, whose workers are killed, or whose store fails in the middle."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -16,10 +17,13 @@ from pathlib import Path
 import pytest
 
 import pipelines.jobs.build_loop
-from humove.errors import UserError
+from humove.cli import main
+from humove.errors import EXIT_NO_SAMPLES, EXIT_TOO_MANY_FAULTS, UserError
 from humove.storage import open_store
 from pipelines.assembly.pack import Packed, PackJob, PackStage
+from pipelines.engine.ledger import Ledger
 from pipelines.jobs.build import build
+from pipelines.jobs.reselect import reselect
 from shards.verify import verify
 from tests.builds import SETTINGS, CountingReporter, load_test_config, run_build
 from tests.pipelines.inputs.web_server import WebServer
@@ -84,6 +88,26 @@ def test_a_build_that_is_killed_and_run_again_gives_the_same_shards(folder: Path
     assert verify(str(out), deep=False) == []
 
 
+def test_a_build_that_ends_once_its_inputs_are_listed_is_resumed(folder: Path, whole: dict, tmp_path: Path) -> None:
+    """A ledger that has batches and no version would be taken for one of an older engine, and refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "write_settings", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_build(folder, tmp_path / "set")
+    run_build(folder, tmp_path / "set")
+    assert hash_shards(tmp_path / "set") == whole
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "write_settings", stop)
+        with pytest.raises(KeyboardInterrupt):
+            reselect(load_test_config(), tmp_path / "set", tmp_path / "selected", CountingReporter())
+    reselect(load_test_config(), tmp_path / "set", tmp_path / "selected", CountingReporter())
+    assert hash_shards(tmp_path / "selected") == whole
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_an_interrupt_ends_the_build_at_once_and_it_resumes_later(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "humove.cli", "build", str(folder), str(out)]
@@ -96,9 +120,9 @@ def test_an_interrupt_ends_the_build_at_once_and_it_resumes_later(folder: Path, 
     for _ in range(2):
         os.killpg(child.pid, signal.SIGINT)
         time.sleep(0.3)
-    said = child.communicate(timeout=30)[1]
+    message = child.communicate(timeout=30)[1]
     assert child.returncode == 130
-    assert "interrupted; finished work is kept" in said and "Traceback" not in said
+    assert "interrupted; finished work is kept" in message and "Traceback" not in message
     run_build(folder, out)
     assert verify(str(out), deep=False) == []
 
@@ -131,18 +155,32 @@ def test_a_killed_packing_leaves_committed_batches_unchanged(
     assert hash_shards(out) == hash_shards(tmp_path / "straight")
 
 
-@pytest.mark.parametrize("failing", ["PUT .*/records/", "PUT .*/state/", "PUT .*/shards/", "PUT .*/dataset.json"])
-def test_a_store_that_fails_in_the_middle_and_recovers(failing: str, folder: Path, whole: dict, s3: S3Server) -> None:
-    out = f"{s3.make_bucket('failing')}/{failing.strip('PUT.*/')}"
-    s3.fail_next(10_000, status=503, request=failing)
-    with pytest.raises(UserError) as caught:
-        build(load_test_config(), str(folder), out, CountingReporter())
-    assert "\n" not in str(caught.value)
-    assert not open_store(out).exists("dataset.json")
+@pytest.mark.parametrize("failing", ["records/", "state/", "shards/", "dataset.json"])
+def test_a_store_that_fails_in_the_middle_and_recovers(
+    failing: str, folder: Path, whole: dict, s3: S3Server, monkeypatch, capsys
+) -> None:
+    out = f"{s3.make_bucket('failing')}/before-{failing.rstrip('/')}"
+    s3.fail_next(10_000, status=503, request=f"PUT .*/{failing}")
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    monkeypatch.setattr(sys, "argv", ["humove", "build", str(folder), out, *settings])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    lines = capsys.readouterr().err.splitlines()
+    assert ended.value.code in (EXIT_NO_SAMPLES, EXIT_TOO_MANY_FAULTS), lines
+    assert lines[-1].startswith("humove: ") and not any("Traceback" in line for line in lines)
+    assert any(request.status == 503 for request in s3.requests("PUT", failing))
+    assert not read_listed_shards(out)
     s3.reset()
     build(load_test_config(), str(folder), out, CountingReporter())
     assert hash_shards(out) == whole
     assert verify(out, deep=False) == []
+
+
+def read_listed_shards(out: str) -> list:
+    """The shards that a set lists; none where it is not committed."""
+    store = open_store(out)
+    return json.loads(store.read("dataset.json"))["shards"] if store.exists("dataset.json") else []
 
 
 def test_a_remote_video_is_fetched_once(videos: Path, tmp_path: Path) -> None:
