@@ -47,3 +47,12 @@ def test_the_command_starts_without_the_heavy_libraries() -> None:
     code = "import humove.cli, sys; print([m for m in ('torch', 'ray', 'cv2', 'av') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_driver_of_a_build_does_without_torch() -> None:
+    """It costs each process a second and some 300 MiB."""
+    code = "import pipelines.jobs.build, sys; from pipelines.config import load_config as load; "
+    code += "pipelines.jobs.build.Plan.from_config(load('local', []), {}).check_annotators(runs=True); "
+    code += "print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
